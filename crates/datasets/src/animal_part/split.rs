@@ -1,0 +1,146 @@
+//! Who is trained on and who is measured on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use crate::{DatasetError, Split};
+
+/// Of `total` things in a row, the positions (from 0) of `count` evenly spread ones:
+/// `round(linspace(1, total, count)) − 1`, with halves rounded up as MATLAB does for positive
+/// numbers, and like it the last one if `count` is 1.
+///
+/// In whole numbers, so that no rounding error decides between neighbours.
+pub(super) fn spread(total: usize, count: usize) -> Vec<usize> {
+    match (total, count) {
+        (0, _) | (_, 0) => vec![],
+        (_, 1) => vec![total - 1],
+        _ => (0..count).map(|i| (2 * i * (total - 1) + count - 1) / (2 * (count - 1))).collect(),
+    }
+}
+
+/// The authors' split of `total` things in a row: nine of ten for training, evenly spread.
+pub(super) fn nine_of_ten(total: usize) -> Vec<Split> {
+    let mut split = vec![Split::Validation; total];
+    for i in spread(total, (9 * total + 5) / 10) {
+        split[i] = Split::Train;
+    }
+    split
+}
+
+/// Splits samples by the photo they come from. `categories` and `photos` are per sample; the rule of
+/// nine in ten applies to the photos of each category, in the order in which they first occur. A
+/// photo that occurs in several categories goes by the first.
+pub(super) fn by_photo(categories: &[Option<usize>], photos: &[usize]) -> Vec<Split> {
+    let mut first = HashMap::new();
+    let mut of_category: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
+    for (&category, &photo) in categories.iter().zip(photos) {
+        first.entry(photo).or_insert_with(|| {
+            let photos = of_category.entry(category).or_default();
+            photos.push(photo);
+            (category, photos.len() - 1)
+        });
+    }
+    let splits: BTreeMap<_, _> =
+        of_category.iter().map(|(&category, photos)| (category, nine_of_ten(photos.len()))).collect();
+    photos
+        .iter()
+        .map(|photo| {
+            let (category, position) = first[photo];
+            splits[&category][position]
+        })
+        .collect()
+}
+
+/// Numbers files such that those with identical bytes have the same number.
+pub(super) fn identical_files(paths: &[&Path]) -> Result<Vec<usize>, DatasetError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| DatasetError::Io { path, source }
+    };
+    let mut of_size: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (i, path) in paths.iter().enumerate() {
+        let size = std::fs::metadata(path).map_err(io(path))?.len();
+        of_size.entry(size).or_default().push(i);
+    }
+    // Each file starts out as its own; only those of the same size have to be looked into.
+    let mut numbers: Vec<usize> = (0..paths.len()).collect();
+    for members in of_size.into_values().filter(|members| members.len() > 1) {
+        let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
+        for i in members {
+            let bytes = std::fs::read(paths[i]).map_err(io(paths[i]))?;
+            numbers[i] = *seen.entry(bytes).or_insert(i);
+        }
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition, in floating point.
+    fn oracle(total: usize, count: usize) -> Vec<usize> {
+        let step = |i: usize| 1.0 + i as f64 * (total as f64 - 1.0) / (count as f64 - 1.0);
+        (0..count).map(|i| step(i).round() as usize - 1).collect()
+    }
+
+    #[test]
+    fn spread_is_the_rounded_linspace() {
+        for total in 1..400 {
+            for count in 2..=total {
+                assert_eq!(spread(total, count), oracle(total, count), "{count} of {total}");
+            }
+        }
+        assert_eq!(spread(7, 1), [6]);
+        assert_eq!(spread(0, 3), Vec::<usize>::new());
+    }
+
+    #[test]
+    fn a_tenth_is_for_validation() {
+        // 599 samples: validation at 6, 16, 26, ... counted from 1.
+        let split = nine_of_ten(599);
+        let validation: Vec<_> = (0..599).filter(|&i| split[i] == Split::Validation).collect();
+        assert_eq!(validation.len(), 60);
+        assert_eq!(validation[..3], [5, 15, 25]);
+        assert!(nine_of_ten(4).iter().all(|&s| s == Split::Train));
+    }
+
+    #[test]
+    fn a_photo_is_on_one_side() {
+        // 20 photos of the first category, each twice; one of them also in the second.
+        let mut photos: Vec<usize> = (0..40).map(|i| i / 2).collect();
+        let mut categories = vec![Some(0); 40];
+        photos.extend([5, 100, 101]);
+        categories.extend([Some(1), Some(1), None]);
+        let split = by_photo(&categories, &photos);
+        let distinct = nine_of_ten(20);
+        for i in 0..40 {
+            assert_eq!(split[i], distinct[i / 2]);
+        }
+        assert_eq!(split[40], distinct[5]);
+        assert_eq!(
+            split.iter().filter(|&&s| s == Split::Validation).count(),
+            4 + usize::from(split[40] == Split::Validation)
+        );
+    }
+
+    #[test]
+    fn files_are_told_apart_by_their_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = ["one", "two", "one", "three", "two"]
+            .iter()
+            .enumerate()
+            .map(|(i, text)| {
+                let path = folder.path().join(i.to_string());
+                std::fs::write(&path, text).unwrap();
+                path
+            })
+            .collect();
+        let paths: Vec<&Path> = paths.iter().map(|p| p.as_path()).collect();
+        assert_eq!(identical_files(&paths).unwrap(), [0, 1, 0, 3, 1]);
+        let missing = folder.path().join("5");
+        assert!(
+            matches!(identical_files(&[&missing]), Err(DatasetError::Io { path, .. }) if path == missing)
+        );
+    }
+}

@@ -1,0 +1,57 @@
+//! Image sets for explainer networks: images cropped to one object, with categories, boxes and the
+//! positions of landmarks.
+//!
+//! Fitting an explainer needs images only; the landmarks serve to measure what its filters follow.
+//!
+//! # Primary types
+//!
+//! - [`Dataset`]: what all sets can do; [`Sample`]: an image and all that is known of it.
+//! - [`AnimalPart`]: 30 animals of ILSVRC with two landmarks, as published by the authors of the
+//!   method.
+//! - [`read_mat`]: MATLAB files of versions 5 and 7.3, the form in which such annotations come.
+//! - [`resize_bilinear`]: the antialiased resizing that the networks were trained with.
+//! - [`DatasetError`]: what goes wrong, with the file, what was expected and what was found.
+//!
+//! # Coordinates
+//!
+//! A [`Point`] is in pixels of the sample's image, 0-based, with a pixel's centre at whole numbers. A
+//! [`BoundingBox`] covers whole pixels, from `left` up to, but without, `right`.
+//!
+//! # Example
+//!
+//! ```no_run
+//! use explainer_datasets::{AnimalPart, AnimalPartConfig, Dataset, Split, SplitRule};
+//!
+//! let config = AnimalPartConfig::new().with_split(SplitRule::ByPhoto);
+//! let tigers = AnimalPart::open("animal-part", &["n02129604"], &config)?;
+//!
+//! for index in (0..tigers.len()).filter(|&i| tigers.split(i) == Split::Train) {
+//!     let sample = tigers.sample(index)?;
+//!     for (name, landmark) in tigers.landmark_names().iter().zip(&sample.landmarks) {
+//!         if let Some(point) = landmark {
+//!             println!("{}: {name} at {:.1}, {:.1}", sample.id, point.x, point.y);
+//!         }
+//!     }
+//! }
+//! # Ok::<(), explainer_datasets::DatasetError>(())
+//! ```
+//!
+//! # Files are not trusted
+//!
+//! What a file states about its own size is checked before memory is set aside for it, pictures are
+//! decoded within limits, and damage is reported as a [`DatasetError`].
+
+mod animal_part;
+mod error;
+pub mod mat;
+mod picture;
+mod resize;
+mod sample;
+mod synthetic;
+
+pub use animal_part::{AnimalPart, AnimalPartConfig, Negatives, SplitRule};
+pub use error::DatasetError;
+pub use mat::{MatFile, MatStruct, MatValue, read_mat};
+pub use resize::resize_bilinear;
+pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
+pub use synthetic::{SyntheticBirds, SyntheticBirdsConfig};

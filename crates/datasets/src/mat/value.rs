@@ -1,0 +1,116 @@
+//! The values that a MAT file holds.
+
+/// A MATLAB value. Arrays are in MATLAB's order: the first dimension (rows) runs fastest.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MatValue {
+    /// Numbers of any class but `uint8` and `logical`; 64-bit integers beyond 2⁵³ are rounded.
+    Double {
+        /// Rows, columns, ...
+        dims: Vec<usize>,
+        /// The numbers, column by column.
+        data: Vec<f64>,
+    },
+    /// Numbers of class `uint8`, or `logical`: masks, which are large.
+    Bytes {
+        /// Rows, columns, ...
+        dims: Vec<usize>,
+        /// The numbers, column by column.
+        data: Vec<u8>,
+    },
+    /// Text; the rows of a character matrix are set apart by newlines.
+    Char(String),
+    /// A struct, or an array of structs.
+    Struct(MatStruct),
+    /// A cell array.
+    Cell {
+        /// Rows, columns, ...
+        dims: Vec<usize>,
+        /// The cells, column by column.
+        values: Vec<MatValue>,
+    },
+    /// An array of any class but `char` without elements, such as `[]`.
+    Empty {
+        /// Rows, columns, ...; at least one is 0.
+        dims: Vec<usize>,
+    },
+    /// A value of a class that is not read (sparse, complex, objects, functions).
+    Unsupported {
+        /// The class.
+        class: String,
+    },
+}
+
+impl MatValue {
+    /// The value in a few words, for messages.
+    pub fn describe(&self) -> String {
+        let size = |dims: &[usize]| dims.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        match self {
+            Self::Double { dims, .. } => format!("{} numbers", size(dims)),
+            Self::Bytes { dims, .. } => format!("{} bytes", size(dims)),
+            Self::Char(text) => format!("text of {} characters", text.chars().count()),
+            Self::Struct(s) => format!("{} struct with fields {:?}", size(s.dims()), s.fields()),
+            Self::Cell { dims, .. } => format!("{} cell", size(dims)),
+            Self::Empty { dims } => format!("{} empty", size(dims)),
+            Self::Unsupported { class } => format!("a value of class {class}, which is not read"),
+        }
+    }
+}
+
+/// An array of structs that share their fields; a single struct is an array of 1×1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatStruct {
+    dims: Vec<usize>,
+    fields: Vec<String>,
+    /// Element by element, each with its fields in order.
+    values: Vec<MatValue>,
+}
+
+impl MatStruct {
+    /// `values` holds one value per element and field, the fields of one element side by side.
+    pub(super) fn new(dims: Vec<usize>, fields: Vec<String>, values: Vec<MatValue>) -> Self {
+        debug_assert_eq!(Some(values.len()), super::element_count(&dims).map(|n| n * fields.len()));
+        Self { dims, fields, values }
+    }
+
+    /// Rows, columns, ...
+    pub fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    /// The names of the fields.
+    pub fn fields(&self) -> &[String] {
+        &self.fields
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A field of the element at `index`, counted from 0, column by column.
+    pub fn get(&self, index: usize, field: &str) -> Option<&MatValue> {
+        let column = self.fields.iter().position(|f| f == field)?;
+        if index >= self.len() {
+            return None;
+        }
+        self.values.get(index * self.fields.len() + column)
+    }
+}
+
+/// Makes text of UTF-16 units that stand column by column, in so many rows.
+pub(super) fn text(units: &[u16], rows: usize) -> String {
+    if rows <= 1 {
+        return String::from_utf16_lossy(units);
+    }
+    let row = |r: usize| {
+        let units: Vec<u16> = units.iter().skip(r).step_by(rows).copied().collect();
+        String::from_utf16_lossy(&units)
+    };
+    (0..rows.min(units.len())).map(row).collect::<Vec<_>>().join("\n")
+}

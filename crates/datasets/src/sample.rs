@@ -1,0 +1,156 @@
+//! What all sets have in common: a sample, and the trait that hands samples out.
+
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+
+use crate::DatasetError;
+
+/// A position in an image: pixels, 0-based, a pixel's centre at whole numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// To the right; 0 is the centre of the leftmost column.
+    pub x: f32,
+    /// Downwards; 0 is the centre of the topmost row.
+    pub y: f32,
+}
+
+/// A 0-based box in pixels, `[left, right) × [top, bottom)`: it covers the columns from `left` up
+/// to, but without, `right`. The whole of an image is `0, 0, width, height`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BoundingBox {
+    /// The first column.
+    pub left: f32,
+    /// The first row.
+    pub top: f32,
+    /// One past the last column.
+    pub right: f32,
+    /// One past the last row.
+    pub bottom: f32,
+}
+
+/// One cropped and resized image with all that is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// A name that is unique in its set.
+    pub id: String,
+    /// The picture, 8-bit RGB.
+    pub image: RgbImage,
+    /// An index into [`Dataset::categories`]; `None` is a negative.
+    pub category: Option<usize>,
+    /// The object's box, in the sample's own pixels.
+    pub bounding_box: Option<BoundingBox>,
+    /// One entry for each of [`Dataset::landmark_names`], in the sample's own pixels; `None` where
+    /// the landmark is not annotated, not visible, or not unique.
+    pub landmarks: Vec<Option<Point>>,
+}
+
+impl Sample {
+    /// The sample seen in a mirror: left and right swapped, `x → width − 1 − x` for points.
+    ///
+    /// The id stays as it is, and so does the order of the landmarks: a landmark whose *name* says
+    /// left or right is not renamed.
+    pub fn mirrored(&self) -> Sample {
+        let width = self.image.width() as f32;
+        Sample {
+            id: self.id.clone(),
+            image: image::imageops::flip_horizontal(&self.image),
+            category: self.category,
+            bounding_box: self.bounding_box.map(|b| BoundingBox {
+                left: width - b.right,
+                right: width - b.left,
+                ..b
+            }),
+            landmarks: self
+                .landmarks
+                .iter()
+                .map(|landmark| landmark.map(|p| Point { x: width - 1.0 - p.x, y: p.y }))
+                .collect(),
+        }
+    }
+}
+
+/// The side of the fence a sample is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Split {
+    /// To fit on.
+    Train,
+    /// To measure on.
+    Validation,
+}
+
+/// A fixed, indexed set of samples.
+///
+/// All but [`sample`](Dataset::sample) is cheap: images are read when they are asked for.
+pub trait Dataset: Send + Sync {
+    /// What to call the set in tables.
+    fn name(&self) -> &str;
+
+    /// The number of samples, of both splits and with the negatives.
+    fn len(&self) -> usize;
+
+    /// Whether there is no sample at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads, crops and resizes one sample.
+    ///
+    /// # Errors
+    ///
+    /// If `index` is not below [`len`](Dataset::len), or the image cannot be had.
+    fn sample(&self, index: usize) -> Result<Sample, DatasetError>;
+
+    /// The names of the categories, in the order that [`Sample::category`] counts.
+    fn categories(&self) -> &[String];
+
+    /// The names of the landmarks, in the order of [`Sample::landmarks`].
+    fn landmark_names(&self) -> &[String];
+
+    /// The split the sample belongs to.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len).
+    fn split(&self, index: usize) -> Split;
+
+    /// The sample's category, as in [`Sample::category`], without reading its image.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len).
+    fn category(&self, index: usize) -> Option<usize>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Sample {
+        let image = RgbImage::from_fn(5, 3, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        Sample {
+            id: "s".into(),
+            image,
+            category: Some(0),
+            bounding_box: Some(BoundingBox { left: 0.0, top: 1.0, right: 2.0, bottom: 3.0 }),
+            landmarks: vec![Some(Point { x: 0.0, y: 2.0 }), None, Some(Point { x: 3.5, y: 0.0 })],
+        }
+    }
+
+    #[test]
+    fn a_mirror_moves_pixels_points_and_box_alike() {
+        let mirrored = sample().mirrored();
+        assert_eq!(mirrored.image.get_pixel(4, 2), sample().image.get_pixel(0, 2));
+        assert_eq!(
+            mirrored.landmarks,
+            [Some(Point { x: 4.0, y: 2.0 }), None, Some(Point { x: 0.5, y: 0.0 })]
+        );
+        // The two leftmost columns become the two rightmost.
+        let expected = BoundingBox { left: 3.0, top: 1.0, right: 5.0, bottom: 3.0 };
+        assert_eq!(mirrored.bounding_box, Some(expected));
+    }
+
+    #[test]
+    fn two_mirrors_give_the_sample_back() {
+        assert_eq!(sample().mirrored().mirrored(), sample());
+    }
+}

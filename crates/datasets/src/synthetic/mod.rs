@@ -1,0 +1,239 @@
+//! Birds drawn by rule, against scenes without one.
+
+mod bird;
+mod canvas;
+mod config;
+mod negatives;
+mod outline;
+mod plumage;
+mod random;
+mod scenery;
+#[cfg(test)]
+mod tests;
+
+use crate::{BoundingBox, Dataset, DatasetError, Point, Sample, Split};
+use bird::Bird;
+use canvas::{Canvas, Part};
+pub use config::SyntheticBirdsConfig;
+use outline::{Bounds, Frame, at};
+use plumage::Piece;
+use random::{Dice, Noise};
+
+/// The landmarks' names, in the order of [`Sample::landmarks`].
+const LANDMARKS: [&str; 3] = ["head", "back", "tail"];
+/// The bird's longer side over the image's.
+const EXTENT: (f32, f32) = (0.6, 1.05);
+/// How far over the frame's edge a figure may reach, over its own extent.
+const OVERHANG: f32 = 0.1;
+/// The radius around a landmark in which at least half of the pixels must show its part, over the
+/// image's side.
+const VISIBLE_RADIUS: f32 = 0.02;
+
+/// Birds, and scenes without one, with exact landmarks and boxes; drawn on demand, never stored.
+///
+/// One category, `bird`. The first samples are the birds, the rest the negatives. A bird has a random
+/// build, pose, plumage, place and scale, so that each landmark turns up nearly everywhere in the frame:
+/// a filter that always fires at the centre locates nothing. Negatives are made of the same colours,
+/// textures and parts in other arrangements, so that a classifier has to combine parts.
+///
+/// The landmarks are the centre of the head's disc, the middle of the back's line (a little inside the
+/// torso) and a point on the tail's axis three quarters of the way to its tip. A landmark is `None` where
+/// it lies outside the frame, or where leaves, twigs or the bird itself (a lifted wing before the back)
+/// hide it. The box holds the whole bird, hidden or not, as far as the frame shows it.
+///
+/// A sample is a pure function of the configuration's seed and size and of the index; samples can be
+/// drawn from several threads at once. The n-th bird and the n-th negative stay the same whatever the
+/// numbers of both.
+#[derive(Clone, Debug)]
+pub struct SyntheticBirds {
+    config: SyntheticBirdsConfig,
+    categories: Vec<String>,
+    landmark_names: Vec<String>,
+}
+
+impl SyntheticBirds {
+    /// Checks the configuration; draws nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// If the images are smaller than 32 pixels a side, or the validation share lies outside `[0, 1]`.
+    pub fn new(config: SyntheticBirdsConfig) -> Result<SyntheticBirds, DatasetError> {
+        config.check()?;
+        Ok(SyntheticBirds {
+            config,
+            categories: vec!["bird".to_owned()],
+            landmark_names: LANDMARKS.map(str::to_owned).to_vec(),
+        })
+    }
+
+    /// Whether `index` is a bird, and its rank among its kind.
+    fn rank(&self, index: usize) -> (bool, usize) {
+        assert!(index < self.len(), "index {index} of a set of {} samples", self.len());
+        let is_bird = index < self.config.birds;
+        (is_bird, if is_bird { index } else { index - self.config.birds })
+    }
+
+    /// Paints the scene at `index`; what is on top where stays on the canvas.
+    fn paint(&self, index: usize) -> (Sample, Canvas) {
+        let (is_bird, rank) = self.rank(index);
+        // Birds have the even streams, negatives the odd ones.
+        let mut dice = Dice::new(self.config.seed, 2 * rank as u64 + u64::from(!is_bird));
+        let dice = &mut dice;
+        let noise = Noise::new(dice);
+        let mut canvas = scenery::ground(dice, &noise, self.config.size);
+        scenery::clutter(dice, &noise, &mut canvas);
+        let placed = if is_bird {
+            for _ in 0..dice.count(0, 1) {
+                let with_parts = self.config.lookalikes > 0.0;
+                negatives::distractor(dice, &noise, &mut canvas, [0.15, 0.4], with_parts);
+            }
+            Some(place_bird(dice, &noise, &mut canvas))
+        } else {
+            negatives::draw(dice, &noise, &mut canvas, self.config.lookalikes);
+            None
+        };
+        scenery::occluders(dice, &noise, &mut canvas);
+        let sample = Sample {
+            id: format!("{}-{rank:06}", if is_bird { "bird" } else { "negative" }),
+            landmarks: match &placed {
+                Some((bird, frame)) => landmarks(bird, *frame, &canvas),
+                None => vec![None; LANDMARKS.len()],
+            },
+            category: is_bird.then_some(0),
+            bounding_box: placed.map(|(bird, frame)| bounding_box(&bird.pieces, frame, canvas.size())),
+            image: photograph(dice, &mut canvas),
+        };
+        (sample, canvas)
+    }
+}
+
+impl Dataset for SyntheticBirds {
+    fn name(&self) -> &str {
+        "synthetic birds"
+    }
+
+    fn len(&self) -> usize {
+        self.config.birds + self.config.negatives
+    }
+
+    /// # Errors
+    ///
+    /// If there is no such index.
+    fn sample(&self, index: usize) -> Result<Sample, DatasetError> {
+        if index >= self.len() {
+            return Err(DatasetError::Index { dataset: self.name().to_string(), len: self.len(), index });
+        }
+        Ok(self.paint(index).0)
+    }
+
+    fn categories(&self) -> &[String] {
+        &self.categories
+    }
+
+    fn landmark_names(&self) -> &[String] {
+        &self.landmark_names
+    }
+
+    /// Every so many birds, and every so many negatives, one is for validation.
+    fn split(&self, index: usize) -> Split {
+        let (_, rank) = self.rank(index);
+        let share = f64::from(self.config.validation_share);
+        let until = |n: usize| (n as f64 * share + 1e-6).floor();
+        if until(rank + 1) > until(rank) { Split::Validation } else { Split::Train }
+    }
+
+    fn category(&self, index: usize) -> Option<usize> {
+        self.rank(index).0.then_some(0)
+    }
+}
+
+/// Moves and scales a turned frame so that the longer side of the pieces is `extent` pixels and they lie
+/// anywhere in the image, at most a little over its edge.
+fn place(dice: &mut Dice, frame: Frame, pieces: &[Piece], extent: f32, size: f32) -> Frame {
+    let shown: Vec<Point> =
+        pieces.iter().flat_map(|piece| &piece.outline).map(|&p| frame.to_image(p)).collect();
+    let bounds = Bounds::of(&shown);
+    let scale = extent / bounds.width().max(bounds.height()).max(1e-6);
+    let mut along = |low: f32, high: f32| {
+        let over = OVERHANG * scale * (high - low);
+        dice.between(-over - scale * low, size - 1.0 + over - scale * high)
+    };
+    let (x, y) = (along(bounds.left, bounds.right), along(bounds.top, bounds.bottom));
+    Frame { scale, origin: at(x, y), ..frame }
+}
+
+/// Paints a bird somewhere, its head's centre in the frame.
+fn place_bird(dice: &mut Dice, noise: &Noise, canvas: &mut Canvas) -> (Bird, Frame) {
+    let bird = Bird::draw(dice);
+    let tilt = if bird.flying { dice.angle(-60.0, 60.0) } else { dice.angle(-35.0, 60.0) };
+    let turned = Frame::turned(tilt, dice.chance(0.5));
+    let (size, extent) = (canvas.size(), canvas.size() * dice.between(EXTENT.0, EXTENT.1));
+    let frame = place(dice, turned, &bird.pieces, extent, size);
+    let head = frame.to_image(bird.head);
+    let margin = 0.7 * bird.head_radius * frame.scale;
+    let inwards = |v: f32| v.clamp(margin, size - 1.0 - margin) - v;
+    let origin = at(frame.origin.x + inwards(head.x), frame.origin.y + inwards(head.y));
+    let frame = Frame { origin, ..frame };
+    for piece in &bird.pieces {
+        piece.draw(canvas, frame, piece.part, noise);
+    }
+    (bird, frame)
+}
+
+/// The landmarks in the image, `None` where their part is not seen.
+fn landmarks(bird: &Bird, frame: Frame, canvas: &Canvas) -> Vec<Option<Point>> {
+    let own: [(Point, &[Part]); 3] = [
+        (bird.head, &[Part::Head, Part::Eye, Part::Beak]),
+        (bird.back, &[Part::Torso, Part::Neck]),
+        (bird.tail, &[Part::Tail]),
+    ];
+    own.map(|(point, parts)| Some(frame.to_image(point)).filter(|p| is_visible(*p, parts, canvas))).to_vec()
+}
+
+/// Whether most pixels close to a position show one of the parts.
+fn is_visible(position: Point, parts: &[Part], canvas: &Canvas) -> bool {
+    let last = canvas.size() - 1.0;
+    if !(0.0..=last).contains(&position.x) || !(0.0..=last).contains(&position.y) {
+        return false;
+    }
+    let radius = (VISIBLE_RADIUS * canvas.size()).max(1.0);
+    let range = |v: f32| (v - radius).round().max(0.0) as usize..=(v + radius).round().min(last) as usize;
+    let (mut seen, mut all) = (0, 0);
+    for y in range(position.y) {
+        for x in range(position.x) {
+            all += 1;
+            seen += usize::from(parts.contains(&canvas.label(x, y)));
+        }
+    }
+    2 * seen >= all
+}
+
+/// The box of the pieces, cut at the frame. A box counts from the first pixel's edge, a point from its
+/// centre.
+fn bounding_box(pieces: &[Piece], frame: Frame, size: f32) -> BoundingBox {
+    let shown: Vec<Point> =
+        pieces.iter().flat_map(|piece| &piece.outline).map(|&p| frame.to_image(p)).collect();
+    let bounds = Bounds::of(&shown);
+    let cut = |v: f32| (v + 0.5).clamp(0.0, size);
+    BoundingBox {
+        left: cut(bounds.left),
+        top: cut(bounds.top),
+        right: cut(bounds.right),
+        bottom: cut(bounds.bottom),
+    }
+}
+
+/// Takes the picture: the lens's blur, the light's colour and direction, the sensor's noise.
+fn photograph(dice: &mut Dice, canvas: &mut Canvas) -> image::RgbImage {
+    canvas.blur(dice.between(0.0, 0.25));
+    let brightness = dice.between(0.75, 1.15);
+    let tint = [0; 3].map(|_| brightness * dice.between(0.9, 1.1));
+    let (sin, cos) = dice.angle(0.0, 360.0).sin_cos();
+    let slope = dice.between(0.0, 0.5) / canvas.size();
+    let half = 0.5 * canvas.size();
+    let grain = dice.between(0.0, 0.06);
+    canvas.develop(dice, grain, |p| {
+        let light = 1.0 + slope * ((p.x - half) * cos + (p.y - half) * sin);
+        tint.map(|c| c * light)
+    })
+}

@@ -1,0 +1,188 @@
+//! Animal-Part, on a set of four made-up samples.
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+
+use explainer_datasets::{
+    AnimalPart, AnimalPartConfig, BoundingBox, Dataset, DatasetError, Negatives, Point, Sample, Split,
+    SplitRule, resize_bilinear,
+};
+use image::{Rgb, RgbImage};
+use tempfile::TempDir;
+
+const WNID: &str = "n00000001";
+
+fn picture(seed: u32) -> RgbImage {
+    RgbImage::from_fn(100, 80, |x, y| Rgb([(x * 2) as u8, (y * 3) as u8, (seed * 50) as u8]))
+}
+
+fn copy_fixture(name: &str, to: &Path) {
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    std::fs::copy(from, to).unwrap();
+}
+
+/// A set with these annotations. Pictures 1 and 2 are the same photo.
+fn root(data: &str, head: &str, legs: &str) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let category = root.path().join(format!("{WNID}_obj/img"));
+    copy_fixture(data, &category.join("data.mat"));
+    copy_fixture(head, &root.path().join(format!("truth/{WNID}/truth_part01.mat")));
+    copy_fixture(legs, &root.path().join(format!("truth/{WNID}/truth_part02.mat")));
+    std::fs::create_dir_all(category.join("img")).unwrap();
+    std::fs::create_dir_all(root.path().join("neg")).unwrap();
+    for (i, seed) in [1, 1, 2, 3].into_iter().enumerate() {
+        // The contents decide about the format: losslessly, the pixels can be compared.
+        let path = category.join(format!("img/{:05}.jpg", i + 1));
+        picture(seed).save_with_format(path, image::ImageFormat::Png).unwrap();
+    }
+    for i in 1..=5 {
+        let path = root.path().join(format!("neg/{i:05}.JPEG"));
+        picture(i).save_with_format(path, image::ImageFormat::Png).unwrap();
+    }
+    std::fs::write(root.path().join("neg/readme.txt"), "no picture").unwrap();
+    root
+}
+
+fn sound() -> TempDir {
+    root("animal_data.mat", "animal_head.mat", "animal_legs.mat")
+}
+
+fn open(root: &TempDir, config: AnimalPartConfig) -> Result<AnimalPart, DatasetError> {
+    AnimalPart::open(root.path(), &[WNID], &config)
+}
+
+fn cut(image: &RgbImage, x: u32, y: u32, w: u32, h: u32) -> RgbImage {
+    image::imageops::crop_imm(image, x, y, w, h).to_image()
+}
+
+#[test]
+fn samples_are_what_the_files_say() {
+    let root = sound();
+    let set = open(&root, AnimalPartConfig::new()).unwrap();
+    // The third box has 49 × 51 pixels; of three positives, a third again are negatives.
+    assert_eq!((set.len(), set.positives()), (4, 3));
+    assert_eq!(set.name(), "Animal-Part n00000001");
+    assert_eq!(set.categories(), [WNID]);
+    assert_eq!(set.landmark_names(), ["head", "front legs"]);
+    assert_eq!(set.annotated(), [0, 1, 2]);
+
+    let samples: Vec<Sample> = (0..4).map(|i| set.sample(i).unwrap()).collect();
+    let ids: Vec<_> = samples.iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids, ["n00000001/00001", "n00000001/00002", "n00000001/00004", "neg/00005"]);
+    assert!(samples[0].image == resize_bilinear(&picture(1), 224, 224));
+    assert!(samples[1].image == resize_bilinear(&cut(&picture(1), 10, 20, 60, 50), 224, 224));
+    assert!(samples[2].image == resize_bilinear(&cut(&picture(3), 40, 0, 60, 80), 224, 224));
+    assert!(samples[3].image == resize_bilinear(&picture(5), 224, 224));
+
+    // [113; 57] of MATLAB; the fourth sample has two heads, which makes it none.
+    assert_eq!(samples[0].landmarks, [Some(Point { x: 56.0, y: 112.0 }), None]);
+    assert_eq!(samples[1].landmarks, [None, Some(Point { x: 223.0, y: 0.0 })]);
+    assert_eq!(samples[2].landmarks, [None, Some(Point { x: 99.5, y: 199.0 })]);
+    assert_eq!(samples[3].landmarks, [None, None]);
+
+    let whole = BoundingBox { left: 0.0, top: 0.0, right: 224.0, bottom: 224.0 };
+    assert_eq!(samples[2].bounding_box, Some(whole));
+    assert_eq!(samples[3].bounding_box, None);
+    for (i, sample) in samples.iter().enumerate() {
+        assert_eq!(sample.category, (i < 3).then_some(0));
+        assert_eq!(sample.category, set.category(i));
+        assert_eq!(sample.landmarks, set.landmarks(i));
+    }
+}
+
+#[test]
+fn another_size_moves_the_landmarks_along() {
+    let root = sound();
+    let set = open(&root, AnimalPartConfig::new().with_image_size(112)).unwrap();
+    let sample = set.sample(0).unwrap();
+    assert_eq!(sample.image.dimensions(), (112, 112));
+    assert_eq!(sample.landmarks[0], Some(Point { x: 27.75, y: 55.75 }));
+    assert_eq!(sample.mirrored().landmarks[0], Some(Point { x: 83.25, y: 55.75 }));
+}
+
+#[test]
+fn negatives_are_counted_out() {
+    let root = sound();
+    let negatives =
+        |n| open(&root, AnimalPartConfig::new().with_negatives(n)).map(|s| s.len() - s.positives());
+    assert_eq!(negatives(Negatives::None).unwrap(), 0);
+    assert_eq!(negatives(Negatives::Count(2)).unwrap(), 2);
+    assert_eq!(negatives(Negatives::PositiveShare(0.5)).unwrap(), 3);
+    assert_eq!(negatives(Negatives::PositiveShare(0.01)).unwrap(), 5);
+    let error = negatives(Negatives::Count(6)).unwrap_err();
+    assert!(matches!(error, DatasetError::Count { expected: 6, found: 5, .. }), "{error}");
+    for share in [0.0, 1.5, f64::NAN] {
+        let error = negatives(Negatives::PositiveShare(share)).unwrap_err();
+        assert!(matches!(error, DatasetError::Config { setting: "negatives", .. }), "{error}");
+    }
+
+    let config = AnimalPartConfig::new().with_negatives(Negatives::Count(3));
+    let set = open(&root, config).unwrap();
+    let ids: Vec<_> = (set.positives()..set.len()).map(|i| set.sample(i).unwrap().id).collect();
+    assert_eq!(ids, ["neg/00001", "neg/00003", "neg/00005"]);
+}
+
+#[test]
+fn one_photo_is_on_one_side_if_asked_for() {
+    let root = sound();
+    let config = AnimalPartConfig::new().with_min_box_area(0).with_negatives(Negatives::None);
+    let set = open(&root, config.with_split(SplitRule::ByPhoto)).unwrap();
+    assert_eq!(set.len(), 4);
+    assert_eq!(set.split(0), set.split(1));
+    // Three photos are too few for one in ten.
+    assert!((0..4).all(|i| set.split(i) == Split::Train));
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_an_error() {
+    let root = sound();
+    let config = AnimalPartConfig::new();
+    for wnids in [&[][..], &[WNID, WNID]] {
+        let error = AnimalPart::open(root.path(), wnids, &config).unwrap_err();
+        assert!(matches!(error, DatasetError::Config { setting: "wnids", .. }), "{error}");
+    }
+    let error = open(&root, config.clone().with_image_size(0)).unwrap_err();
+    assert!(matches!(error, DatasetError::Config { setting: "image_size", .. }), "{error}");
+    let error = AnimalPart::open(root.path(), &["n2"], &config).unwrap_err();
+    assert!(error.to_string().contains("n2_obj"), "{error}");
+    let error = open(&root, config).unwrap().sample(4).unwrap_err();
+    assert_eq!(error.to_string(), "Animal-Part n00000001: expected an index below 4, found 4");
+}
+
+#[test]
+fn annotations_that_make_no_sense_are_errors() {
+    let cases = [
+        ("animal_data.mat", "animal_three.mat", "one for each of samples in data.mat: expected 4, found 3"),
+        ("animal_data.mat", "animal_nan.mat", "truth(3).pHW_center: expected finite numbers, found NaN"),
+        ("animal_data.mat", "animal_text.mat", "truth(2).pHW_center: expected numbers, found text of 6"),
+        (
+            "animal_data.mat",
+            "animal_no_field.mat",
+            "truth: expected a struct with an element 1 and a field pHW",
+        ),
+        ("animal_data_reversed.mat", "animal_legs.mat", "samples(2).obj.bndbox: expected xmin ≤ xmax"),
+        ("values_v73.mat", "animal_legs.mat", "samples: expected a variable of this name"),
+    ];
+    for (data, legs, expected) in cases {
+        let error =
+            open(&root(data, "animal_head.mat", legs), AnimalPartConfig::new()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn missing_and_wrong_pictures_are_errors() {
+    let root = sound();
+    let image = |i: u32| root.path().join(format!("{WNID}_obj/img/img/{i:05}.jpg"));
+    let set = open(&root, AnimalPartConfig::new()).unwrap();
+    // Smaller than the box of the fourth sample allows for.
+    RgbImage::new(40, 40).save(image(4)).unwrap();
+    let error = set.sample(2).unwrap_err().to_string();
+    assert!(error.contains("expected a part of the picture, 40 × 40"), "{error}");
+    std::fs::write(image(1), "no picture").unwrap();
+    assert!(matches!(set.sample(0), Err(DatasetError::Image { path, .. }) if path == image(1)));
+    std::fs::remove_file(image(2)).unwrap();
+    let error = open(&root, AnimalPartConfig::new()).unwrap_err();
+    assert!(matches!(&error, DatasetError::Io { path, .. } if path == &image(2)), "{error}");
+}

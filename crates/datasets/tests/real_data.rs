@@ -1,0 +1,217 @@
+//! The published files themselves, where they are at hand: `EXPLAINER_DATA` names the folder.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use explainer_datasets::mat::{MatValue, read_mat};
+use explainer_datasets::{AnimalPart, AnimalPartConfig, Dataset, Negatives, Point, Split, SplitRule};
+
+/// The folder of one set, or a message and `None` where it is absent.
+fn folder(name: &str) -> Option<PathBuf> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    let root = std::env::var_os("EXPLAINER_DATA").map_or_else(|| default.into(), PathBuf::from);
+    let folder = root.join(name);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    println!("skipped: no {} (set EXPLAINER_DATA)", folder.display());
+    None
+}
+
+struct Category {
+    wnid: &'static str,
+    /// In `data.mat`.
+    samples: usize,
+    /// After leaving out small boxes: all, with a head, with front legs, with either.
+    counts: [usize; 4],
+    /// Validation samples whose photo also has samples for training, of all for validation.
+    leaked: [usize; 2],
+}
+
+const CATEGORIES: [Category; 3] = [
+    Category { wnid: "n02129604", samples: 599, counts: [599, 193, 137, 229], leaked: [13, 60] },
+    Category { wnid: "n01882714", samples: 571, counts: [571, 215, 182, 236], leaked: [1, 57] },
+    // Version 5 for the heads.
+    Category { wnid: "n02503517", samples: 414, counts: [413, 148, 121, 164], leaked: [21, 41] },
+];
+
+#[test]
+fn the_numbers_are_those_of_the_published_set() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    for category in CATEGORIES {
+        let config = AnimalPartConfig::new().with_negatives(Negatives::None);
+        let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
+        let with = |part: usize| (0..set.len()).filter(|&i| set.landmarks(i)[part].is_some()).count();
+        let counts = [set.len(), with(0), with(1), set.annotated().len()];
+        assert_eq!(counts, category.counts, "{}", category.wnid);
+        for i in set.annotated() {
+            for p in set.landmarks(i).iter().flatten() {
+                assert!((0.0..224.0).contains(&p.x) && (0.0..224.0).contains(&p.y), "{i}: {p:?}");
+            }
+        }
+        let all = AnimalPart::open(&root, &[category.wnid], &config.with_min_box_area(0)).unwrap();
+        assert_eq!(all.len(), category.samples);
+    }
+}
+
+/// Values read with h5py and scipy.
+#[test]
+fn landmarks_agree_with_other_readers() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+    let first = |wnid: &str, part: usize| {
+        let set = AnimalPart::open(&root, &[wnid], &config).unwrap();
+        let found: Vec<_> = (0..set.len()).filter_map(|i| set.landmarks(i)[part]).take(3).collect();
+        found
+    };
+    let points = |p: [(f32, f32); 3]| p.map(|(y, x)| Point { x: x - 1.0, y: y - 1.0 });
+    let tiger = points([(59.5, 186.0), (78.5, 93.0), (114.5, 146.0)]);
+    assert_eq!(first("n02129604", 0), tiger);
+    let koala = points([(102.5, 163.5), (122.5, 139.0), (146.5, 142.0)]);
+    assert_eq!(first("n01882714", 1), koala);
+    let elephant = points([(103.5, 113.5), (109.5, 80.0), (98.5, 172.5)]);
+    assert_eq!(first("n02503517", 0), elephant);
+}
+
+/// The boxes are stored twice, as numbers and as text in which 0 may stand for 1.
+#[test]
+fn both_copies_of_a_box_agree() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    for Category { wnid, samples, .. } in CATEGORIES {
+        let data = read_mat(root.join(format!("{wnid}_obj/img/data.mat"))).unwrap();
+        let boxes = data.variable("samples").unwrap();
+        assert_eq!(boxes.len(), samples);
+        let mut compared = 0;
+        for part in 1..=2 {
+            let truth = read_mat(root.join(format!("truth/{wnid}/truth_part{part:02}.mat"))).unwrap();
+            let truth = truth.variable("truth").unwrap();
+            for i in 0..truth.len() {
+                let objects = truth.element(i, "obj").unwrap();
+                for k in 0..objects.len() {
+                    let copy = objects.element(k, "bndbox").unwrap();
+                    let bndbox = boxes.element(i, "obj").unwrap().field("bndbox").unwrap();
+                    for side in ["xmin", "ymin", "xmax", "ymax"] {
+                        let text: f64 = copy.field(side).unwrap().text().unwrap().parse().unwrap();
+                        assert_eq!(text.max(1.0), bndbox.field(side).unwrap().scalar().unwrap());
+                        compared += 1;
+                    }
+                }
+            }
+        }
+        assert!(compared > 4 * 200, "{wnid}: {compared}");
+    }
+}
+
+#[test]
+fn the_authors_split_leaks_and_the_other_does_not() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    for category in CATEGORIES {
+        let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+        for rule in [SplitRule::Authors, SplitRule::ByPhoto] {
+            let config = config.clone().with_split(rule);
+            let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
+            let mut trained: HashMap<Vec<u8>, bool> = HashMap::new();
+            let bytes = |i| std::fs::read(set.image_path(i)).unwrap();
+            for i in 0..set.len() {
+                *trained.entry(bytes(i)).or_default() |= set.split(i) == Split::Train;
+            }
+            let validation: Vec<_> = (0..set.len()).filter(|&i| set.split(i) == Split::Validation).collect();
+            let leaked = validation.iter().filter(|&&i| trained[&bytes(i)]).count();
+            match rule {
+                SplitRule::Authors => assert_eq!([leaked, validation.len()], category.leaked),
+                SplitRule::ByPhoto => {
+                    assert_eq!(leaked, 0);
+                    let share = validation.len() as f64 / set.len() as f64;
+                    println!("{}: {} of {} by photo", category.wnid, validation.len(), set.len());
+                    assert!((0.07..0.13).contains(&share), "{share}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn several_categories_make_one_set() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    let wnids = CATEGORIES.map(|c| c.wnid);
+    let config = AnimalPartConfig::new().with_split(SplitRule::ByPhoto);
+    let start = std::time::Instant::now();
+    let set = AnimalPart::open(&root, &wnids, &config).unwrap();
+    println!("opened in {:?}", start.elapsed());
+    assert_eq!(set.positives(), 599 + 571 + 413);
+    // 528 are wanted, 300 are there.
+    assert_eq!(set.len() - set.positives(), 300);
+    assert_eq!(set.category(599), Some(1));
+    let tigers = AnimalPart::open(&root, &wnids[..1], &AnimalPartConfig::new()).unwrap();
+    assert_eq!(tigers.len(), 599 + 200);
+}
+
+/// Against the channel means of crops that PIL decoded, cut out and resized. The resizing is the
+/// same; the JPEG decoders round differently.
+#[test]
+fn crops_agree_with_pil() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    let set = AnimalPart::open(&root, &["n02129604"], &AnimalPartConfig::new()).unwrap();
+    for (index, expected) in PIL_MEANS {
+        let sample = set.sample(index).unwrap();
+        let mut sums = [0.0f64; 3];
+        for pixel in sample.image.pixels() {
+            for (sum, &value) in sums.iter_mut().zip(&pixel.0) {
+                *sum += f64::from(value) / (224.0 * 224.0);
+            }
+        }
+        for (found, expected) in sums.iter().zip(expected) {
+            assert!((found - expected).abs() < 0.5, "{index}: {sums:?}");
+        }
+    }
+}
+
+const PIL_MEANS: [(usize, [f64; 3]); 2] =
+    [(0, [95.1236, 83.9789, 60.8686]), (300, [131.8633, 119.4558, 107.5859])];
+
+#[test]
+fn pascal_part_reads() {
+    let Some(root) = folder("pascal-part") else {
+        return;
+    };
+    let file = read_mat(root.join("Annotations_Part/2008_000008.mat")).unwrap();
+    let anno = file.variable("anno").unwrap();
+    assert_eq!(anno.field("imname").unwrap().text().unwrap(), "2008_000008");
+    let objects = anno.field("objects").unwrap();
+    assert_eq!(objects.len(), 2);
+    let sum = |value: &MatValue| match value {
+        MatValue::Bytes { dims, data } => (dims.clone(), data.iter().map(|&b| u64::from(b)).sum::<u64>()),
+        other => panic!("{}", other.describe()),
+    };
+    // Read with scipy.
+    for (i, class, number, area, parts) in [(0, "person", 15.0, 6670, 14), (1, "horse", 13.0, 38559, 13)] {
+        assert_eq!(objects.element(i, "class").unwrap().text().unwrap(), class);
+        assert_eq!(objects.element(i, "class_ind").unwrap().scalar().unwrap(), number);
+        let mask = objects.element(i, "mask").unwrap();
+        assert_eq!(sum(mask.value()), (vec![442, 500], area));
+        assert_eq!(objects.element(i, "parts").unwrap().len(), parts);
+    }
+    let parts = objects.element(1, "parts").unwrap();
+    let areas: Vec<_> = (0..3)
+        .map(|i| {
+            let name = parts.element(i, "part_name").unwrap().text().unwrap();
+            (name, sum(parts.element(i, "mask").unwrap().value()).1)
+        })
+        .collect();
+    assert_eq!(areas, [("head", 4497), ("lear", 814), ("rear", 59)]);
+    let dogs = read_mat(root.join("Annotations_Part/2008_000019.mat")).unwrap();
+    assert_eq!(dogs.variable("anno").unwrap().field("objects").unwrap().len(), 3);
+}

@@ -1,0 +1,93 @@
+//! What can go wrong outside the caller's control.
+
+use std::path::PathBuf;
+
+/// An error of someone else's code: of the iterator that yields images, of Burn's records.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of the library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// An image does not have the performer's input size.
+    #[error("image {index} has {found} bytes, but the performer's input takes {expected} (8-bit RGB)")]
+    ImageSize {
+        /// Position among the images given.
+        index: usize,
+        /// `3 · size²`.
+        expected: usize,
+        /// What the image has.
+        found: usize,
+    },
+    /// The iterator over images failed.
+    #[error("image {index} could not be read")]
+    Image {
+        /// Position among the images given.
+        index: usize,
+        /// The reader's own error.
+        source: BoxError,
+    },
+    /// There is nothing to fit or to measure.
+    #[error("{what}: expected at least {expected}, found {found}")]
+    TooFew {
+        /// What there is too little of.
+        what: &'static str,
+        /// The least that works.
+        expected: usize,
+        /// What was given.
+        found: usize,
+    },
+    /// A [`Performer`](crate::Performer) contradicts itself.
+    #[error("the performer is inconsistent: {what} is {found}, expected {expected}")]
+    Performer {
+        /// The output that is wrong.
+        what: String,
+        /// What the other outputs demand.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// A number is not finite: weights, features, a loss or a gradient.
+    #[error("{what} is {value} at epoch {epoch}, step {step}")]
+    Diverged {
+        /// The quantity and its layer.
+        what: String,
+        /// Epoch, from 1 (0: before fitting).
+        epoch: usize,
+        /// Step within the epoch, from 1.
+        step: usize,
+        /// The value found.
+        value: f32,
+    },
+    /// A score is not a number, so that there is no prediction.
+    #[error(transparent)]
+    Scores(#[from] explainer_metrics::MetricsError),
+    /// A file or folder could not be read or written.
+    #[error("{}: {doing}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        doing: &'static str,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A checkpoint's contents are not what they should be.
+    #[error("{}: {what}", path.display())]
+    Checkpoint {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was expected and what was found.
+        what: String,
+    },
+}
+
+impl CoreError {
+    pub(crate) fn io(
+        path: impl Into<PathBuf>,
+        doing: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> CoreError {
+        let path = path.into();
+        move |source| CoreError::Io { path, doing, source }
+    }
+}

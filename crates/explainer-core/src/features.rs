@@ -1,0 +1,354 @@
+//! The performer's features of a set of images, computed once.
+
+use std::path::PathBuf;
+
+use burn::config::Config;
+use burn::tensor::{Device, Tensor, TensorData};
+use indicatif::ProgressBar;
+
+use crate::error::BoxError;
+use crate::performer::{Performer, Tapped, check_tapped};
+use crate::progress::progress_bar;
+use crate::store::{RowStore, RowWriter};
+use crate::{CoreError, Preprocessing};
+
+/// A decoded image and what is known of it.
+#[derive(Clone, Debug)]
+pub struct LabelledImage {
+    /// 8-bit RGB, interleaved, row by row, of the performer's input size.
+    pub pixels: Vec<u8>,
+    /// Object category, `None` for an image without one (a negative).
+    pub category: Option<usize>,
+}
+
+impl LabelledImage {
+    /// The image mirrored left to right.
+    fn mirrored(&self, size: usize) -> Self {
+        let mut pixels = Vec::with_capacity(self.pixels.len());
+        for row in self.pixels.chunks_exact(3 * size) {
+            pixels.extend(row.chunks_exact(3).rev().flatten());
+        }
+        Self { pixels, category: self.category }
+    }
+}
+
+/// How features are computed and where they are kept.
+#[derive(Config, Debug)]
+pub struct FeatureConfig {
+    /// Images of one pass through the performer.
+    #[config(default = 32)]
+    pub batch_size: usize,
+    /// Whether the mirror image of every image is used too.
+    #[config(default = true)]
+    pub mirror: bool,
+    /// Features beyond this many bytes go to a memory-mapped file without a name.
+    #[config(default = "4 << 30")]
+    pub memory_limit: usize,
+    /// Folder of that file; the system's temporary folder if `None`.
+    pub directory: Option<PathBuf>,
+    /// Whether a bar is drawn (on a terminal only).
+    #[config(default = true)]
+    pub progress: bool,
+}
+
+/// Target features, upper features and scores of a set of images.
+///
+/// The performer is frozen, so that what it makes of an image is the same in every epoch: it is
+/// computed once, mirror images too, and read back batch by batch.
+pub struct Features {
+    rows: RowStore,
+    shape: FeatureShape,
+    categories: Vec<Option<usize>>,
+    device: Device,
+}
+
+/// Sizes of a performer's outputs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FeatureShape {
+    pub(crate) target: [usize; 3],
+    pub(crate) top_conv: [usize; 3],
+    pub(crate) upper: Vec<usize>,
+    pub(crate) classes: usize,
+}
+
+impl FeatureShape {
+    pub(crate) fn of(tapped: &Tapped) -> Self {
+        let [_, c, h, w] = tapped.target.dims();
+        let [_, d, top_h, top_w] = tapped.top_conv.dims();
+        Self {
+            target: [c, h, w],
+            top_conv: [d, top_h, top_w],
+            upper: tapped.upper.iter().map(|upper| upper.dims()[1]).collect(),
+            classes: tapped.scores.dims()[1],
+        }
+    }
+
+    /// Widths of the columns of a row: target features, upper features, scores.
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = vec![self.target.iter().product()];
+        widths.extend(&self.upper);
+        widths.push(self.classes);
+        widths
+    }
+}
+
+/// One batch of [`Features`].
+#[derive(Clone, Debug)]
+pub struct FeatureBatch {
+    /// `[batch, C, L, L]`.
+    pub target: Tensor<4>,
+    /// Reconstruction targets, each `[batch, width]`.
+    pub upper: Vec<Tensor<2>>,
+    /// The performer's scores, `[batch, classes]`.
+    pub scores: Tensor<2>,
+    /// Object category of each image.
+    pub categories: Vec<Option<usize>>,
+}
+
+impl Features {
+    /// Runs the performer over `images`, and over their mirror images if the configuration says so.
+    /// The mirror image of image `i` is row `2i + 1`.
+    ///
+    /// # Errors
+    /// An image that cannot be read or has another size, a performer whose outputs contradict one
+    /// another, features that are not finite, or a cache that cannot be written.
+    pub fn extract<P, I, E>(
+        performer: &P,
+        images: I,
+        config: &FeatureConfig,
+        device: &Device,
+    ) -> Result<Self, CoreError>
+    where
+        P: Performer,
+        I: IntoIterator<Item = Result<LabelledImage, E>>,
+        E: Into<BoxError>,
+    {
+        assert!(config.batch_size > 0, "FeatureConfig::batch_size must be at least 1");
+        let images = images.into_iter();
+        let bar = progress_bar(images.size_hint().0 as u64, "features", config.progress);
+        let mut extraction = Extraction::new(performer, config, device);
+        for (index, image) in images.enumerate() {
+            let image = image.map_err(|error| CoreError::Image { index, source: error.into() })?;
+            extraction.push(index, image, &bar)?;
+        }
+        let features = extraction.finish(&bar)?;
+        bar.finish_and_clear();
+        Ok(features)
+    }
+
+    /// Number of rows, mirror images included.
+    pub fn len(&self) -> usize {
+        self.categories.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.categories.is_empty()
+    }
+
+    /// Object category of each row.
+    pub fn categories(&self) -> &[Option<usize>] {
+        &self.categories
+    }
+
+    /// Whether the features did not fit into memory and are read from disk.
+    pub fn is_mapped(&self) -> bool {
+        self.rows.is_mapped()
+    }
+
+    /// The device batches are made on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    pub(crate) fn shape(&self) -> &FeatureShape {
+        &self.shape
+    }
+
+    /// The rows named by `indices`, as tensors.
+    ///
+    /// # Panics
+    /// If `indices` is empty or one is not below [`len`](Self::len).
+    pub fn batch(&self, indices: &[usize]) -> FeatureBatch {
+        let mut columns: Vec<Vec<f32>> = vec![Vec::new(); self.shape.widths().len()];
+        for &index in indices {
+            let mut row = self.rows.row(index);
+            for (column, width) in columns.iter_mut().zip(self.shape.widths()) {
+                let (head, tail) = row.split_at(width);
+                column.extend_from_slice(head);
+                row = tail;
+            }
+        }
+        let matrix = |values: Vec<f32>| -> Tensor<2> {
+            let width = values.len() / indices.len();
+            Tensor::from_data(TensorData::new(values, [indices.len(), width]), &self.device)
+        };
+        let scores = matrix(columns.pop().expect("the scores are the last column"));
+        let mut columns = columns.into_iter().map(matrix);
+        let [c, h, w] = self.shape.target;
+        let target = columns.next().expect("the target features are the first column");
+        FeatureBatch {
+            target: target.reshape([indices.len(), c, h, w]),
+            upper: columns.collect(),
+            scores,
+            categories: indices.iter().map(|&index| self.categories[index]).collect(),
+        }
+    }
+}
+
+/// A pass over images under way.
+struct Extraction<'a, P> {
+    performer: &'a P,
+    config: &'a FeatureConfig,
+    device: &'a Device,
+    input: Preprocessing,
+    pending: Vec<LabelledImage>,
+    first_pending: usize,
+    rows: Option<(RowWriter, FeatureShape)>,
+    categories: Vec<Option<usize>>,
+}
+
+impl<'a, P: Performer> Extraction<'a, P> {
+    fn new(performer: &'a P, config: &'a FeatureConfig, device: &'a Device) -> Self {
+        let input = performer.preprocessing();
+        let (pending, categories) = (Vec::new(), Vec::new());
+        Self { performer, config, device, input, pending, first_pending: 0, rows: None, categories }
+    }
+
+    fn push(&mut self, index: usize, image: LabelledImage, bar: &ProgressBar) -> Result<(), CoreError> {
+        if image.pixels.len() != self.input.bytes() {
+            let (expected, found) = (self.input.bytes(), image.pixels.len());
+            return Err(CoreError::ImageSize { index, expected, found });
+        }
+        let mirror = self.config.mirror.then(|| image.mirrored(self.input.size));
+        self.pending.push(image);
+        self.pending.extend(mirror);
+        if self.pending.len() >= self.config.batch_size { self.flush(bar) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, bar: &ProgressBar) -> Result<(), CoreError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pixels: Vec<_> = self.pending.iter().map(|image| &image.pixels[..]).collect();
+        let tapped = self.performer.tap(self.input.batch(&pixels, self.device)?);
+        let batch = self.pending.len();
+        if self.rows.is_none() {
+            check_tapped(self.performer, &tapped, batch)?;
+            self.rows = Some(self.writer(FeatureShape::of(&tapped)));
+        }
+        let (writer, shape) = self.rows.as_mut().expect("made above");
+        let found = FeatureShape::of(&tapped);
+        if found != *shape {
+            let (expected, found) = (format!("{shape:?}"), format!("{found:?}"));
+            return Err(CoreError::Performer { what: "the shape of its outputs".into(), expected, found });
+        }
+        let [_, c, h, w] = tapped.target.dims();
+        let mut columns = vec![tapped.target.reshape([batch, c * h * w])];
+        columns.extend(tapped.upper);
+        columns.push(tapped.scores);
+        let rows = floats(Tensor::cat(columns, 1));
+        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
+            let image = self.first_pending + at / (rows.len() / batch);
+            let what = format!("a feature of the performer for row {image}");
+            return Err(CoreError::Diverged { what, epoch: 0, step: 0, value: rows[at] });
+        }
+        writer.push(&rows)?;
+        self.first_pending += batch;
+        self.categories.extend(self.pending.drain(..).map(|image| image.category));
+        bar.inc(if self.config.mirror { batch / 2 } else { batch } as u64);
+        Ok(())
+    }
+
+    fn writer(&self, shape: FeatureShape) -> (RowWriter, FeatureShape) {
+        let directory = self.config.directory.clone().unwrap_or_else(std::env::temp_dir);
+        let width = shape.widths().iter().sum();
+        (RowWriter::new(width, self.config.memory_limit, &directory), shape)
+    }
+
+    fn finish(mut self, bar: &ProgressBar) -> Result<Features, CoreError> {
+        self.flush(bar)?;
+        let Some((writer, shape)) = self.rows else {
+            return Err(CoreError::TooFew { what: "images", expected: 1, found: 0 });
+        };
+        let (categories, device) = (self.categories, self.device.clone());
+        Ok(Features { rows: writer.finish()?, shape, categories, device })
+    }
+}
+
+/// The values of a tensor as `f32`, whatever its element type.
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{SIZE, TinyPerformer, features, images};
+
+    #[test]
+    fn rows_are_what_the_performer_makes_of_images_and_their_mirror_images() {
+        let (performer, device) = (TinyPerformer::new(1), Device::flex());
+        let cached = features(&performer, 5, &FeatureConfig::new().with_batch_size(4));
+        assert_eq!((cached.len(), cached.is_mapped()), (10, false));
+        for (index, image) in images(5, 1).into_iter().enumerate() {
+            let batch = cached.batch(&[2 * index, 2 * index + 1]);
+            assert_eq!(batch.categories, [image.category; 2]);
+            let upright = performer.preprocessing().batch(&[&image.pixels], &device).unwrap();
+            let tapped = performer.tap(Tensor::cat(vec![upright.clone(), upright.flip([3])], 0));
+            for (own, expected) in [
+                (batch.target.flatten::<2>(1, 3), tapped.target.flatten(1, 3)),
+                (batch.upper[0].clone(), tapped.upper[0].clone()),
+                (batch.upper[1].clone(), tapped.upper[1].clone()),
+                (batch.scores, tapped.scores),
+            ] {
+                let difference = (own - expected).abs().max().into_scalar::<f32>();
+                assert!(difference < 1e-5, "{difference}");
+            }
+        }
+    }
+
+    #[test]
+    fn rows_from_disk_are_those_from_memory() {
+        let performer = TinyPerformer::new(1);
+        let memory = features(&performer, 4, &FeatureConfig::new());
+        let disk = features(&performer, 4, &FeatureConfig::new().with_memory_limit(1000));
+        assert!(disk.is_mapped() && !memory.is_mapped());
+        let rows = [7, 0, 3];
+        assert_eq!(floats(disk.batch(&rows).target), floats(memory.batch(&rows).target));
+        assert_eq!(floats(disk.batch(&rows).scores), floats(memory.batch(&rows).scores));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_number() {
+        let (performer, config, device) = (TinyPerformer::new(1), FeatureConfig::new(), Device::flex());
+        let good = images(1, 1).remove(0);
+        let small = LabelledImage { pixels: vec![0; 3], category: None };
+        let extract = |images: Vec<Result<LabelledImage, String>>| {
+            let error = Features::extract(&performer, images, &config, &device).err().expect("an error");
+            error.to_string()
+        };
+        assert!(extract(vec![Ok(good.clone()), Ok(small)]).contains("image 1 has 3 bytes"));
+        assert!(extract(vec![Ok(good), Err("gone".into())]).contains("image 1 could not be read"));
+        assert!(extract(Vec::new()).contains("expected at least 1, found 0"));
+    }
+
+    #[test]
+    fn a_performer_that_contradicts_itself_is_refused() {
+        let device = Device::flex();
+        let extract = |performer: &TinyPerformer| {
+            let images = images(2, 1).into_iter().map(Ok::<_, std::io::Error>);
+            Features::extract(performer, images, &FeatureConfig::new(), &device).err().map(|e| e.to_string())
+        };
+        let claiming = |claims| extract(&TinyPerformer { claims, ..TinyPerformer::new(1) });
+        assert_eq!(claiming((SIZE, 1.0)), None);
+        let error = claiming((SIZE - 2, 1.0)).expect("another L");
+        assert!(error.contains("target features") && error.contains("[4, 5, 8, 8]"), "{error}");
+        let error = claiming((SIZE, 1.1)).expect("another head");
+        assert!(error.contains("head's scores"), "{error}");
+        let mut performer = TinyPerformer::new(1);
+        performer.last.weight = performer.last.weight.map(|weight| weight * f32::INFINITY);
+        let error = extract(&performer).expect("infinite scores");
+        assert!(error.contains("a feature of the performer"), "{error}");
+    }
+}

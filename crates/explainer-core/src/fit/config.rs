@@ -1,0 +1,241 @@
+//! Settings of a fit.
+
+use std::path::PathBuf;
+
+use burn::config::Config;
+use burn::module::ParamGroup;
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
+use explainer_filter_loss::{BETA, FilterLossConfig, Gradient, Scale};
+use serde::{Deserialize, Serialize};
+
+/// λ_l of a reconstruction term, from the features x*_l it reconstructs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ReconstructionWeight {
+    /// `λ_l = 1 / E‖x*_l‖²`: the term is the relative squared error, whatever the performer's scale.
+    Relative,
+    /// `λ_l = factor / E‖max(x*_l, 0)‖` (arXiv:1805.07468 with factor 5·10⁴).
+    InverseNorm {
+        /// The factor.
+        factor: f64,
+    },
+}
+
+/// Weights of the loss `Σ_l λ_l ‖x_l − x*_l‖² − η log p` (per image).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LossWeights {
+    /// λ_l.
+    pub reconstruction: ReconstructionWeight,
+    /// η, weight of −log p.
+    pub eta: f64,
+}
+
+impl LossWeights {
+    /// This library's: relative errors, η = 0.2.
+    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2 };
+    /// The paper's for AlexNet, VGG-M and VGG-S.
+    pub const PUBLISHED: Self =
+        Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6 };
+    /// The paper's for VGG-16.
+    pub const PUBLISHED_VGG16: Self = Self { eta: 1.5e5, ..Self::PUBLISHED };
+}
+
+/// How the filter loss's push changes over epochs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PushSchedule {
+    /// The same in every epoch.
+    Constant,
+    /// Divided by the epoch's number, counted from 1 (arXiv:1805.07468).
+    InverseEpoch,
+}
+
+impl PushSchedule {
+    /// Factor on the push in an epoch, counted from 1.
+    pub fn factor(self, epoch: usize) -> f64 {
+        match self {
+            Self::Constant => 1.0,
+            Self::InverseEpoch => 1.0 / epoch as f64,
+        }
+    }
+}
+
+/// λ_f, the weight of the filter loss at one conv-layer, measured online:
+///
+/// `λ_f = ratio · schedule(epoch) · ‖∂L/∂x‖ / ‖∂Loss_f/∂x‖`
+///
+/// over the maps x of the layer that are not zero, where L is the rest of the loss as it arrives at
+/// x. The push stays in proportion to what the reconstruction asks of the layer, however the
+/// magnitudes of either drift.
+///
+/// Source: arXiv:1805.07468 (ratio 1, schedule 1/N, and norms per filter).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Push {
+    /// Norm of the filter loss's gradient relative to the rest's; 0 switches it off.
+    pub ratio: f64,
+    /// Its course over epochs.
+    pub schedule: PushSchedule,
+}
+
+impl Push {
+    /// The library's: as hard as the rest of the loss on conv-interp-1, which it mostly steadies, and
+    /// three times as hard on the layer whose filters become parts.
+    pub const DEFAULT: [Self; 2] = [
+        Self { ratio: 1.0, schedule: PushSchedule::Constant },
+        Self { ratio: 3.0, schedule: PushSchedule::Constant },
+    ];
+}
+
+/// How α_k of the norm-layers is kept up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum NormUpdate {
+    /// Measured once before fitting.
+    Fixed,
+    /// Moved towards every batch's value by this momentum.
+    Running {
+        /// Share of the new value, in 0..1.
+        momentum: f64,
+    },
+}
+
+/// Adam's learning rates.
+///
+/// The default differs from layer to layer, for the tracks compete: whatever the interpretable
+/// track is bent to reconstruct pulls its filters away from parts. So the ordinary track learns
+/// fast and takes up what is no part; conv-interp-1, whose filters differ from one another because
+/// the performer's do, hardly moves; the other interpretable layers move slowly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LearningRates {
+    /// conv-interp-1, which starts as the performer's top conv-layer.
+    pub first: f64,
+    /// conv-interp-2 and further interpretable layers, which start at random.
+    pub interpretable: f64,
+    /// The ordinary track.
+    pub ordinary: f64,
+    /// Weights of fc-dec-1. Behind the norm-layer they are larger than the performer's by α, so that
+    /// the same step is a smaller change.
+    pub decoder_input: f64,
+    /// The rest of the decoder.
+    pub decoder: f64,
+    /// w_p, a single number that has far to go.
+    pub share: f64,
+}
+
+impl LearningRates {
+    /// What the library's experiments settled on.
+    pub const DEFAULT: Self = Self {
+        first: 1e-5,
+        interpretable: 4e-5,
+        ordinary: 5e-4,
+        decoder_input: 3e-4,
+        decoder: 1e-4,
+        share: 1e-2,
+    };
+
+    /// One rate for all layers, and one for w_p.
+    pub const fn uniform(rate: f64, share: f64) -> Self {
+        Self { first: rate, interpretable: rate, ordinary: rate, decoder_input: rate, decoder: rate, share }
+    }
+
+    /// The rate of each parameter of an explainer; of several groups the last counts.
+    pub(crate) fn groups(self) -> ModuleLearningRate {
+        ModuleLrScheduler::new(self.decoder)
+            .with_group(ParamGroup::from_predicate("decoder.layers.0.weight"), self.decoder_input)
+            .with_group(ParamGroup::from_predicate("interpretable.layers"), self.interpretable)
+            .with_group(ParamGroup::from_predicate("interpretable.layers.0."), self.first)
+            .with_group(ParamGroup::from_predicate("ordinary.convs"), self.ordinary)
+            .with_group(ParamGroup::from_predicate("share_logit"), self.share)
+            .step()
+    }
+}
+
+/// ω of the default scale: a map of mean mass at one unit has this trace with its template.
+const TRACE: f64 = 10.0;
+
+/// Settings of a fit.
+#[derive(Config, Debug)]
+pub struct FitConfig {
+    /// Passes over the training features.
+    #[config(default = 12)]
+    pub epochs: usize,
+    /// Rows (images or mirror images) of a step.
+    #[config(default = 32)]
+    pub batch_size: usize,
+    /// Adam's learning rates.
+    #[config(default = "LearningRates::DEFAULT")]
+    pub rates: LearningRates,
+    /// λ_l and η.
+    #[config(default = "LossWeights::RELATIVE")]
+    pub weights: LossWeights,
+    /// Gradient of the filter loss.
+    #[config(default = "Gradient::Approximate")]
+    pub gradient: Gradient,
+    /// Scale at which the filter loss looks at the maps.
+    #[config(default = "Scale::Mass { trace: TRACE }")]
+    pub scale: Scale,
+    /// β of the filter loss's templates.
+    #[config(default = "BETA")]
+    pub beta: f64,
+    /// The filter loss's push on each interpretable conv-layer; layers beyond the list get the last entry.
+    #[config(default = "Push::DEFAULT.to_vec()")]
+    pub push: Vec<Push>,
+    /// The norm-layers' α.
+    #[config(default = "NormUpdate::Fixed")]
+    pub norm: NormUpdate,
+    /// Seed of the order of images.
+    #[config(default = 0)]
+    pub seed: u64,
+    /// Folder for a checkpoint after every epoch. If it holds one of the same settings, the fit
+    /// goes on from there.
+    pub checkpoints: Option<PathBuf>,
+    /// Whether a bar is drawn (on a terminal only).
+    #[config(default = true)]
+    pub progress: bool,
+}
+
+impl FitConfig {
+    /// The published form: maps as they are in the filter loss, its push at the reconstruction's
+    /// own size falling as 1/epoch, and the paper's weights. It is kept for comparison.
+    ///
+    /// Source: arXiv:1805.07468.
+    pub fn published() -> Self {
+        Self::new()
+            .with_rates(LearningRates::uniform(1e-4, 1e-2))
+            .with_weights(LossWeights::PUBLISHED)
+            .with_scale(Scale::AsIs)
+            .with_push(vec![Push { ratio: 1.0, schedule: PushSchedule::InverseEpoch }])
+    }
+
+    /// The filter loss on maps of side `length`.
+    pub(crate) fn filter_loss(&self, length: usize) -> FilterLossConfig {
+        FilterLossConfig::new(length).with_beta(self.beta).with_scale(self.scale).with_gradient(self.gradient)
+    }
+
+    /// The push on interpretable conv-layer `layer` (from 0) in an epoch (from 1).
+    pub(crate) fn push_ratio(&self, layer: usize, epoch: usize) -> f64 {
+        let push = self.push.get(layer).or(self.push.last());
+        push.map_or(0.0, |push| push.ratio * push.schedule.factor(epoch))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_push_of_further_layers_is_the_last_ones() {
+        let half = Push { ratio: 0.5, schedule: PushSchedule::InverseEpoch };
+        let config = FitConfig::new().with_push(vec![Push { ratio: 0.0, ..half }, half]);
+        assert_eq!(config.push_ratio(0, 1), 0.0);
+        assert_eq!(config.push_ratio(1, 1), 0.5);
+        assert_eq!(config.push_ratio(2, 4), 0.125);
+        assert_eq!(FitConfig::new().with_push(Vec::new()).push_ratio(0, 1), 0.0);
+    }
+
+    #[test]
+    fn settings_survive_json() {
+        let config = FitConfig::published().with_seed(7);
+        let json = serde_json::to_string(&config).unwrap();
+        let back: FitConfig = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&back).unwrap(), json);
+        assert!(json.contains("InverseEpoch"));
+    }
+}

@@ -1,0 +1,187 @@
+//! Fitting an explainer to a performer.
+
+mod checkpoint;
+mod config;
+mod record;
+mod step;
+mod validate;
+
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, ModuleOptimizer};
+use explainer_filter_loss::{FilterCategories, FilterLoss};
+use indicatif::ProgressBar;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+pub use config::{
+    FitConfig, LearningRates, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
+};
+pub use record::{EpochRecord, Validation};
+
+use crate::norm::channel_mass;
+use crate::progress::progress_bar;
+use crate::{CoreError, Explainer, Features, Performer};
+use checkpoint::State;
+pub(crate) use step::batches;
+use step::{Lambdas, Stepper, Terms};
+
+/// A fitted explainer and the record of how it came about.
+#[derive(Debug)]
+pub struct Fit {
+    /// The explainer, without autodiff.
+    pub explainer: Explainer,
+    /// One record an epoch.
+    pub records: Vec<EpochRecord>,
+}
+
+impl Fit {
+    /// p, the share of the interpretable track.
+    pub fn share(&self) -> f32 {
+        self.explainer.share()
+    }
+}
+
+impl FitConfig {
+    /// Fits `explainer` to the performer whose features `train` holds; `validation` features, if
+    /// given, are only measured, after every epoch.
+    ///
+    /// The norm-layers' α is measured on the training rows that have a category (on all, if none
+    /// has), and the decoder's first layer is adapted to it: see [`Explainer::calibrated`].
+    ///
+    /// # Errors
+    /// Too few rows; a loss or gradient that is not finite or a reconstruction that diverges
+    /// ([`CoreError::Diverged`] names the layer, epoch and step); a checkpoint that cannot be
+    /// written or belongs to another fit.
+    pub fn fit<P: Performer>(
+        &self,
+        explainer: Explainer,
+        performer: &P,
+        train: &Features,
+        validation: Option<&Features>,
+    ) -> Result<Fit, CoreError> {
+        if train.len() < 2 {
+            return Err(CoreError::TooFew { what: "training rows", expected: 2, found: train.len() });
+        }
+        let mut fitting = Fitting::start(self, explainer, train)?;
+        let bar = progress_bar((self.epochs * fitting.steps()) as u64, "fit", self.progress);
+        bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
+        while fitting.state.records.len() < self.epochs {
+            fitting.epoch(performer, validation, &bar)?;
+            if let Some(folder) = &self.checkpoints {
+                checkpoint::save(folder, &fitting.explainer, &fitting.optimizer, &fitting.state)?;
+            }
+        }
+        bar.finish_and_clear();
+        Ok(Fit { explainer: fitting.explainer.valid(), records: fitting.state.records })
+    }
+}
+
+/// A fit under way.
+struct Fitting<'a> {
+    config: &'a FitConfig,
+    train: &'a Features,
+    filter_loss: FilterLoss,
+    lambdas: Lambdas,
+    explainer: Explainer,
+    optimizer: ModuleOptimizer,
+    state: State,
+}
+
+impl<'a> Fitting<'a> {
+    fn start(config: &'a FitConfig, explainer: Explainer, train: &'a Features) -> Result<Self, CoreError> {
+        let setting = checkpoint::setting(config, &explainer, train.len());
+        let optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
+        let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
+        let lambdas = Lambdas::measure(train, config);
+        let saved = match &config.checkpoints {
+            Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone())?,
+            None => None,
+        };
+        if let Some((explainer, optimizer, state)) = saved {
+            return Ok(Self { config, train, filter_loss, lambdas, explainer, optimizer, state });
+        }
+        let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
+        let categories = explainer
+            .interpretable
+            .layers
+            .iter()
+            .map(|_| FilterCategories::new(explainer.filters(), classes))
+            .collect();
+        let explainer = explainer.calibrated(train).train();
+        let state = State { setting, records: Vec::new(), categories };
+        Ok(Self { config, train, filter_loss, lambdas, explainer, optimizer, state })
+    }
+
+    fn steps(&self) -> usize {
+        self.train.len().div_ceil(self.config.batch_size)
+    }
+
+    fn epoch<P: Performer>(
+        &mut self,
+        performer: &P,
+        validation: Option<&Features>,
+        bar: &ProgressBar,
+    ) -> Result<(), CoreError> {
+        let started = Instant::now();
+        let epoch = self.state.records.len() + 1;
+        let mut sum = Terms::default();
+        for (step, indices) in self.order(epoch).chunks(self.config.batch_size).enumerate() {
+            let terms = self.step(indices, epoch);
+            terms.check(&self.lambdas, epoch, step + 1)?;
+            sum.add(&terms);
+            bar.set_message(format!("error {:.4}", terms.reconstruction.iter().sum::<f64>()));
+            bar.inc(1);
+        }
+        self.state.categories.iter_mut().for_each(FilterCategories::assign);
+        let steps = self.steps();
+        let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| sum / steps as f64).collect();
+        let explainer = self.explainer.valid();
+        let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
+        self.state.records.push(EpochRecord {
+            epoch,
+            steps,
+            reconstruction: mean(sum.reconstruction),
+            share_loss: sum.share_loss / steps as f64,
+            filter_loss: mean(sum.filter_loss),
+            push: mean(sum.push),
+            share: f64::from(explainer.share()),
+            validation,
+            seconds: started.elapsed().as_secs_f64(),
+        });
+        Ok(())
+    }
+
+    /// The rows in the order of `epoch`, the same whenever the epoch is run.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
+        rng.set_stream(epoch as u64);
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut rng);
+        order
+    }
+
+    fn step(&mut self, indices: &[usize], epoch: usize) -> Terms {
+        let config = self.config;
+        let stepper = Stepper { config, filter_loss: &self.filter_loss, lambdas: &self.lambdas };
+        let batch = self.train.batch(indices);
+        let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
+        let rates = config.rates.groups();
+        let mut explainer = self.optimizer.step(rates, self.explainer.clone(), outcome.gradients);
+        if let NormUpdate::Running { momentum } = config.norm {
+            let [parts, ordinary] = outcome.pooled.map(channel_mass);
+            explainer.interpretable_norm = explainer.interpretable_norm.updated(parts, momentum);
+            explainer.ordinary_norm = explainer.ordinary_norm.updated(ordinary, momentum);
+        }
+        self.explainer = explainer;
+        outcome.terms
+    }
+}
+
+/// Adam's ε as its authors have it, small beside the gradients of relative errors.
+const ADAM_EPSILON: f32 = 1e-8;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,35 @@
+//! What a fit writes down, epoch by epoch.
+
+use serde::{Deserialize, Serialize};
+
+/// Means over the steps of one epoch, and figures on the validation features after it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// From 1.
+    pub epoch: usize,
+    /// Optimiser steps.
+    pub steps: usize,
+    /// λ_l ‖x_l − x*_l‖² for each reconstructed layer, mean over images.
+    pub reconstruction: Vec<f64>,
+    /// −η log p.
+    pub share_loss: f64,
+    /// −MI(X; T), mean over filters, for each interpretable conv-layer.
+    pub filter_loss: Vec<f64>,
+    /// λ_f for each interpretable conv-layer.
+    pub push: Vec<f64>,
+    /// p after the epoch.
+    pub share: f64,
+    /// Figures on validation features, if there were any.
+    pub validation: Option<Validation>,
+    /// Wall-clock time of the epoch.
+    pub seconds: f64,
+}
+
+/// How well an explainer stands in for the performer on features it was not fitted on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Σ‖x_l − x*_l‖² / Σ‖x*_l‖² for each reconstructed layer.
+    pub relative_error: Vec<f64>,
+    /// Share of images whose highest score is of the same class with the explainer's features.
+    pub agreement: f64,
+}

@@ -1,0 +1,378 @@
+//! One fitting step: losses, gradients, λ_f.
+//!
+//! The backward pass runs in stages, from the decoder down, one for each interpretable conv-layer:
+//! every layer's maps are a leaf of the stage above. So ∂L/∂x is at hand where the filter loss is
+//! added, and λ_f can be measured in the same step, at no extra cost.
+
+use burn::nn::conv::Conv2d;
+use burn::optim::GradientsParams;
+use burn::tensor::{Bool, Gradients, Tensor};
+use explainer_filter_loss::{FilterCategories, FilterLoss};
+
+use super::config::{FitConfig, ReconstructionWeight};
+use crate::features::{FeatureBatch, Features, floats};
+use crate::{CoreError, Explainer};
+
+/// A relative error above this is no fit any more: a hundred times worse than reconstructing zero.
+const DIVERGED: f32 = 100.0;
+
+/// λ_l of every reconstructed layer, from the training features.
+pub(crate) struct Lambdas {
+    weights: Vec<f64>,
+    /// E‖x*_l‖², to tell a diverging term in relative terms.
+    energy: Vec<f64>,
+}
+
+impl Lambdas {
+    pub(crate) fn measure(features: &Features, config: &FitConfig) -> Self {
+        let layers = features.shape().upper.len();
+        let (mut energy, mut norm) = (vec![0.0; layers], vec![0.0; layers]);
+        for indices in batches(features.len(), config.batch_size) {
+            for (layer, upper) in features.batch(&indices).upper.into_iter().enumerate() {
+                for square in floats(upper.powi_scalar(2).sum_dim(1)) {
+                    energy[layer] += f64::from(square) / features.len() as f64;
+                    norm[layer] += f64::from(square).sqrt() / features.len() as f64;
+                }
+            }
+        }
+        let weights = match config.weights.reconstruction {
+            ReconstructionWeight::Relative => energy.iter().map(|energy| 1.0 / energy).collect(),
+            ReconstructionWeight::InverseNorm { factor } => norm.iter().map(|norm| factor / norm).collect(),
+        };
+        Self { weights, energy }
+    }
+}
+
+/// Consecutive batches of the indices below `len`.
+pub(crate) fn batches(len: usize, size: usize) -> impl Iterator<Item = Vec<usize>> {
+    (0..len).step_by(size).map(move |start| (start..len.min(start + size)).collect())
+}
+
+/// The terms of one step.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) reconstruction: Vec<f64>,
+    pub(crate) share_loss: f64,
+    pub(crate) filter_loss: Vec<f64>,
+    pub(crate) push: Vec<f64>,
+}
+
+/// Everything of a step that does not change with it.
+pub(crate) struct Stepper<'a> {
+    pub(crate) config: &'a FitConfig,
+    pub(crate) filter_loss: &'a FilterLoss,
+    pub(crate) lambdas: &'a Lambdas,
+}
+
+/// What a step hands to the optimiser and to the records.
+pub(crate) struct Outcome {
+    pub(crate) gradients: GradientsParams,
+    pub(crate) terms: Terms,
+    /// Masses of the pooled tracks, for running norms: interpretable, ordinary.
+    pub(crate) pooled: [Tensor<4>; 2],
+}
+
+/// The filter loss of one layer in one step.
+struct FilterTerm {
+    /// λ_f ∂Loss_f/∂x, without autodiff.
+    gradient: Tensor<4>,
+    /// Mean −MI over filters, and λ_f, `[2]`.
+    figures: Tensor<1>,
+}
+
+impl Stepper<'_> {
+    /// Losses and gradients of `batch`. `explainer` is on an autodiff device.
+    pub(crate) fn step(
+        &self,
+        explainer: &Explainer,
+        batch: FeatureBatch,
+        categories: &mut [FilterCategories],
+        epoch: usize,
+    ) -> Outcome {
+        let target = batch.target.autodiff();
+        let ordinary = explainer.ordinary.forward(target.clone());
+        // Each layer's maps, and the same values as a leaf of the stage above.
+        let mut stages: Vec<(Tensor<4>, Tensor<4>)> = Vec::new();
+        let mut input = target;
+        for layer in &explainer.interpretable.layers {
+            let maps = layer.maps(input);
+            let leaf = Tensor::from_inner(maps.clone().inner()).require_grad();
+            input = layer.masked(leaf.clone());
+            stages.push((maps, leaf));
+        }
+        let encoded = explainer.encode(input.clone(), ordinary.clone());
+        let reconstruction: Vec<Tensor<1>> = explainer
+            .decoder
+            .forward(encoded)
+            .into_iter()
+            .zip(batch.upper)
+            .zip(&self.lambdas.weights)
+            .map(|((own, theirs), &weight)| {
+                let rows = own.dims()[0] as f64;
+                (own - theirs.autodiff()).powi_scalar(2).sum().mul_scalar(weight / rows)
+            })
+            .collect();
+        let share_loss = explainer.log_share().mul_scalar(-self.config.weights.eta);
+        let loss = reconstruction.iter().cloned().fold(share_loss.clone(), |sum, term| sum + term);
+        let mut grads = loss.backward();
+
+        let mut gradients = GradientsParams::from_module(&mut grads, explainer);
+        let last = stages.len() - 1;
+        let mut figures = vec![share_loss.inner()];
+        figures.extend(reconstruction.into_iter().map(Tensor::inner));
+        let pooled = [explainer.pooled(input.inner()), explainer.pooled(ordinary.clone().inner())];
+        for (layer, (maps, leaf)) in stages.into_iter().enumerate().rev() {
+            let rest = leaf.grad_remove(&mut grads).expect("the stage above reads these maps");
+            let ratio = self.config.push_ratio(layer, epoch);
+            let seen = leaf.inner();
+            categories[layer].update(seen.clone(), &batch.categories);
+            let members = categories[layer].membership(&batch.categories, &seen.device());
+            let parts = (layer == last).then(|| self.joined(explainer, &seen, &ordinary));
+            let term = self.filter_term(seen, parts, members, &rest, ratio);
+            figures.push(term.figures);
+            let total = rest + term.gradient;
+            grads = (maps * Tensor::from_inner(total)).sum().backward();
+            merge(&mut gradients, &mut grads, &explainer.interpretable.layers[layer].conv);
+        }
+        let terms = read_terms(figures, self.lambdas.weights.len());
+        Outcome { gradients, terms, pooled }
+    }
+}
+
+/// The maps on which the last layer's filter loss acts, and how they depend on the layer's own.
+struct Joined {
+    /// x' = p · x_f / α + (1 − p) · x_ordin / α.
+    maps: Tensor<4>,
+    /// ∂x'/∂x_f = p / α, `[1, D, 1, 1]`.
+    slope: Tensor<4>,
+}
+
+impl Stepper<'_> {
+    /// x' of the last interpretable conv-layer; nothing of it flows to the ordinary track.
+    ///
+    /// Source: arXiv:1805.07468, filter loss of conv-interp-2.
+    fn joined(&self, explainer: &Explainer, maps: &Tensor<4>, ordinary: &Tensor<4>) -> Joined {
+        let share = explainer.share_tensor().inner().reshape([1, 1, 1, 1]);
+        let channels = |alpha: Tensor<1>| alpha.unsqueeze_dims::<4>(&[0, 2, 3]);
+        let slope = share.clone() / channels(explainer.interpretable_norm.alpha());
+        let rest = (1.0 - share) / channels(explainer.ordinary_norm.alpha());
+        Joined { maps: maps.clone() * slope.clone() + ordinary.clone().inner() * rest, slope }
+    }
+
+    /// The filter loss on the maps of one layer, its gradient scaled to `ratio` times the norm of
+    /// `rest`, the gradient that arrives there.
+    fn filter_term(
+        &self,
+        maps: Tensor<4>,
+        joined: Option<Joined>,
+        members: Tensor<2, Bool>,
+        rest: &Tensor<4>,
+        ratio: f64,
+    ) -> FilterTerm {
+        // Through the ReLU nothing reaches a unit at zero: it counts on neither side.
+        let active = maps.clone().greater_scalar(0.0).float();
+        let (seen, slope) = match joined {
+            Some(joined) => (joined.maps, Some(joined.slope)),
+            None => (maps, None),
+        };
+        let (value, gradient) = self.filter_loss.value_and_gradient(seen, members);
+        let gradient = gradient * active.clone();
+        let gradient = slope.into_iter().fold(gradient, |gradient, slope| gradient * slope);
+        let norm = |x: Tensor<4>| x.powi_scalar(2).sum().sqrt();
+        // Where the filter loss has no gradient at all, any finite λ_f is right.
+        let lambda = norm(rest.clone() * active) / norm(gradient.clone()).clamp_min(SMALLEST_NORM) * ratio;
+        let figures = Tensor::cat(vec![value.mean(), lambda.clone()], 0);
+        FilterTerm { gradient: gradient * lambda.reshape([1, 1, 1, 1]), figures }
+    }
+}
+
+/// Below this the norm of a filter loss's gradient is taken as it.
+const SMALLEST_NORM: f32 = 1e-25;
+
+/// Moves the gradients of one conv-layer into `gradients`.
+fn merge(gradients: &mut GradientsParams, grads: &mut Gradients, conv: &Conv2d) {
+    if let Some(weight) = conv.weight.val().grad_remove(grads) {
+        gradients.register(conv.weight.id, weight);
+    }
+    if let Some((bias, gradient)) =
+        conv.bias.as_ref().and_then(|bias| Some((bias, bias.val().grad_remove(grads)?)))
+    {
+        gradients.register(bias.id, gradient);
+    }
+}
+
+/// Reads all figures of a step in one go: the share loss, the reconstruction terms, and from the
+/// last interpretable conv-layer to the first −MI and λ_f.
+fn read_terms(figures: Vec<Tensor<1>>, reconstructed: usize) -> Terms {
+    let values: Vec<f64> = floats(Tensor::cat(figures, 0)).into_iter().map(f64::from).collect();
+    let (losses, filters) = values.split_at(1 + reconstructed);
+    Terms {
+        share_loss: losses[0],
+        reconstruction: losses[1..].to_vec(),
+        filter_loss: filters.chunks_exact(2).rev().map(|pair| pair[0]).collect(),
+        push: filters.chunks_exact(2).rev().map(|pair| pair[1]).collect(),
+    }
+}
+
+impl Terms {
+    /// Stops a fit whose losses are not finite or whose reconstruction has left the target behind.
+    pub(crate) fn check(&self, lambdas: &Lambdas, epoch: usize, step: usize) -> Result<(), CoreError> {
+        let diverged =
+            |what: String, value: f64| CoreError::Diverged { what, epoch, step, value: value as f32 };
+        for (layer, &value) in self.reconstruction.iter().enumerate() {
+            let relative = value / (lambdas.weights[layer] * lambdas.energy[layer]);
+            if !relative.is_finite() || relative > f64::from(DIVERGED) {
+                let what = format!("the relative squared error of fc-dec-{}", layer + 1);
+                return Err(diverged(what, relative));
+            }
+        }
+        for (layer, (&loss, &push)) in self.filter_loss.iter().zip(&self.push).enumerate() {
+            let layer = layer + 1;
+            if !loss.is_finite() {
+                return Err(diverged(format!("the filter loss of conv-interp-{layer}"), loss));
+            }
+            if !push.is_finite() {
+                return Err(diverged(format!("the weight of the filter loss of conv-interp-{layer}"), push));
+            }
+        }
+        if !self.share_loss.is_finite() {
+            return Err(diverged("the loss of the share p".to_string(), self.share_loss));
+        }
+        Ok(())
+    }
+
+    /// Adds another step's terms.
+    pub(crate) fn add(&mut self, other: &Terms) {
+        let add = |sum: &mut Vec<f64>, terms: &[f64]| {
+            sum.resize(terms.len(), 0.0);
+            sum.iter_mut().zip(terms).for_each(|(sum, term)| *sum += term);
+        };
+        add(&mut self.reconstruction, &other.reconstruction);
+        add(&mut self.filter_loss, &other.filter_loss);
+        add(&mut self.push, &other.push);
+        self.share_loss += other.share_loss;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fit::config::{Push, PushSchedule};
+    use crate::testing::{TinyPerformer, features};
+    use crate::{ExplainerConfig, FeatureConfig};
+    use burn::module::Module;
+    use burn::tensor::Device;
+
+    struct Setting {
+        train: Features,
+        explainer: Explainer,
+        config: FitConfig,
+    }
+
+    fn setting(ratio: f64) -> Setting {
+        let performer = TinyPerformer::new(2);
+        let train = features(&performer, 6, &FeatureConfig::new());
+        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+        let push = vec![Push { ratio, schedule: PushSchedule::Constant }];
+        let explainer = explainer.calibrated(&train).train();
+        Setting { train, explainer, config: FitConfig::new().with_push(push) }
+    }
+
+    fn step(setting: &Setting) -> (Outcome, Lambdas, FilterLoss) {
+        let Setting { train, explainer, config } = setting;
+        let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
+        let lambdas = Lambdas::measure(train, config);
+        let stepper = Stepper { config, filter_loss: &filter_loss, lambdas: &lambdas };
+        let mut categories = vec![FilterCategories::new(explainer.filters(), 2); 2];
+        let outcome = stepper.step(explainer, train.batch(&[0, 3, 4, 7]), &mut categories, 1);
+        (outcome, lambdas, filter_loss)
+    }
+
+    fn close(a: Tensor<4>, b: Tensor<4>) {
+        let scale = b.clone().abs().max().into_scalar::<f32>();
+        let difference = (a - b).abs().max().into_scalar::<f32>();
+        assert!(scale > 0.0 && difference <= 1e-5 * scale, "{difference} of {scale}");
+    }
+
+    /// The same loss as one graph, without stages.
+    fn whole_loss(setting: &Setting, lambdas: &Lambdas) -> Tensor<1> {
+        let batch = setting.train.batch(&[0, 3, 4, 7]);
+        let encoding = setting.explainer.forward(batch.target.autodiff());
+        let eta = setting.config.weights.eta;
+        let start = setting.explainer.share_tensor().log() * -eta;
+        let terms = encoding.upper.into_iter().zip(batch.upper).zip(&lambdas.weights);
+        terms.fold(start, |sum, ((own, theirs), weight)| {
+            sum + (own - theirs.autodiff()).powi_scalar(2).sum() * *weight / 4.0
+        })
+    }
+
+    #[test]
+    fn staged_gradients_are_those_of_one_graph() {
+        let setting = setting(0.0);
+        let (mut outcome, lambdas, _) = step(&setting);
+        let explainer = &setting.explainer;
+        let loss = whole_loss(&setting, &lambdas);
+        let terms = &outcome.terms;
+        let sum = terms.share_loss + terms.reconstruction.iter().sum::<f64>();
+        assert!((sum - f64::from(loss.clone().into_scalar::<f32>())).abs() < 1e-5);
+        let grads = loss.backward();
+        for layer in &explainer.interpretable.layers {
+            let own = outcome.gradients.remove::<4>(layer.conv.weight.id).unwrap();
+            close(own, layer.conv.weight.val().grad(&grads).unwrap());
+        }
+        let ordinary = &explainer.ordinary.convs[0].weight;
+        close(outcome.gradients.remove::<4>(ordinary.id).unwrap(), ordinary.val().grad(&grads).unwrap());
+        let share = &explainer.share_logit;
+        let own = outcome.gradients.remove::<1>(share.id).unwrap();
+        close(own.reshape([1, 1, 1, 1]), share.val().grad(&grads).unwrap().reshape([1, 1, 1, 1]));
+        for layer in &explainer.decoder.layers {
+            let own = outcome.gradients.remove::<2>(layer.weight.id).unwrap();
+            let whole = layer.weight.val().grad(&grads).unwrap();
+            close(own.unsqueeze(), whole.unsqueeze());
+        }
+    }
+
+    /// With the push measured as in one graph, where the filter loss enters as an injected gradient.
+    #[test]
+    fn the_push_has_its_ratio_to_the_rest_and_the_joined_maps_slope() {
+        let setting = setting(0.4);
+        let (mut outcome, lambdas, filter_loss) = step(&setting);
+        let explainer = &setting.explainer;
+        let batch = setting.train.batch(&[0, 3, 4, 7]);
+        let encoding = explainer.forward(batch.target.clone().autodiff());
+        let maps = encoding.interpretable[1].clone().inner().autodiff().require_grad();
+        // ∂L/∂x of the last layer, from the part of the network above it.
+        let upper = explainer
+            .encode(explainer.interpretable.layers[1].masked(maps.clone()), encoding.ordinary.clone());
+        let terms = explainer.decoder.forward(upper).into_iter().zip(batch.upper).zip(&lambdas.weights);
+        let rest = terms
+            .fold(Tensor::zeros([1], &explainer.share_tensor().device()), |sum, ((own, theirs), weight)| {
+                sum + (own - theirs.autodiff()).powi_scalar(2).sum() * *weight / 4.0
+            })
+            .backward();
+        let rest = maps.grad(&rest).unwrap();
+        // x' by its definition, its gradient to x_f by autodiff.
+        let share = explainer.share_tensor().inner().reshape([1, 1, 1, 1]).autodiff();
+        let ordinary = encoding.ordinary.inner().autodiff();
+        let joined: Tensor<4> = explainer.interpretable_norm.forward(maps.clone()) * share.clone()
+            + explainer.ordinary_norm.forward(ordinary) * (1.0 - share);
+        let mut categories = FilterCategories::new(explainer.filters(), 2);
+        categories.update(maps.clone().inner(), &batch.categories);
+        let members = categories.membership(&batch.categories, setting.train.device());
+        let gradient = filter_loss.gradient(joined.clone().inner(), members);
+        let pushed = (joined * gradient.autodiff()).sum().backward();
+        let active = maps.clone().inner().greater_scalar(0.0).float();
+        let pushed = maps.grad(&pushed).unwrap() * active.clone();
+        let norm = |x: Tensor<4>| x.powi_scalar(2).sum().sqrt().into_scalar::<f32>();
+        let lambda = 0.4 * norm(rest.clone() * active) / norm(pushed.clone());
+        assert!((outcome.terms.push[1] as f32 / lambda - 1.0).abs() < 1e-4, "{:?} {lambda}", outcome.terms);
+        // The whole gradient of conv-interp-2 then is that of its maps through the conv-layer.
+        let conv = &explainer.interpretable.layers[1].conv;
+        let input =
+            explainer.interpretable.layers[0].masked(encoding.interpretable[0].clone().inner().autodiff());
+        let output = explainer.interpretable.layers[1].maps(input);
+        let grads = (output * (rest + pushed * lambda).autodiff()).sum().backward();
+        let own = outcome.gradients.remove::<4>(conv.weight.id).unwrap();
+        close(own, conv.weight.val().grad(&grads).unwrap());
+    }
+}

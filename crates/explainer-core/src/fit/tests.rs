@@ -1,0 +1,238 @@
+use std::path::Path;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+use super::*;
+use crate::features::floats;
+use crate::testing::{SIZE, TinyPerformer, features, images};
+use crate::{ExplainerConfig, FeatureConfig};
+
+fn setup(count: usize) -> (TinyPerformer, Features, Explainer) {
+    let performer = TinyPerformer::new(5);
+    let train = features(&performer, count, &FeatureConfig::new());
+    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+    (performer, train, explainer)
+}
+
+fn config() -> FitConfig {
+    let rates = LearningRates::uniform(3e-3, 1e-2);
+    // A light one, for a fit of a few steps on random images.
+    let push = Push { ratio: 0.3, schedule: PushSchedule::Constant };
+    FitConfig::new()
+        .with_epochs(3)
+        .with_batch_size(8)
+        .with_rates(rates)
+        .with_push(vec![push])
+        .with_progress(false)
+}
+
+fn weights(explainer: &Explainer) -> Vec<f32> {
+    let mut values = floats(explainer.share_logit.val());
+    for layer in &explainer.interpretable.layers {
+        values.extend(floats(layer.conv.weight.val()));
+    }
+    values.extend(floats(explainer.ordinary.convs[0].weight.val()));
+    values.extend(floats(explainer.decoder.layers[1].weight.val()));
+    values.extend(floats(explainer.interpretable_norm.alpha()));
+    values
+}
+
+#[test]
+fn a_fit_reconstructs_better_and_records_every_term() {
+    let (performer, train, explainer) = setup(24);
+    let fit = config().with_epochs(12).fit(explainer, &performer, &train, Some(&train)).unwrap();
+    let (first, last) = (&fit.records[0], fit.records.last().unwrap());
+    assert_eq!(fit.records.len(), 12);
+    assert_eq!((last.epoch, last.steps, last.reconstruction.len(), last.filter_loss.len()), (12, 6, 2, 2));
+    assert!(last.reconstruction[0] < 0.5 * first.reconstruction[0], "{first:?} {last:?}");
+    let eta_log_p = -0.2 * last.share.ln();
+    assert!((last.share_loss / eta_log_p - 1.0).abs() < 0.05, "{} {eta_log_p}", last.share_loss);
+    assert!(last.filter_loss.iter().all(|&value| value <= 0.0));
+    assert!(last.push.iter().all(|&push| push > 0.0));
+    let validation = last.validation.as_ref().unwrap();
+    assert!(validation.relative_error[0] < 0.3 && validation.agreement > 0.6, "{validation:?}");
+    assert!((f64::from(fit.share()) - last.share).abs() < 1e-9);
+    assert_eq!(fit.explainer.validate(&performer, &train).unwrap(), *validation);
+}
+
+#[test]
+fn an_interrupted_fit_goes_on_to_the_same_result() {
+    let (performer, train, explainer) = setup(10);
+    for norm in [NormUpdate::Fixed, NormUpdate::Running { momentum: 0.01 }] {
+        let whole =
+            config().with_norm(norm).fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = config().with_norm(norm).with_checkpoints(Some(folder.path().to_path_buf()));
+        config.clone().with_epochs(2).fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        let resumed = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        assert_eq!(weights(&resumed.explainer), weights(&whole.explainer));
+        for (own, other) in resumed.records.iter().zip(&whole.records) {
+            assert_eq!(
+                EpochRecord { seconds: 0.0, ..own.clone() },
+                EpochRecord { seconds: 0.0, ..other.clone() }
+            );
+        }
+        assert_eq!(entries(folder.path()), ["epoch-0003"], "one whole checkpoint stays");
+    }
+}
+
+fn entries(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.collect()
+}
+
+#[test]
+fn another_fits_checkpoint_is_refused_by_name_of_the_setting() {
+    let (performer, train, explainer) = setup(10);
+    let folder = tempfile::tempdir().unwrap();
+    let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
+    config.fit(explainer.clone(), &performer, &train, None).unwrap();
+    let error = config.with_seed(9).fit(explainer, &performer, &train, None).unwrap_err().to_string();
+    assert!(error.contains("fit.seed was 0, is 9") && error.contains("epoch-0001"), "{error}");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let (performer, train, explainer) = setup(10);
+    for name in ["state.json", "explainer.bpk", "optimizer.bpk"] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
+        config.fit(explainer.clone(), &performer, &train, None).unwrap();
+        let file = folder.path().join("epoch-0001").join(name);
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        let error = config.with_epochs(2).fit(explainer.clone(), &performer, &train, None).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_fit_that_diverges_names_layer_epoch_and_step() {
+    let (performer, train, mut explainer) = setup(10);
+    let bias = explainer.decoder.layers[1].bias.take().unwrap();
+    explainer.decoder.layers[1].bias = Some(bias.map(|bias| bias * f32::NAN));
+    let error = config().fit(explainer.clone(), &performer, &train, None).unwrap_err().to_string();
+    assert!(error.contains("fc-dec-2") && error.contains("epoch 1, step 1"), "{error}");
+
+    let bias = explainer.decoder.layers[1].bias.take().unwrap();
+    let width = bias.dims();
+    explainer.decoder.layers[1].bias = Some(Param::from_tensor(Tensor::full(width, 1e6, &Device::flex())));
+    let error = config().fit(explainer, &performer, &train, None).unwrap_err().to_string();
+    assert!(error.contains("fc-dec-2"), "{error}");
+}
+
+#[test]
+fn one_row_cannot_be_fitted() {
+    let performer = TinyPerformer::new(5);
+    let train = features(&performer, 1, &FeatureConfig::new().with_mirror(false));
+    let explainer = ExplainerConfig::for_performer(&performer).init(&Device::flex());
+    let error = config().fit(explainer, &performer, &train, None).unwrap_err();
+    assert!(matches!(error, CoreError::TooFew { found: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_copied_decoder_reads_calibrated_features_as_it_reads_the_performers() {
+    let (performer, train, explainer) = setup(16);
+    // The ordinary track as the performer's top conv-layer, and p = 0: the performer itself.
+    let mut explainer = explainer;
+    explainer.ordinary.convs[0] = explainer.interpretable.layers[0].conv.clone();
+    explainer.share_logit = Param::from_tensor(Tensor::full([1], -40.0, &Device::flex()));
+    let calibrated = explainer.calibrated(&train);
+    let validation = calibrated.validate(&performer, &train).unwrap();
+    assert!(validation.relative_error.iter().all(|&error| error < 1e-9), "{validation:?}");
+    assert_eq!(validation.agreement, 1.0);
+}
+
+#[test]
+fn published_settings_run() {
+    let (performer, train, explainer) = setup(10);
+    let published = FitConfig::published().with_epochs(2).with_batch_size(8).with_progress(false);
+    let fit = published.fit(explainer, &performer, &train, None).unwrap();
+    assert!(fit.records[1].reconstruction[0] > 100.0, "the paper's λ_l are large: {:?}", fit.records);
+}
+
+#[test]
+fn parts_lie_in_the_image_and_come_strongest_first() {
+    let (performer, train, explainer) = setup(10);
+    let explainer = explainer.calibrated(&train);
+    let image = &images(1, 3)[0];
+    let explanation = explainer.explain(&performer, &image.pixels).unwrap();
+    assert!(!explanation.parts.is_empty());
+    let maps = floats(explanation.features.clone());
+    for (part, next) in explanation.parts.iter().zip(explanation.parts.iter().skip(1)) {
+        assert!(part.strength >= next.strength);
+    }
+    for part in &explanation.parts {
+        let [row, column] = part.unit;
+        let map = &maps[part.filter * SIZE * SIZE..][..SIZE * SIZE];
+        assert_eq!(part.activation, map[row * SIZE + column]);
+        assert!(map.iter().all(|&value| value <= part.activation));
+        assert_eq!(part.center, [column as f64, row as f64], "stride 1: a unit is a pixel");
+    }
+    assert_eq!(explanation.top_parts(2).len(), 2);
+    let error = explainer.explain(&performer, &image.pixels[1..]).unwrap_err();
+    assert!(matches!(error, CoreError::ImageSize { .. }), "{error}");
+}
+
+#[test]
+fn an_explainer_survives_its_file() {
+    let (_, train, explainer) = setup(10);
+    let explainer = explainer.calibrated(&train);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("explainer.bpk");
+    explainer.save(&file).unwrap();
+    let performer = TinyPerformer::new(6);
+    let other = ExplainerConfig::for_performer(&performer).with_seed(4).init(&Device::flex());
+    let loaded = other.clone().load(&file).unwrap();
+    assert_eq!(weights(&loaded), weights(&explainer));
+    let wider = ExplainerConfig { channels: 7, ..ExplainerConfig::for_performer(&performer) };
+    for error in [wider.init(&Device::flex()).load(&file), other.load(&folder.path().join("none.bpk"))] {
+        assert!(error.unwrap_err().to_string().contains(".bpk"));
+    }
+}
+
+#[test]
+fn every_parameter_has_the_rate_of_its_layer() {
+    struct Rates(Vec<(String, f64)>, Vec<String>);
+    impl burn::module::ModuleVisitor for Rates {
+        fn enter_module(&mut self, name: &str, _: &str) {
+            self.1.push(name.to_string());
+        }
+        fn exit_module(&mut self, _: &str, _: &str) {
+            self.1.pop();
+        }
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let path = self.1.join(".");
+            let rates = LearningRates {
+                first: 1.0,
+                interpretable: 2.0,
+                ordinary: 3.0,
+                decoder_input: 4.0,
+                decoder: 5.0,
+                share: 6.0,
+            };
+            let rate = rates.groups().lr_from_param(param.id, Some(&path));
+            self.0.push((path, rate));
+        }
+    }
+    let mut rates = Rates(Vec::new(), Vec::new());
+    setup(2).2.visit(&mut rates);
+    let expected = [
+        ("interpretable.layers.0.conv.weight", 1.0),
+        ("interpretable.layers.0.conv.bias", 1.0),
+        ("interpretable.layers.1.conv.weight", 2.0),
+        ("interpretable.layers.1.conv.bias", 2.0),
+        ("ordinary.convs.0.weight", 3.0),
+        ("ordinary.convs.0.bias", 3.0),
+        ("share_logit", 6.0),
+        ("decoder.layers.0.weight", 4.0),
+        ("decoder.layers.0.bias", 5.0),
+        ("decoder.layers.1.weight", 5.0),
+        ("decoder.layers.1.bias", 5.0),
+    ];
+    let found: Vec<_> = rates.0.iter().map(|(path, rate)| (path.as_str(), *rate)).collect();
+    for pair in expected {
+        assert!(found.contains(&pair), "{pair:?} is not among {found:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Explainer networks for CNNs, on [Burn](https://burn.dev).
+//!
+//! A *performer* is a trained, frozen CNN. An [`Explainer`] reads the features of one of its middle
+//! conv-layers, re-expresses them as features of object parts, and reconstructs the performer's
+//! upper features from them. It is fitted without labels of parts (arXiv:1805.07468).
+//!
+//! - [`Performer`]: what a network of yours has to show.
+//! - [`Features`]: what the performer makes of your images, computed once.
+//! - [`ExplainerConfig`], [`Explainer`]: the network; [`FitConfig`], [`Fit`]: its fit, with records,
+//!   checkpoints and resume.
+//! - [`Explanation`]: the parts of one image.
+//!
+//! Burn 0.22 has no backend type parameter: a `&Device` decides at run time, and this crate picks
+//! none.
+//!
+//! # Example
+//!
+//! ```
+//! use burn::tensor::Device;
+//! use explainer_core::{
+//!     CoreError, Explanation, ExplainerConfig, FeatureConfig, Features, FitConfig, LabelledImage, Performer,
+//! };
+//!
+//! /// Explains the first of some decoded images, with all of them to fit on.
+//! fn explain<P: Performer>(
+//!     performer: &P,
+//!     images: &[LabelledImage],
+//!     device: &Device,
+//! ) -> Result<Explanation, CoreError> {
+//!     let readable = images.iter().cloned().map(Ok::<_, CoreError>);
+//!     let features = Features::extract(performer, readable, &FeatureConfig::new(), device)?;
+//!     let explainer = ExplainerConfig::for_performer(performer).init_from(performer, device);
+//!     let fit = FitConfig::new().fit(explainer, performer, &features, None)?;
+//!     fit.explainer.explain(performer, &images[0].pixels)
+//! }
+//! ```
+
+mod calibrate;
+mod decoder;
+mod error;
+mod explain;
+mod explainer;
+mod features;
+mod file;
+mod fit;
+mod init;
+mod norm;
+mod performer;
+mod preprocessing;
+mod progress;
+mod store;
+#[cfg(test)]
+mod testing;
+mod track;
+
+pub use decoder::Decoder;
+pub use error::{BoxError, CoreError};
+pub use explain::{Explanation, Part};
+pub use explainer::{Encoding, Explainer, ExplainerConfig, Masking};
+pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
+pub use fit::{
+    EpochRecord, Fit, FitConfig, LearningRates, LossWeights, NormUpdate, Push, PushSchedule,
+    ReconstructionWeight, Validation,
+};
+pub use norm::ScaleNorm;
+pub use performer::{Blueprint, Performer, Pooling, Tapped};
+pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Preprocessing};
+pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack};

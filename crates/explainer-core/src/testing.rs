@@ -1,0 +1,82 @@
+//! A small performer for the tests: conv → ReLU → conv → ReLU → pool → two FC layers → head.
+
+use burn::nn::conv::Conv2d;
+use burn::nn::{Linear, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{Device, Tensor};
+use explainer_metrics::ReceptiveField;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::init::Initializer;
+use crate::{Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped};
+
+pub(crate) const SIZE: usize = 8;
+pub(crate) const CHANNELS: usize = 6;
+
+pub(crate) struct TinyPerformer {
+    pub(crate) convs: [Conv2d; 2],
+    pub(crate) upper: [Linear; 2],
+    pub(crate) last: Linear,
+    /// What the blueprint says of L, and a factor on what the head says.
+    pub(crate) claims: (usize, f32),
+}
+
+impl TinyPerformer {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut init = Initializer::new(seed, &Device::flex());
+        let mut convs = [init.conv([3, 5]), init.conv([5, CHANNELS])];
+        convs[0].padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let upper = [init.linear(CHANNELS * 16, 12), init.linear(12, 10)];
+        Self { convs, upper, last: init.linear(10, 3), claims: (SIZE, 1.0) }
+    }
+}
+
+impl Performer for TinyPerformer {
+    fn tap(&self, images: Tensor<4>) -> Tapped {
+        let target = relu(self.convs[0].forward(images));
+        let top_conv = relu(self.convs[1].forward(target.clone()));
+        let pooled = max_pool2d(top_conv.clone(), MaxPoolOptions::new([2, 2]).with_stride([2, 2]));
+        let relu6 = relu(self.upper[0].forward(pooled.flatten(1, 3)));
+        let relu7 = relu(self.upper[1].forward(relu6.clone()));
+        Tapped { target, top_conv, scores: self.last.forward(relu7.clone()), upper: vec![relu6, relu7] }
+    }
+    fn head(&self, upper: Tensor<2>) -> Tensor<2> {
+        self.last.forward(upper) * self.claims.1
+    }
+    fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::imagenet(SIZE)
+    }
+    fn target_field(&self) -> ReceptiveField {
+        ReceptiveField::pixels().then(3, 1, 1)
+    }
+    fn top_conv_field(&self) -> ReceptiveField {
+        self.target_field().then(3, 1, 1)
+    }
+    fn blueprint(&self) -> Blueprint<'_> {
+        let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
+        Blueprint {
+            top_conv: &self.convs[1],
+            length: self.claims.0,
+            pool,
+            upper: self.upper.iter().collect(),
+        }
+    }
+}
+
+/// Random images, two of three with an object: category 0 or 1.
+pub(crate) fn images(count: usize, seed: u64) -> Vec<LabelledImage> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let image = |index: usize| LabelledImage {
+        pixels: (0..3 * SIZE * SIZE).map(|_| rng.random()).collect(),
+        category: (index % 3 < 2).then_some(index % 3),
+    };
+    (0..count).map(image).collect()
+}
+
+pub(crate) fn features(performer: &TinyPerformer, count: usize, config: &FeatureConfig) -> Features {
+    let images = images(count, 1).into_iter().map(Ok::<_, std::io::Error>);
+    Features::extract(performer, images, config, &Device::flex()).unwrap()
+}

@@ -1,0 +1,230 @@
+//! The mask layer: keep what lies around a map's strongest unit.
+
+use burn::config::Config;
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor};
+
+use crate::shape::check_square;
+use crate::templates::{BETA, TemplatesConfig};
+
+/// Finds the strongest unit μ̂ of each map, as its row-major index `i · width + j`.
+///
+/// Where several units are equally strong the choice is that of the backend's `argmax`: the lowest
+/// index on the flex backend, for which it is tested. So a map that is zero everywhere has its
+/// "strongest" unit in the corner; ask whether the map fired before reading anything into it.
+///
+/// # Shapes
+/// - maps: `[batch, filters, height, width]`
+/// - output: `[batch, filters]`, never tracked
+pub fn strongest_units(maps: Tensor<4>) -> Tensor<2, Int> {
+    let [batch, filters, height, width] = maps.dims();
+    let flat = maps.inner().reshape([batch, filters, height * width]);
+    flat.argmax(2).reshape([batch, filters])
+}
+
+/// Configuration of [`TemplateMask`].
+#[derive(Config, Debug)]
+pub struct TemplateMaskConfig {
+    /// n, the number of units along one side of the (square) map.
+    pub length: usize,
+    /// β, how fast the mask falls off around the strongest unit. [`BETA`] by default.
+    #[config(default = "BETA")]
+    pub beta: f64,
+    /// What remains of the map far from its strongest unit, in 0..=1: 0 is the paper's mask, 1 is no
+    /// mask at all.
+    #[config(default = 0.0)]
+    pub floor: f64,
+}
+
+impl TemplateMaskConfig {
+    /// Puts the masks on a device.
+    ///
+    /// # Panics
+    /// If `length` is 0, `beta` is not positive, or `floor` is outside 0..=1.
+    pub fn init(&self, device: &Device) -> TemplateMask {
+        let floor = self.floor;
+        assert!((0.0..=1.0).contains(&floor), "the mask's floor is {floor}, but must lie in 0..=1");
+        let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
+        let positive = templates.relative().narrow(0, 0, self.length * self.length).clamp_min(0.0);
+        TemplateMask { masks: positive.mul_scalar(1.0 - floor).add_scalar(floor), config: self.clone() }
+    }
+}
+
+/// The mask layer: multiplies each map by the positive part of the template at its strongest unit.
+///
+/// ```text
+/// y = x ∘ (f + (1 − f) · max(T_μ̂ / τ, 0))      μ̂ = argmax x
+/// ```
+///
+/// The mask is a constant in the backward pass: the gradient is multiplied by it and that is all.
+/// The floor f is 0 in the paper. Dividing by τ leaves the strongest unit as it was.
+///
+/// Source: arXiv:1805.07468, "mask layer"; templates of arXiv:1710.00935. The floor is ours.
+#[derive(Module, Debug)]
+pub struct TemplateMask {
+    /// The mask of each position: `[n², n²]`.
+    masks: Tensor<2>,
+    #[module(skip)]
+    config: TemplateMaskConfig,
+}
+
+impl TemplateMask {
+    /// Masks each map around its own strongest unit (see [`strongest_units`] for ties).
+    ///
+    /// # Shapes
+    /// - maps: `[batch, filters, n, n]`
+    /// - output: `[batch, filters, n, n]`
+    ///
+    /// # Panics
+    /// If the maps are not n × n.
+    pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+        let centers = strongest_units(maps.clone());
+        self.forward_at(maps, centers)
+    }
+
+    /// Masks each map around a given unit, a row-major index as [`strongest_units`] gives it.
+    ///
+    /// # Shapes
+    /// - maps: `[batch, filters, n, n]`
+    /// - centers: `[batch, filters]`
+    /// - output: `[batch, filters, n, n]`
+    ///
+    /// # Panics
+    /// If the maps are not n × n, or the centres are of other maps.
+    pub fn forward_at(&self, maps: Tensor<4>, centers: Tensor<2, Int>) -> Tensor<4> {
+        check_square("TemplateMask", maps.dims(), self.config.length);
+        let [batch, filters, height, width] = maps.dims();
+        assert_eq!(centers.dims(), [batch, filters], "TemplateMask: one centre for each map is needed");
+        let masks = self.masks.clone().inner().cast(maps.dtype());
+        let chosen = masks.select(0, centers.inner().reshape([batch * filters]));
+        maps * chosen.reshape([batch, filters, height, width])
+    }
+
+    /// What the mask was made from.
+    pub fn config(&self) -> &TemplateMaskConfig {
+        &self.config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Distribution, FloatDType, TensorData};
+
+    /// One map of 5 × 5 with the strongest unit at (1, 3), all others 1.
+    fn map(device: &Device) -> Tensor<4> {
+        let mut values = [1f32; 25];
+        values[8] = 3.0;
+        Tensor::from_data(TensorData::new(values.to_vec(), [1, 1, 5, 5]), device)
+    }
+
+    fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+        tensor.cast(FloatDType::F32).into_data().try_to_vec().unwrap()
+    }
+
+    /// The mask of the unit (1, 3), worked out by hand: 1 there, 1 − 4/5 beside it, 0 elsewhere.
+    fn by_hand(floor: f32) -> Vec<f32> {
+        let mut mask = vec![floor; 25];
+        for (unit, value) in [(8, 1.0), (3, 0.2), (7, 0.2), (9, 0.2), (13, 0.2)] {
+            mask[unit] = floor + (1.0 - floor) * value;
+        }
+        mask
+    }
+
+    fn assert_near(values: &[f32], expected: &[f32]) {
+        assert_eq!(values.len(), expected.len());
+        for (value, expected) in values.iter().zip(expected) {
+            assert!((value - expected).abs() < 1e-6, "{values:?}\n{expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_map_is_kept_around_its_strongest_unit() {
+        let device = Device::flex();
+        for floor in [0.0, 0.25, 1.0] {
+            let mask = TemplateMaskConfig::new(5).with_floor(floor).init(&device);
+            let mut expected = by_hand(floor as f32);
+            expected[8] *= 3.0;
+            assert_near(&floats(mask.forward(map(&device))), &expected);
+        }
+    }
+
+    #[test]
+    fn the_gradient_is_the_mask_and_nothing_else() {
+        let device = Device::flex().autodiff();
+        let mask = TemplateMaskConfig::new(5).init(&device);
+        let input = map(&device).require_grad();
+        let grads = mask.forward(input.clone()).sum().backward();
+        assert_near(&floats(input.grad(&grads).unwrap()), &by_hand(0.0));
+    }
+
+    #[test]
+    fn a_mask_made_on_the_plain_device_serves_tracked_maps() {
+        let mask = TemplateMaskConfig::new(5).init(&Device::flex());
+        let input = map(&Device::flex().autodiff()).require_grad();
+        let grads = mask.forward(input.clone()).sum().backward();
+        assert_near(&floats(input.grad(&grads).unwrap()), &by_hand(0.0));
+        assert!(!mask.forward(input.inner()).is_autodiff());
+    }
+
+    #[test]
+    fn every_map_has_its_own_mask() {
+        let device = Device::flex();
+        device.seed(1);
+        let maps = Tensor::<4>::random([3, 4, 6, 6], Distribution::Uniform(0.0, 1.0), &device);
+        let mask = TemplateMaskConfig::new(6).init(&device);
+        let all = floats(mask.forward(maps.clone()));
+        for image in 0..3 {
+            for filter in 0..4 {
+                let one = maps.clone().narrow(0, image, 1).narrow(1, filter, 1);
+                let start = (image * 4 + filter) * 36;
+                assert_near(&all[start..start + 36], &floats(mask.forward(one)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_index_wins_a_tie() {
+        // 13 × 13 takes flex's vector path, 2 × 2 its scalar one, f16 the one of half floats.
+        for n in [2, 13] {
+            let mut values = vec![0.5f32; n * n];
+            values[1] = 2.0;
+            values[n * n - 1] = 2.0;
+            let maps = Tensor::<4>::from_data(TensorData::new(values, [1, 1, n, n]), &Device::flex());
+            for maps in [maps.clone(), maps.cast(FloatDType::F16)] {
+                let zeros = strongest_units(maps.clone().mul_scalar(0.0)).into_data();
+                assert_eq!(strongest_units(maps).into_data().iter::<i64>().next(), Some(1));
+                assert_eq!(zeros.iter::<i64>().next(), Some(0));
+            }
+        }
+    }
+
+    #[test]
+    fn half_floats_stay_half_floats() {
+        let device = Device::flex();
+        let mask = TemplateMaskConfig::new(5).init(&device);
+        let output = mask.forward(map(&device).cast(FloatDType::BF16));
+        assert_eq!(output.dtype(), burn::tensor::DType::BF16);
+        assert!((floats(output)[7] - 0.2).abs() < 1e-3);
+    }
+
+    #[test]
+    fn it_shows_its_settings() {
+        let mask = TemplateMaskConfig::new(5).with_floor(0.5).init(&Device::flex());
+        assert!(format!("{mask}").contains("TemplateMask"), "{mask}");
+        assert_eq!(mask.config().floor, 0.5);
+    }
+
+    #[test]
+    #[should_panic(expected = "5 × 5")]
+    fn maps_of_another_size_are_refused() {
+        let device = Device::flex();
+        TemplateMaskConfig::new(5).init(&device).forward(Tensor::zeros([1, 1, 6, 6], &device));
+    }
+
+    #[test]
+    #[should_panic(expected = "floor is 1.5")]
+    fn a_floor_above_one_is_refused() {
+        TemplateMaskConfig::new(5).with_floor(1.5).init(&Device::flex());
+    }
+}

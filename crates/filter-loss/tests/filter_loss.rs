@@ -1,0 +1,419 @@
+//! The filter loss against plain loops in `f64`, written from the definitions.
+
+use burn::tensor::{Bool, Device, Distribution, FloatDType, Tensor, TensorData};
+use explainer_filter_loss::{FilterLoss, FilterLossConfig, Scale, TemplatesConfig, inject, strongest_units};
+
+const SCALES: [Scale; 3] = [Scale::AsIs, Scale::Mass { trace: 2.0 }, Scale::Energy { trace: 2.0 }];
+
+/// What the papers define, for the maps of one filter.
+mod oracle {
+    use super::{Scale, TemplatesConfig};
+
+    /// p(x|T) by template and map, and p(x).
+    pub fn densities(maps: &[Vec<f64>], config: &TemplatesConfig) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let templates: Vec<Vec<f64>> = config.values().chunks(config.units()).map(<[f64]>::to_vec).collect();
+        let mut conditional = vec![];
+        for template in &templates {
+            let traces: Vec<f64> =
+                maps.iter().map(|map| map.iter().zip(template).map(|(x, t)| x * t).sum()).collect();
+            let partition: f64 = traces.iter().map(|trace: &f64| trace.exp()).sum();
+            conditional.push(traces.iter().map(|trace| trace.exp() / partition).collect::<Vec<f64>>());
+        }
+        let priors = config.priors();
+        let marginal = |x: usize| conditional.iter().zip(&priors).map(|(row, prior)| prior * row[x]).sum();
+        let marginal = (0..maps.len()).map(marginal).collect();
+        (conditional, marginal)
+    }
+
+    /// −MI(X; T).
+    pub fn value(maps: &[Vec<f64>], config: &TemplatesConfig) -> f64 {
+        let (conditional, marginal) = densities(maps, config);
+        let mut information = 0.0;
+        for (row, prior) in conditional.iter().zip(config.priors()) {
+            for (q, p) in row.iter().zip(&marginal) {
+                information += prior * q * (q / p).ln();
+            }
+        }
+        -information
+    }
+
+    /// −p(T̂)/Z_T̂ · e^{s_T̂(x)} · { s_T̂(x) − log[Z_T̂ p(x)] } · T̂.
+    pub fn gradient(maps: &[Vec<f64>], members: &[bool], config: &TemplatesConfig) -> Vec<Vec<f64>> {
+        let (conditional, marginal) = densities(maps, config);
+        let values = config.values();
+        let mut gradients = vec![];
+        for (x, map) in maps.iter().enumerate() {
+            let mut target = config.units();
+            if members[x] {
+                target = 0;
+                for unit in 1..map.len() {
+                    if map[unit] > map[target] {
+                        target = unit;
+                    }
+                }
+            }
+            let q = conditional[target][x];
+            let weight = -config.priors()[target] * q * (q.ln() - marginal[x].ln());
+            let template = &values[target * config.units()..][..config.units()];
+            gradients.push(template.iter().map(|t| weight * t).collect());
+        }
+        gradients
+    }
+
+    /// The maps at the scale of the loss.
+    pub fn scaled(maps: &[Vec<f64>], scale: Scale, config: &TemplatesConfig) -> Vec<Vec<f64>> {
+        let count = maps.len() as f64;
+        let factor = match scale {
+            Scale::Mass { trace } => trace / config.tau() / (maps.iter().flatten().sum::<f64>() / count),
+            Scale::Energy { trace } => {
+                trace / config.tau() / (maps.iter().flatten().map(|x| x * x).sum::<f64>() / count).sqrt()
+            }
+            _ => 1.0,
+        };
+        maps.iter().map(|map| map.iter().map(|x| factor * x).collect()).collect()
+    }
+}
+
+fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+fn random(shape: [usize; 4], largest: f64, seed: u64) -> Tensor<4> {
+    let device = Device::flex();
+    device.seed(seed);
+    Tensor::random(shape, Distribution::Uniform(-largest, largest), &device).clamp_min(0.0)
+}
+
+/// Every second filter's odd images, every other's first half.
+fn membership([batch, filters]: [usize; 2]) -> Vec<bool> {
+    let member =
+        |image: usize, filter: usize| if filter % 2 == 1 { 2 * image < batch } else { image % 2 == 1 };
+    (0..batch).flat_map(|image| (0..filters).map(move |filter| member(image, filter))).collect()
+}
+
+fn bools(values: Vec<bool>, shape: [usize; 2]) -> Tensor<2, Bool> {
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+/// The maps of each filter, as the oracle takes them.
+fn by_filter(maps: Tensor<4>) -> Vec<Vec<Vec<f64>>> {
+    let [batch, filters, n, _] = maps.dims();
+    let values = floats(maps);
+    let map = |image: usize, filter: usize| {
+        let start = (image * filters + filter) * n * n;
+        values[start..start + n * n].iter().map(|&value| f64::from(value)).collect()
+    };
+    (0..filters).map(|filter| (0..batch).map(|image| map(image, filter)).collect()).collect()
+}
+
+fn loss(n: usize, scale: Scale) -> FilterLoss {
+    FilterLossConfig::new(n).with_scale(scale).init(&Device::flex())
+}
+
+#[test]
+fn the_value_is_the_papers() {
+    for scale in SCALES {
+        for (n, largest) in [(1, 3.0), (4, 1.0), (5, 100.0), (7, 400.0)] {
+            let maps = random([6, 3, n, n], largest, 1);
+            let values = floats(loss(n, scale).value(maps.clone()));
+            let config = TemplatesConfig::new(n);
+            for (filter, maps) in by_filter(maps).iter().enumerate() {
+                let expected = oracle::value(&oracle::scaled(maps, scale, &config), &config);
+                let error = (f64::from(values[filter]) - expected).abs();
+                assert!(error < 1e-5 * expected.abs() + 1e-7, "{scale:?} {n}: {} {expected}", values[filter]);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_approximate_gradient_is_the_papers() {
+    for (n, largest) in [(1, 3.0), (4, 1.0), (5, 100.0), (7, 400.0)] {
+        let maps = random([6, 3, n, n], largest, 2);
+        let members = membership([6, 3]);
+        let gradient = loss(n, Scale::AsIs).gradient(maps.clone(), bools(members.clone(), [6, 3]));
+        assert_eq!(gradient.dims(), [6, 3, n, n]);
+        let gradient = by_filter(gradient);
+        for (filter, maps) in by_filter(maps).iter().enumerate() {
+            let members: Vec<bool> = members.iter().skip(filter).step_by(3).copied().collect();
+            let expected = oracle::gradient(maps, &members, &TemplatesConfig::new(n));
+            let largest = expected.iter().flatten().fold(0f64, |largest, value| largest.max(value.abs()));
+            for (value, expected) in gradient[filter].iter().flatten().zip(expected.iter().flatten()) {
+                assert!((value - expected).abs() < 2e-4 * largest, "{n}: {value} {expected}");
+            }
+        }
+    }
+}
+
+/// The scale-free gradient is (∂x̃/∂x)ᵀ g̃(x̃): its component at a unit is the derivative of ⟨x̃(x), g̃⟩
+/// with g̃ held, here by central differences of the definition of x̃.
+#[test]
+fn the_scale_free_gradient_goes_through_the_normalisation() {
+    let n = 4;
+    let config = TemplatesConfig::new(n);
+    for scale in &SCALES[1..] {
+        let maps = random([5, 2, n, n], 3.0, 3);
+        let members = membership([5, 2]);
+        let gradient = by_filter(loss(n, *scale).gradient(maps.clone(), bools(members.clone(), [5, 2])));
+        for (filter, maps) in by_filter(maps).iter().enumerate() {
+            let members: Vec<bool> = members.iter().skip(filter).step_by(2).copied().collect();
+            let held = oracle::gradient(&oracle::scaled(maps, *scale, &config), &members, &config);
+            for image in 0..5 {
+                for unit in 0..n * n {
+                    let aligned = |step: f64| {
+                        let mut moved = maps.clone();
+                        moved[image][unit] += step;
+                        let moved = oracle::scaled(&moved, *scale, &config);
+                        moved.iter().flatten().zip(held.iter().flatten()).map(|(x, g)| x * g).sum::<f64>()
+                    };
+                    let expected = (aligned(1e-4) - aligned(-1e-4)) / 2e-4;
+                    let value = gradient[filter][image][unit];
+                    assert!((value - expected).abs() < 1e-6, "{scale:?}: {value} {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_scale_free_gradient_is_orthogonal_to_the_maps_of_each_filter() {
+    for scale in &SCALES[1..] {
+        for magnitude in [1e-30, 1.0, 1e4] {
+            let maps = random([8, 4, 6, 6], 1.0, 4);
+            let gradient = loss(6, *scale)
+                .gradient(maps.clone().mul_scalar(magnitude), bools(membership([8, 4]), [8, 4]));
+            let gradient = by_filter(gradient.mul_scalar(magnitude));
+            for (maps, gradient) in by_filter(maps).iter().zip(&gradient) {
+                let products = maps.iter().flatten().zip(gradient.iter().flatten()).map(|(x, g)| x * g);
+                let size: f64 = products.clone().map(f64::abs).sum();
+                assert!(size > 1e-4, "{scale:?} {magnitude}: nothing to compare, {size}");
+                assert!(products.sum::<f64>().abs() < 1e-5 * size, "{scale:?} {magnitude}");
+            }
+        }
+    }
+}
+
+#[test]
+fn value_and_gradient_are_those_asked_for_apart() {
+    for scale in SCALES {
+        let maps = random([5, 3, 6, 6], 50.0, 5);
+        let members = bools(membership([5, 3]), [5, 3]);
+        let loss = loss(6, scale);
+        let (value, gradient) = loss.value_and_gradient(maps.clone(), members.clone());
+        assert_eq!(floats(value), floats(loss.value(maps.clone())));
+        assert_eq!(floats(gradient), floats(loss.gradient(maps, members)));
+    }
+}
+
+/// Maps that are the positive part of a template, at one position for each image.
+fn template_maps(n: usize, centers: &[usize], strength: f64) -> Tensor<4> {
+    let config = TemplatesConfig::new(n);
+    let (values, units) = (config.values(), config.units());
+    let rows = centers.iter().flat_map(|&center| &values[center * units..(center + 1) * units]);
+    let maps: Vec<f32> = rows.map(|value| (strength * value.max(0.0) / config.tau()) as f32).collect();
+    Tensor::from_data(TensorData::new(maps, [centers.len(), 1, n, n]), &Device::flex())
+}
+
+#[test]
+fn information_lies_between_zero_and_both_entropies() {
+    for scale in SCALES {
+        for largest in [1e-3, 1.0, 1e3, 1e5] {
+            let values = floats(loss(6, scale).value(random([9, 4, 6, 6], largest, 6)));
+            for information in values.iter().map(|value| -value) {
+                assert!(information > -1e-6, "{scale:?} {largest}: {information}");
+                assert!(information < 9f32.ln().min(37f32.ln()) + 1e-5, "{scale:?} {largest}: {information}");
+            }
+        }
+    }
+}
+
+#[test]
+fn maps_of_templates_at_different_places_are_more_informative_than_noise() {
+    let n = 7;
+    let centers = [8, 12, 17, 24, 30, 36, 40, 45];
+    let parts = template_maps(n, &centers, 1.0);
+    let same_place = template_maps(n, &[24; 8], 1.0);
+    let noise = random([8, 1, n, n], 1.0, 7);
+    for scale in [Scale::Mass { trace: 10.0 }, Scale::Energy { trace: 10.0 }] {
+        let information = |maps: &Tensor<4>| -floats(loss(n, scale).value(maps.clone()))[0];
+        let (parts, same_place, noise) = (information(&parts), information(&same_place), information(&noise));
+        assert!(parts > 3.0 * noise, "{scale:?}: {parts} against noise of {noise}");
+        assert!(same_place.abs() < 1e-5, "{scale:?}: {same_place} from images that are all the same");
+    }
+}
+
+#[test]
+fn a_part_that_moves_takes_its_gradient_along() {
+    let n = 9;
+    // The first image's part moves by (1, 2); away from borders its gradient does, inside the margin.
+    let gradient = |center: usize| {
+        let maps = template_maps(n, &[center, 20], 30.0);
+        let members = bools(vec![true, true], [2, 1]);
+        by_filter(loss(n, Scale::AsIs).gradient(maps, members)).remove(0).remove(0)
+    };
+    let (at, moved) = (gradient(3 * n + 3), gradient(4 * n + 5));
+    // The weight depends on how the two maps overlap; the form may not.
+    let factor = moved[4 * n + 5] / at[3 * n + 3];
+    assert!(factor > 0.0 && at[3 * n + 3] < 0.0, "a member's strongest unit is to grow: {at:?}");
+    for i in 0..n - 1 {
+        for j in 0..n - 2 {
+            let (before, after) = (at[i * n + j], moved[(i + 1) * n + j + 2]);
+            assert!((after - factor * before).abs() < 1e-5 * at[3 * n + 3].abs() * factor, "{i} {j}");
+        }
+    }
+}
+
+#[test]
+fn members_are_pulled_to_a_place_and_others_pushed_down_everywhere() {
+    // Two images with a part and two that show nothing; the loss wants to keep it so.
+    let parts = template_maps(5, &[7, 16], 60.0);
+    let maps = Tensor::cat(vec![parts, Tensor::zeros([2, 1, 5, 5], &Device::flex())], 0);
+    let members = bools(vec![true, true, false, false], [4, 1]);
+    let gradient = by_filter(loss(5, Scale::AsIs).gradient(maps, members)).remove(0);
+    assert!(gradient[0][7] < 0.0 && gradient[0][24] > 0.0, "{:?}", gradient[0]);
+    assert!(gradient[1][16] < 0.0 && gradient[1][0] > 0.0, "{:?}", gradient[1]);
+    for silent in &gradient[2..] {
+        assert!(silent.iter().all(|&value| value > 0.0 && value == silent[0]), "{silent:?}");
+    }
+}
+
+#[test]
+fn maps_of_any_magnitude_have_finite_values_and_gradients() {
+    let n = 13;
+    let mut maps = vec![];
+    for magnitude in [0.0, 1e-45, 1e-38, 1e-30, 1e-10, 1.0, 1e4, 1e10, 1e30] {
+        maps.push(random([6, 1, n, n], 1.0, 8).mul_scalar(magnitude));
+        maps.push(Tensor::ones([6, 1, n, n], &Device::flex()).mul_scalar(magnitude));
+        let hot = template_maps(n, &[0, 1, 84, 84, 168, 3], 1.0).greater_equal_scalar(1.0).float();
+        maps.push(hot.clone().mul_scalar(magnitude));
+        maps.push(Tensor::cat(
+            vec![hot.narrow(0, 0, 1).mul_scalar(magnitude), Tensor::zeros([5, 1, n, n], &Device::flex())],
+            0,
+        ));
+    }
+    let filters = maps.len();
+    let maps = Tensor::cat(maps, 1);
+    for scale in SCALES {
+        for members in [vec![true; 6 * filters], vec![false; 6 * filters], membership([6, filters])] {
+            let (value, gradient) =
+                loss(n, scale).value_and_gradient(maps.clone(), bools(members, [6, filters]));
+            assert!(floats(value).iter().all(|value| value.is_finite()), "{scale:?}");
+            let gradient = by_filter(gradient);
+            for (filter, gradient) in gradient.iter().enumerate() {
+                assert!(gradient.iter().flatten().all(|value| value.is_finite()), "{scale:?} {filter}");
+            }
+            assert!(gradient[..4].iter().flatten().flatten().all(|&value| value == 0.0), "{scale:?}: silent");
+        }
+    }
+}
+
+#[test]
+fn a_nan_is_not_hidden_and_stays_in_its_filter() {
+    let mut values = floats(random([4, 2, 5, 5], 10.0, 18));
+    values[60] = f32::NAN;
+    let maps = Tensor::from_data(TensorData::new(values, [4, 2, 5, 5]), &Device::flex());
+    for scale in SCALES {
+        let (value, gradient) = loss(5, scale).value_and_gradient(maps.clone(), bools(vec![true; 8], [4, 2]));
+        let value = floats(value);
+        assert!(value[0].is_nan() && value[1].is_finite(), "{scale:?}: {value:?}");
+        let gradient = by_filter(gradient);
+        assert!(gradient[0].iter().flatten().any(|value| value.is_nan()), "{scale:?}");
+        assert!(gradient[1].iter().flatten().all(|value| value.is_finite()), "{scale:?}");
+    }
+}
+
+#[test]
+fn a_batch_of_one_tells_nothing() {
+    for scale in SCALES {
+        let (value, gradient) = loss(5, scale)
+            .value_and_gradient(random([1, 2, 5, 5], 10.0, 9), bools(vec![true, false], [1, 2]));
+        assert_eq!(floats(value), [0.0, 0.0]);
+        assert_eq!(floats(gradient), [0.0; 50]);
+    }
+}
+
+#[test]
+fn half_floats_are_computed_in_single_precision() {
+    let maps = random([6, 3, 5, 5], 50.0, 10).cast(FloatDType::BF16);
+    let members = bools(membership([6, 3]), [6, 3]);
+    for scale in SCALES {
+        let (value, gradient) = loss(5, scale).value_and_gradient(maps.clone(), members.clone());
+        let single = loss(5, scale).value_and_gradient(maps.clone().cast(FloatDType::F32), members.clone());
+        assert_eq!(value.dtype(), burn::tensor::DType::F32);
+        assert_eq!(floats(value), floats(single.0));
+        assert_eq!(floats(gradient), floats(single.1));
+    }
+}
+
+#[test]
+fn nothing_is_tracked_on_an_autodiff_device() {
+    let device = Device::flex().autodiff();
+    let maps = Tensor::from_inner(random([6, 3, 5, 5], 50.0, 11)).require_grad();
+    let members = Tensor::from_data(TensorData::new(membership([6, 3]), [6, 3]), &device);
+    for scale in SCALES {
+        let config = FilterLossConfig::new(5).with_scale(scale);
+        // The loss may have been made on either device, and the maps be a leaf or a result.
+        for loss in [config.init(&device), config.init(&Device::flex())] {
+            for maps in [maps.clone(), maps.clone().mul_scalar(1.0)] {
+                let (value, gradient) = loss.value_and_gradient(maps.clone(), members.clone());
+                assert!(!value.is_autodiff() && !value.is_require_grad());
+                assert!(!gradient.is_autodiff() && !gradient.is_require_grad());
+                assert!(!strongest_units(maps).is_autodiff());
+            }
+        }
+    }
+}
+
+#[test]
+fn an_injected_gradient_arrives_with_the_value() {
+    let loss = loss(5, Scale::Mass { trace: 2.0 });
+    let members = bools(membership([6, 3]), [6, 3]);
+    for dtype in [FloatDType::F32, FloatDType::BF16] {
+        let leaf = Tensor::from_inner(random([6, 3, 5, 5], 50.0, 12).cast(dtype)).require_grad();
+        let maps = leaf.clone().mul_scalar(2.0);
+        let (value, gradient) = loss.value_and_gradient(maps.clone(), members.clone());
+        let term = inject(maps, gradient.clone(), value.clone().sum());
+        assert_eq!(floats(term.clone()), floats(value.sum()));
+        let arrived = floats(leaf.grad(&term.backward()).unwrap());
+        for (value, expected) in arrived.iter().zip(floats(gradient)) {
+            let rounding = if dtype == FloatDType::F32 { 1e-6 } else { 2e-2 };
+            assert!((value - 2.0 * expected).abs() <= rounding * expected.abs(), "{value} {expected}");
+        }
+    }
+}
+
+#[test]
+fn a_leaf_that_requires_gradients_gets_the_injected_one_only() {
+    let leaf = Tensor::from_inner(random([2, 1, 3, 3], 1.0, 13)).require_grad();
+    let gradient = random([2, 1, 3, 3], 1.0, 14);
+    let value = Tensor::<1>::from_floats([-0.75], &Device::flex());
+    let term = inject(leaf.clone(), gradient.clone(), value);
+    assert_eq!(floats(term.clone()), [-0.75]);
+    assert_eq!(floats(leaf.grad(&term.backward()).unwrap()), floats(gradient));
+}
+
+#[test]
+#[should_panic(expected = "5 × 5")]
+fn maps_of_another_size_are_refused() {
+    loss(5, Scale::AsIs).value(random([2, 1, 4, 4], 1.0, 15));
+}
+
+#[test]
+#[should_panic(expected = "`members` needs one entry")]
+fn members_of_other_maps_are_refused() {
+    loss(4, Scale::AsIs).gradient(random([2, 1, 4, 4], 1.0, 16), bools(vec![true; 3], [3, 1]));
+}
+
+#[test]
+#[should_panic(expected = "the shape of the maps")]
+fn a_gradient_of_other_maps_is_not_injected() {
+    let value = Tensor::<1>::from_floats([0.0], &Device::flex());
+    inject(random([2, 1, 3, 3], 1.0, 17), random([2, 1, 4, 4], 1.0, 17), value);
+}
+
+#[test]
+fn it_shows_its_settings() {
+    let loss = loss(4, Scale::Energy { trace: 2.5 });
+    assert!(format!("{loss}").contains("FilterLoss"), "{loss}");
+    assert!(format!("{}", loss.config()).contains("2.5"), "{}", loss.config());
+}

@@ -1,0 +1,94 @@
+//! What can go wrong outside the caller's control.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// An error in reading, writing or training a performer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PerformerError {
+    /// The file's extension names no known format.
+    #[error("{}: weights are read from .pth, .pt or .safetensors files", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is absent, truncated or not what its extension says.
+    #[error("{}: cannot read the weights: {reason}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the reader found.
+        reason: String,
+    },
+    /// The file's tensors are not those of the network.
+    #[error("{}: not the weights of this {architecture}:{}", path.display(), describe(missing, unexpected, misshapen))]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// The network's name.
+        architecture: &'static str,
+        /// Tensors of the network that the file lacks.
+        missing: Vec<String>,
+        /// Tensors of the file that the network lacks.
+        unexpected: Vec<String>,
+        /// Tensors of another shape or kind than the network's.
+        misshapen: Vec<Misshapen>,
+    },
+    /// A weight is NaN or infinite.
+    #[error("{}: {tensor} has a NaN or infinite value at position {position}", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's name in the file.
+        tensor: String,
+        /// Index of the first such value, in row-major order.
+        position: usize,
+    },
+    /// The preprocessing's images are too small for the network.
+    #[error("images of {size}×{size} pixels are too small for {architecture}")]
+    InputSize {
+        /// The network's name.
+        architecture: &'static str,
+        /// Side of the images.
+        size: usize,
+    },
+    /// The weights cannot be written.
+    #[error("{}: cannot write the weights: {reason}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the writer found.
+        reason: String,
+    },
+}
+
+/// A tensor of another shape or kind than the network's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misshapen {
+    /// Its name in the file.
+    pub name: String,
+    /// The network's shape.
+    pub expected: Vec<usize>,
+    /// The file's shape.
+    pub found: Vec<usize>,
+    /// The file's type of number if it is not a floating-point one.
+    pub not_float: Option<String>,
+}
+
+fn describe(missing: &[String], unexpected: &[String], misshapen: &[Misshapen]) -> String {
+    let mut text = String::new();
+    for name in missing {
+        let _ = write!(text, "\n  missing: {name}");
+    }
+    for name in unexpected {
+        let _ = write!(text, "\n  unexpected: {name}");
+    }
+    for Misshapen { name, expected, found, not_float } in misshapen {
+        let _ = write!(text, "\n  {name}: expected {expected:?}, found {found:?}");
+        if let Some(kind) = not_float {
+            let _ = write!(text, " of {kind}");
+        }
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! Peaks of every layer on the images with landmarks, and what the metrics make of them.
+
+use burn::tensor::{Device, Tensor};
+use explainer_core::{Explainer, Performer, Preprocessing};
+use explainer_datasets::Dataset;
+use explainer_metrics::{
+    Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField, STRONGEST_IMAGES,
+    Tracking, diversity, location_instability, peak_spread, tracking, tracking_null,
+};
+
+use super::Failure;
+use super::figures::{Instability, LayerFigures, TrackingFigures};
+
+/// Images of one pass.
+const BATCH: usize = 32;
+
+/// A layer's peaks and where its units lie.
+pub struct Layer {
+    pub peaks: Peaks,
+    pub field: ReceptiveField,
+}
+
+impl Layer {
+    fn push(layer: &mut Option<Layer>, maps: Tensor<4>, field: ReceptiveField) -> Result<(), Failure> {
+        let [_, filters, height, width] = maps.dims();
+        let layer = layer.get_or_insert_with(|| Layer { peaks: Peaks::new(filters, [height, width]), field });
+        let values: Vec<f32> = maps.into_data().iter::<f32>().collect();
+        Ok(layer.peaks.push_batch(&values)?)
+    }
+}
+
+/// The layers of one experiment on the same images.
+pub struct Layers {
+    pub target: Layer,
+    pub top_conv: Layer,
+    pub conv_interp_1: Layer,
+    pub conv_interp_2: Layer,
+    pub unfitted: Layer,
+    pub random_performer: Layer,
+    pub landmarks: Landmarks,
+}
+
+/// The networks whose layers are compared.
+pub struct Compared<'a, P> {
+    pub performer: &'a P,
+    pub random_performer: &'a P,
+    pub explainer: &'a Explainer,
+    pub unfitted: &'a Explainer,
+}
+
+impl<P: Performer> Compared<'_, P> {
+    /// Runs all networks over `images` of the dataset.
+    pub fn layers(
+        &self,
+        dataset: &dyn Dataset,
+        images: &[usize],
+        device: &Device,
+    ) -> Result<Layers, Failure> {
+        let [mut target, mut top_conv, mut first, mut second, mut unfitted, mut random] =
+            [const { None::<Layer> }; 6];
+        let mut landmarks = Landmarks::new(dataset.landmark_names().to_vec());
+        let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
+        for indices in images.chunks(BATCH) {
+            let mut pixels = Vec::new();
+            for &index in indices {
+                let sample = dataset.sample(index)?;
+                let points = sample.landmarks.iter();
+                landmarks
+                    .push(points.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect::<Vec<_>>());
+                pixels.push(sample.image.into_raw());
+            }
+            let batch = input(self.performer.preprocessing(), &pixels, device)?;
+            let tapped = self.performer.tap(batch.clone());
+            let encoding = self.explainer.forward(tapped.target.clone());
+            let before = self.unfitted.forward(tapped.target.clone()).interpretable.pop();
+            let mut maps = encoding.interpretable.into_iter();
+            let mut next = || maps.next().ok_or("the explainer has fewer than two interpretable layers");
+            Layer::push(&mut first, next()?, field)?;
+            Layer::push(&mut second, next()?, field)?;
+            Layer::push(&mut unfitted, before.ok_or("no interpretable layer")?, field)?;
+            Layer::push(&mut target, tapped.target, field)?;
+            Layer::push(&mut top_conv, tapped.top_conv, top_field)?;
+            Layer::push(&mut random, self.random_performer.tap(batch).top_conv, top_field)?;
+        }
+        let found = |layer: Option<Layer>| layer.ok_or("no image of the category has a landmark");
+        Ok(Layers {
+            target: found(target)?,
+            top_conv: found(top_conv)?,
+            conv_interp_1: found(first)?,
+            conv_interp_2: found(second)?,
+            unfitted: found(unfitted)?,
+            random_performer: found(random)?,
+            landmarks,
+        })
+    }
+}
+
+fn input(preprocessing: Preprocessing, pixels: &[Vec<u8>], device: &Device) -> Result<Tensor<4>, Failure> {
+    let pixels: Vec<&[u8]> = pixels.iter().map(Vec::as_slice).collect();
+    Ok(preprocessing.batch(&pixels, device)?)
+}
+
+impl Layers {
+    /// Location instability of every layer and control, for an input of `side` pixels.
+    pub fn instability(&self, side: usize, seed: u64) -> Instability {
+        let config = InstabilityConfig::new([side, side]);
+        let of = |peaks: &Peaks, field: &ReceptiveField| {
+            location_instability(peaks, field, &self.landmarks, &config)
+        };
+        let layer = |layer: &Layer| of(&layer.peaks, &layer.field);
+        let mean = |found: LocationInstability| found.mean;
+        let [centre, dead, random] = Control::all(&self.top_conv.peaks, &self.top_conv.field, side, seed)
+            .map(|control| mean(of(&control.peaks, &control.field)));
+        let second = layer(&self.conv_interp_2);
+        Instability {
+            target: mean(layer(&self.target)),
+            top_conv: mean(layer(&self.top_conv)),
+            conv_interp_1: mean(layer(&self.conv_interp_1)),
+            conv_interp_2_live: second.live_mean,
+            conv_interp_2: second.mean,
+            unfitted: mean(layer(&self.unfitted)),
+            always_centre: centre,
+            dead_filter: dead,
+            random_unit: random,
+            random_performer: mean(layer(&self.random_performer)),
+        }
+    }
+
+    /// Tracking of every layer and control.
+    pub fn tracking(&self, seed: u64) -> TrackingFigures {
+        let summary = |layer: &Layer| tracking(&layer.peaks, &self.landmarks, STRONGEST_IMAGES).summary;
+        let null = tracking_null(&self.conv_interp_2.peaks, &self.landmarks, STRONGEST_IMAGES, seed);
+        TrackingFigures {
+            target: summary(&self.target),
+            top_conv: summary(&self.top_conv),
+            conv_interp_1: summary(&self.conv_interp_1),
+            conv_interp_2: summary(&self.conv_interp_2),
+            unfitted: summary(&self.unfitted),
+            null: null.summary,
+            random_performer: summary(&self.random_performer),
+        }
+    }
+
+    /// Tracking of the filters of one layer.
+    pub fn tracking_of(&self, layer: &Layer) -> Tracking {
+        tracking(&layer.peaks, &self.landmarks, STRONGEST_IMAGES)
+    }
+
+    pub fn spread(&self, side: usize) -> LayerFigures {
+        let diagonal = (side as f64).hypot(side as f64);
+        self.by_layer(|layer| peak_spread(&layer.peaks, &layer.field, diagonal).live_mean)
+    }
+
+    pub fn diversity(&self) -> LayerFigures {
+        self.by_layer(|layer| diversity(&layer.peaks).mean)
+    }
+
+    fn by_layer(&self, figure: impl Fn(&Layer) -> f64) -> LayerFigures {
+        LayerFigures {
+            top_conv: figure(&self.top_conv),
+            conv_interp_1: figure(&self.conv_interp_1),
+            conv_interp_2: figure(&self.conv_interp_2),
+        }
+    }
+}

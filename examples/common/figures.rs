@@ -1,0 +1,100 @@
+//! The figures of one experiment, as they go into the JSON file.
+
+use explainer_metrics::Summary;
+use serde::Serialize;
+
+/// One value for each layer and control.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instability {
+    pub target: f64,
+    pub top_conv: f64,
+    pub conv_interp_1: f64,
+    pub conv_interp_2: f64,
+    pub conv_interp_2_live: f64,
+    /// conv-interp-2 before fitting.
+    pub unfitted: f64,
+    /// A filter that always fires at the image's centre.
+    pub always_centre: f64,
+    /// A filter that never fires.
+    pub dead_filter: f64,
+    /// A filter that fires anywhere.
+    pub random_unit: f64,
+    /// The top conv of a performer with random weights.
+    pub random_performer: f64,
+}
+
+/// One summary for each layer and control.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrackingFigures {
+    pub target: Summary,
+    pub top_conv: Summary,
+    pub conv_interp_1: Summary,
+    pub conv_interp_2: Summary,
+    /// conv-interp-2 before fitting.
+    pub unfitted: Summary,
+    /// conv-interp-2 against the landmarks of other images.
+    pub null: Summary,
+    pub random_performer: Summary,
+}
+
+/// One value for each layer with its own filters.
+#[derive(Clone, Debug, Serialize)]
+pub struct LayerFigures {
+    pub top_conv: f64,
+    pub conv_interp_1: f64,
+    pub conv_interp_2: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Reconstruction {
+    pub fc_dec_1: f64,
+    pub fc_dec_2: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct ClassificationError {
+    pub performer: f64,
+    pub explainer: f64,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Seconds {
+    pub features: f64,
+    pub fit: f64,
+    pub evaluate: f64,
+}
+
+/// All figures of one experiment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    pub dataset: String,
+    pub category: String,
+    pub performer: String,
+    pub form: String,
+    pub seed: u64,
+    pub epochs: usize,
+    /// Images with landmarks, on which instability and tracking are measured.
+    pub images: usize,
+    /// Training images (with their mirror images) and validation images.
+    pub training_rows: usize,
+    pub validation_images: usize,
+    pub location_instability: Instability,
+    pub tracking: TrackingFigures,
+    pub peak_spread: LayerFigures,
+    pub diversity: LayerFigures,
+    pub live_filters: usize,
+    pub filters: usize,
+    pub share: f64,
+    pub reconstruction: Reconstruction,
+    pub error: ClassificationError,
+    pub agreement: f64,
+    pub seconds: Seconds,
+    pub peak_rss_mib: Option<f64>,
+}
+
+/// The most memory the process has held, in MiB, where the system tells (Linux).
+pub fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()? / 1024.0)
+}

@@ -1,0 +1,83 @@
+//! The figures as a table for people.
+
+use explainer_metrics::Summary;
+
+use super::figures::Figures;
+
+/// Prints all figures with their controls.
+pub fn print(figures: &Figures) {
+    let (place, follow) = (&figures.location_instability, &figures.tracking);
+    let (spread, diversity) = (&figures.peak_spread, &figures.diversity);
+    println!(
+        "\n{} · {} · {} · seed {} · {} epochs · {} images with landmarks\n",
+        figures.dataset, figures.category, figures.performer, figures.seed, figures.epochs, figures.images
+    );
+    println!(
+        "{:<34}{:>12}{:>10}{:>9}{:>9}{:>9}{:>11}",
+        "", "instability", "tracking", "median", "p90", "spread", "diversity"
+    );
+    println!("{:<34}{:>12}{:>10}{:>9}{:>9}{:>9}{:>11}", "", "lower", "higher", "", "", "", "peaks");
+    row("performer, target layer", place.target, Some(&follow.target), None);
+    row(
+        "performer, top conv",
+        place.top_conv,
+        Some(&follow.top_conv),
+        Some((spread.top_conv, diversity.top_conv)),
+    );
+    let first = Some((spread.conv_interp_1, diversity.conv_interp_1));
+    row("explainer, conv-interp-1", place.conv_interp_1, Some(&follow.conv_interp_1), first);
+    let second = Some((spread.conv_interp_2, diversity.conv_interp_2));
+    row("explainer, conv-interp-2", place.conv_interp_2, Some(&follow.conv_interp_2), second);
+    println!("controls");
+    row("  conv-interp-2, unfitted", place.unfitted, Some(&follow.unfitted), None);
+    row("  performer, random weights", place.random_performer, Some(&follow.random_performer), None);
+    row("  conv-interp-2, permuted landmarks", f64::NAN, Some(&follow.null), None);
+    row("  always at the centre", place.always_centre, None, None);
+    row("  dead filter", place.dead_filter, None, None);
+    row("  random unit", place.random_unit, None, None);
+    println!(
+        "\nconv-interp-2 over the top conv: instability {:.2}×, tracking {:.2}×, spread {:.2}×, diversity {:.2}×",
+        place.conv_interp_2 / place.top_conv,
+        follow.conv_interp_2.mean / follow.top_conv.mean,
+        spread.conv_interp_2 / spread.top_conv,
+        diversity.conv_interp_2 / diversity.top_conv,
+    );
+    println!(
+        "live filters {} of {} · share p {:.3} · relative error fc-dec-1 {:.4}, fc-dec-2 {:.4}",
+        figures.live_filters,
+        figures.filters,
+        figures.share,
+        figures.reconstruction.fc_dec_1,
+        figures.reconstruction.fc_dec_2
+    );
+    println!(
+        "on {} validation images: error of the performer {:.2} %, with the explainer's features {:.2} %, agreement {:.3}",
+        figures.validation_images,
+        100.0 * figures.error.performer,
+        100.0 * figures.error.explainer,
+        figures.agreement
+    );
+    let seconds = &figures.seconds;
+    let memory = figures.peak_rss_mib.map_or(String::new(), |mib| format!(" · {mib:.0} MiB at most"));
+    println!(
+        "features {:.1} s, fit {:.1} s, evaluation {:.1} s{memory}",
+        seconds.features, seconds.fit, seconds.evaluate
+    );
+}
+
+/// One line; what was not measured stays blank.
+fn row(name: &str, instability: f64, tracking: Option<&Summary>, peaks: Option<(f64, f64)>) {
+    let cell = |value: Option<f64>, width: usize, digits: usize| match value {
+        Some(value) if value.is_finite() => format!("{value:>width$.digits$}"),
+        _ => " ".repeat(width),
+    };
+    println!(
+        "{name:<34}{}{}{}{}{}{}",
+        cell(Some(instability), 12, 4),
+        cell(tracking.map(|t| t.mean), 10, 3),
+        cell(tracking.map(|t| t.median), 9, 3),
+        cell(tracking.map(|t| t.p90), 9, 3),
+        cell(peaks.map(|p| p.0), 9, 3),
+        cell(peaks.map(|p| p.1), 11, 1),
+    );
+}

@@ -1,0 +1,21 @@
+# Everything CI runs: formatting, lints, documentation, tests.
+ci:
+    .ci/run
+
+# Formatting and lints only.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Tests, one process each.
+test:
+    cargo nextest run --workspace
+    cargo test --workspace --doc
+
+# The whole method on synthetic birds.
+demo *flags:
+    cargo run --release --example cub_vgg16 -- {{flags}}
+
+# Trains the performer that ships with the demo.
+train-performer *flags:
+    cargo run --release --example train_performer -- {{flags}}
