@@ -69,8 +69,7 @@ fn main() -> Result<(), Failure> {
     let (class, negative_class) = (description.class(&args.category)?, description.class("negative")?);
     let device = args.fit.open_device()?;
     let performer = AlexNet::load(Weights::file(&args.performer), &device)?;
-    device.seed(args.fit.seed);
-    let random = performer.randomized(&device);
+    let random = performer.randomized(args.fit.seed);
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
     let config =
         AnimalPartConfig::new().with_image_size(performer.preprocessing().size as u32).with_split(split);

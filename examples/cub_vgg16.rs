@@ -46,8 +46,7 @@ fn main() -> Result<(), Failure> {
     let device = args.fit.open_device()?;
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, &device)?;
-    device.seed(args.fit.seed);
-    let random = performer.randomized(&device);
+    let random = performer.randomized(args.fit.seed);
     let config = SyntheticBirdsConfig::new(args.birds, args.birds.div_ceil(3))
         .with_size(SIZE)
         .with_lookalikes(LOOKALIKES)

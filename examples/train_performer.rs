@@ -119,7 +119,6 @@ impl Examples for Birds {
 fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let args = Args::parse();
     let device = Device::default();
-    device.seed(args.seed);
     let preprocessing = Preprocessing::imagenet(args.size);
     let network = match &args.from {
         Some(path) => Vgg16::load(Weights::file(path).with_preprocessing(preprocessing), &device)?,
@@ -128,6 +127,7 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .with_hidden([args.hidden; 2])
             .with_classes(CLASSES.len())
             .with_input(args.size)
+            .with_seed(args.seed)
             .init(&device),
     };
     let seeds = (0..args.epochs as u64 + 1).map(|epoch| 1000 * args.seed + epoch);

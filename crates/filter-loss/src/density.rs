@@ -70,10 +70,11 @@ fn max_over_batch(mut values: Tensor<3>) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use crate::testing::uniform;
+    use burn::tensor::Device;
 
     fn traces(scale: f64) -> Tensor<3> {
-        Tensor::random([6, 3, 10], Distribution::Uniform(-1.0, 1.0), &Device::flex()).mul_scalar(scale)
+        uniform([6, 3, 10], -1.0, 1.0, 1).mul_scalar(scale)
     }
 
     fn floats(tensor: Tensor<3>) -> Vec<f32> {
@@ -105,8 +106,7 @@ mod tests {
     #[test]
     fn folding_finds_the_largest() {
         for images in [1, 2, 3, 5, 7, 8, 33] {
-            let values: Tensor<3> =
-                Tensor::random([images, 2, 3], Distribution::Uniform(-1.0, 1.0), &Device::flex());
+            let values: Tensor<3> = uniform([images, 2, 3], -1.0, 1.0, 2);
             assert_eq!(floats(max_over_batch(values.clone())), floats(values.max_dim(0)));
         }
     }

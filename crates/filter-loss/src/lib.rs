@@ -48,6 +48,8 @@ mod mask;
 mod scale;
 mod shape;
 mod templates;
+#[cfg(test)]
+mod testing;
 
 pub use categories::FilterCategories;
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, inject};

@@ -109,7 +109,8 @@ impl TemplateMask {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Distribution, FloatDType, TensorData};
+    use crate::testing::uniform;
+    use burn::tensor::{FloatDType, TensorData};
 
     /// One map of 5 × 5 with the strongest unit at (1, 3), all others 1.
     fn map(device: &Device) -> Tensor<4> {
@@ -170,8 +171,7 @@ mod tests {
     #[test]
     fn every_map_has_its_own_mask() {
         let device = Device::flex();
-        device.seed(1);
-        let maps = Tensor::<4>::random([3, 4, 6, 6], Distribution::Uniform(0.0, 1.0), &device);
+        let maps = uniform([3, 4, 6, 6], 0.0, 1.0, 1);
         let mask = TemplateMaskConfig::new(6).init(&device);
         let all = floats(mask.forward(maps.clone()));
         for image in 0..3 {

@@ -117,7 +117,8 @@ impl Normalised {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution, TensorData};
+    use crate::testing::uniform;
+    use burn::tensor::{Device, TensorData};
 
     const FREE: [Scale; 2] = [Scale::Mass { trace: 3.0 }, Scale::Energy { trace: 3.0 }];
 
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_scale_of_the_maps_does_not_matter() {
-        let maps = Tensor::<3>::random([4, 3, 9], Distribution::Uniform(0.0, 1.0), &Device::flex());
+        let maps = uniform([4, 3, 9], 0.0, 1.0, 1);
         for scale in FREE {
             let expected = floats(scale.normalise(maps.clone(), 0.1).maps);
             for factor in [1e-30, 1e-3, 1e4, 1e30] {

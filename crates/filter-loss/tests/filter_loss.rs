@@ -2,6 +2,8 @@
 
 use burn::tensor::{Bool, Device, Distribution, FloatDType, Tensor, TensorData};
 use explainer_filter_loss::{FilterLoss, FilterLossConfig, Scale, TemplatesConfig, inject, strongest_units};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 
 const SCALES: [Scale; 3] = [Scale::AsIs, Scale::Mass { trace: 2.0 }, Scale::Energy { trace: 2.0 }];
 
@@ -79,9 +81,9 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 fn random(shape: [usize; 4], largest: f64, seed: u64) -> Tensor<4> {
-    let device = Device::flex();
-    device.seed(seed);
-    Tensor::random(shape, Distribution::Uniform(-largest, largest), &device).clamp_min(0.0)
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let data = TensorData::random::<f32, _, _>(shape, Distribution::Uniform(-largest, largest), &mut rng);
+    Tensor::from_data(data, &Device::flex()).clamp_min(0.0)
 }
 
 /// Every second filter's odd images, every other's first half.

@@ -64,6 +64,9 @@ pub struct AlexNetConfig {
     /// Height and width of the images.
     #[config(default = 224)]
     pub input: usize,
+    /// Seed of the random weights.
+    #[config(default = 0)]
+    pub seed: u64,
 }
 
 impl AlexNetConfig {
@@ -74,7 +77,7 @@ impl AlexNetConfig {
     pub fn init(&self, device: &Device) -> AlexNet {
         let sizes =
             Sizes { widths: self.widths, hidden: self.hidden, classes: self.classes, input: self.input };
-        ConvNet::init(sizes, Preprocessing::imagenet(self.input), device)
+        ConvNet::init(sizes, Preprocessing::imagenet(self.input), self.seed, device)
     }
 }
 

@@ -2,20 +2,19 @@
 
 use std::marker::PhantomData;
 
-use burn::module::{Initializer, Module};
+use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::{BatchNorm, BatchNormConfig, Dropout, Linear, LinearConfig, PaddingConfig2d};
+use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Distribution, Tensor, TensorData};
 use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped};
 use explainer_metrics::ReceptiveField;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::architecture::{Architecture, Layer, Sizes};
-
-/// Gain of He's initialisation for layers in front of a ReLU (arXiv:1502.01852): √2.
-const RELU_GAIN: f64 = std::f64::consts::SQRT_2;
 
 /// A convolutional network of the architecture `A` with fc6, fc7 and a head:
 /// [`AlexNet`](crate::AlexNet), [`Vgg16`](crate::Vgg16).
@@ -37,42 +36,50 @@ pub struct ConvNet<A: Architecture> {
 }
 
 impl<A: Architecture> ConvNet<A> {
-    /// A network with random weights: He's normal initialisation for all weights and zero biases.
-    /// They are drawn from the device's generator: call [`Device::seed`] before.
+    /// A network with random weights drawn from `seed`, the same on every backend: normal with
+    /// variance `2 / fan_in` (He et al., arXiv:1502.01852), biases zero.
     ///
     /// # Panics
     /// If `sizes.input` differs from the preprocessing's size, or is too small for the pools.
-    pub fn init(sizes: Sizes, preprocessing: Preprocessing, device: &Device) -> Self {
+    pub fn init(sizes: Sizes, preprocessing: Preprocessing, seed: u64, device: &Device) -> Self {
+        let mut network = Self::zeros(sizes, preprocessing, device);
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        for conv in &mut network.convs {
+            let shape @ [_, channels, height, width] = conv.weight.dims();
+            conv.weight = he_normal(shape, channels * height * width, &mut rng, device);
+        }
+        for linear in [&mut network.fc6, &mut network.fc7, &mut network.head] {
+            let shape @ [inputs, _] = linear.weight.dims();
+            linear.weight = he_normal(shape, inputs, &mut rng, device);
+        }
+        network
+    }
+
+    /// A network whose weights are all zero, to be loaded.
+    pub(crate) fn zeros(sizes: Sizes, preprocessing: Preprocessing, device: &Device) -> Self {
         assert_eq!(sizes.input, preprocessing.size, "sizes and preprocessing differ in the images' side");
         let Some(linears) = sizes.linears::<A>() else {
             panic!("images of {0}×{0} pixels are too small for {1}", sizes.input, A::NAME)
         };
-        let initializer = Initializer::KaimingNormal { gain: RELU_GAIN, fan_out_only: false };
         let conv = |(row, channels): (usize, [usize; 2])| {
             let (kernel, stride, padding) = A::FEATURES[row].window();
-            let mut conv = Conv2dConfig::new(channels, [kernel, kernel])
+            Conv2dConfig::new(channels, [kernel, kernel])
                 .with_stride([stride, stride])
                 .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
-                .with_initializer(initializer.clone())
-                .init(device);
-            conv.bias = Some(Initializer::Zeros.init([channels[1]], device));
-            conv
+                .with_initializer(Initializer::Zeros)
+                .init(device)
         };
         let [fc6, fc7, head] = linears.map(|[inputs, outputs]| {
-            let mut linear =
-                LinearConfig::new(inputs, outputs).with_initializer(initializer.clone()).init(device);
-            linear.bias = Some(Initializer::Zeros.init([outputs], device));
-            linear
+            LinearConfig::new(inputs, outputs).with_initializer(Initializer::Zeros).init(device)
         });
         let convs = sizes.convs::<A>().into_iter().map(conv).collect();
-        // Parameters are drawn on first use otherwise, in an order that depends on the use.
-        Self { convs, fc6, fc7, head, preprocessing, architecture: PhantomData }.materialize()
+        Self { convs, fc6, fc7, head, preprocessing, architecture: PhantomData }
     }
 
-    /// Another network of the same sizes and preprocessing with random weights: the control of an
-    /// explanation. See [`init`](Self::init).
-    pub fn randomized(&self, device: &Device) -> Self {
-        Self::init(self.sizes(), self.preprocessing, device)
+    /// Another network of the same sizes and preprocessing with random weights drawn from `seed`: the
+    /// control of an explanation. See [`init`](Self::init).
+    pub fn randomized(&self, seed: u64) -> Self {
+        Self::init(self.sizes(), self.preprocessing, seed, &self.device())
     }
 
     /// The network's sizes.
@@ -104,16 +111,16 @@ impl<A: Architecture> ConvNet<A> {
         self.head.forward(fc7)
     }
 
-    /// [`forward`](Self::forward) for training: batch-norm behind each convolution, dropout behind
-    /// relu6 and relu7.
+    /// [`forward`](Self::forward) for training: batch-norm behind each convolution, relu6 and relu7
+    /// through `regularize`.
     pub(crate) fn forward_training(
         &self,
         images: Tensor<4>,
         norms: &[BatchNorm],
-        dropout: &Dropout,
+        regularize: impl FnMut(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let (_, _, pooled) = self.features_with(images, |conv, x| norms[conv].forward(x));
-        let (_, fc7) = self.upper(pooled, |x| dropout.forward(x));
+        let (_, fc7) = self.upper(pooled, regularize);
         self.head.forward(fc7)
     }
 
@@ -183,7 +190,7 @@ impl<A: Architecture> ConvNet<A> {
     fn upper(
         &self,
         pooled: Tensor<4>,
-        regularize: impl Fn(Tensor<2>) -> Tensor<2>,
+        mut regularize: impl FnMut(Tensor<2>) -> Tensor<2>,
     ) -> (Tensor<2>, Tensor<2>) {
         let fc6 = regularize(relu(self.fc6.forward(pooled.flatten(1, 3))));
         let fc7 = regularize(relu(self.fc7.forward(fc6.clone())));
@@ -226,4 +233,16 @@ impl<A: Architecture> Performer for ConvNet<A> {
             upper: vec![&self.fc6, &self.fc7],
         }
     }
+}
+
+/// Weights of variance `2 / fan_in`.
+fn he_normal<const D: usize>(
+    shape: [usize; D],
+    fan_in: usize,
+    rng: &mut ChaCha8Rng,
+    device: &Device,
+) -> Param<Tensor<D>> {
+    let normal = Distribution::Normal(0.0, (2.0 / fan_in as f64).sqrt());
+    let weights = TensorData::random::<f32, _, _>(shape, normal, rng);
+    Param::from_tensor(Tensor::from_data(weights, device))
 }

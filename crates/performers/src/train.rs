@@ -11,10 +11,10 @@ use std::thread;
 use burn::config::Config;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::Module;
+use burn::nn::BatchNorm;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::nn::{BatchNorm, DropoutConfig};
 use burn::optim::{AdamWConfig, GradientsParams};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
 use explainer_core::{CoreError, Performer, Preprocessing};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::seq::SliceRandom;
@@ -126,7 +126,7 @@ pub struct TrainConfig {
     /// Share of the images that are mirrored.
     #[config(default = 0.5)]
     pub mirror: f64,
-    /// Seed of the order and of the mirroring.
+    /// Seed of the order, of the mirroring and of dropout.
     #[config(default = 0)]
     pub seed: u64,
 }
@@ -148,8 +148,7 @@ impl TrainConfig {
     /// Trains `network` and returns it with a record of each epoch. Autodiff is switched on for the
     /// training alone. Epochs are told on standard error, with a progress bar if it is a terminal.
     ///
-    /// The same network, examples and configuration give the same weights. (For the initial weights
-    /// and dropout call [`Device::seed`] before.)
+    /// The same network, examples and configuration give the same weights.
     ///
     /// # Errors
     /// See [`TrainError`].
@@ -167,7 +166,6 @@ impl TrainConfig {
         let clip = GradientClippingConfig::Norm(self.clip_norm);
         let mut optimizer =
             AdamWConfig::new().with_weight_decay(self.weight_decay).with_grad_clipping(Some(clip)).init();
-        let dropout = DropoutConfig::new(self.dropout).init();
         let device = network.0.device().autodiff();
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut order: Vec<usize> = (0..train.len()).collect();
@@ -183,7 +181,7 @@ impl TrainConfig {
                 let (plain, norms) = &network;
                 let batch = Batch::draw(train, indices, &mirrored, epoch, plain)?;
                 let (images, labels) = batch.tensors(plain.preprocessing(), &device)?;
-                let scores = plain.forward_training(images, norms, &dropout);
+                let scores = plain.forward_training(images, norms, |x| self.drop(x, &mut rng));
                 let loss = CrossEntropyLossConfig::new().init(&device).forward(scores, labels);
                 let value = loss.clone().into_scalar::<f32>();
                 if !value.is_finite() {
@@ -207,6 +205,19 @@ impl TrainConfig {
         }
         progress.finish_and_clear();
         Ok((folded(&network), records))
+    }
+
+    /// Zeroes units with the probability `dropout` and enlarges the others in proportion
+    /// (Srivastava et al. 2014). The units are drawn from `rng`, not from the device's generator,
+    /// which other threads draw from as well.
+    fn drop(&self, units: Tensor<2>, rng: &mut ChaCha8Rng) -> Tensor<2> {
+        if self.dropout == 0.0 {
+            return units;
+        }
+        let kept =
+            TensorData::random::<f32, _, _>(units.dims(), Distribution::Bernoulli(1.0 - self.dropout), rng);
+        let kept = Tensor::from_data(kept, &units.device());
+        units * kept.div_scalar(1.0 - self.dropout)
     }
 
     /// The learning rate of a step, counted from 0 over all epochs.
@@ -371,14 +382,13 @@ mod tests {
     const SHADES: Shades = Shades { len: 40, label: |bright| bright };
 
     fn tiny(seed: u64) -> Vgg16 {
-        let device = Device::flex();
-        device.seed(seed);
         Vgg16Config::new()
             .with_widths([4, 4, 4, 4, 8])
             .with_hidden([8, 8])
             .with_classes(2)
             .with_input(32)
-            .init(&device)
+            .with_seed(seed)
+            .init(&Device::flex())
     }
 
     fn config() -> TrainConfig {

@@ -61,6 +61,9 @@ pub struct Vgg16Config {
     /// Height and width of the images, a multiple of 32.
     #[config(default = 224)]
     pub input: usize,
+    /// Seed of the random weights.
+    #[config(default = 0)]
+    pub seed: u64,
 }
 
 impl Vgg16Config {
@@ -76,7 +79,7 @@ impl Vgg16Config {
         );
         let sizes =
             Sizes { widths: self.widths, hidden: self.hidden, classes: self.classes, input: self.input };
-        ConvNet::init(sizes, Preprocessing::imagenet(self.input), device)
+        ConvNet::init(sizes, Preprocessing::imagenet(self.input), self.seed, device)
     }
 }
 

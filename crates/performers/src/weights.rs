@@ -70,7 +70,7 @@ impl<A: Architecture> ConvNet<A> {
             let Some(tensor) = state.remove(&theirs) else { continue };
             tensors.push(bridge::from_data(finite(&path, &theirs, tensor)?, ours, None));
         }
-        let mut network = Self::init(sizes, preprocessing, device);
+        let mut network = Self::zeros(sizes, preprocessing, device);
         let result = network.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), false);
         if !result.errors.is_empty() || !result.missing.is_empty() || !result.unused.is_empty() {
             return Err(PerformerError::Unreadable { path, reason: result.to_string() });
