@@ -33,6 +33,16 @@ impl Densities {
         terms.sum_dim(2).sum_dim(0).reshape([filters]).mul_scalar(-1.0 / (images * templates) as f64)
     }
 
+    /// −p(T) p(x|T) [log(p(x|T) / p(x)) − KL(p(·|T) ‖ p)] for every template, the derivative of the
+    /// value with respect to s_T(x): `[batch, filters, templates]`.
+    pub(crate) fn exact_weights(&self) -> Tensor<3> {
+        let [images, _, templates] = self.conditional.dims();
+        let ratio = self.conditional.clone() - self.marginal.clone();
+        let conditional = self.conditional.clone().exp();
+        let divergence = (conditional.clone() * ratio.clone()).sum_dim(0).div_scalar(images as f64);
+        (conditional * (ratio - divergence)).mul_scalar(-1.0 / (images * templates) as f64)
+    }
+
     /// −p(T̂) p(x|T̂) log(p(x|T̂) / p(x)) for one target template of each map.
     ///
     /// # Shapes

@@ -30,6 +30,16 @@ pub enum Gradient {
     /// Source: arXiv:1710.00935, section 3.1; arXiv:1805.07468, appendix.
     #[default]
     Approximate,
+    /// The derivative of the value, Z_T and p(x) included:
+    ///
+    /// ```text
+    /// g(x) = −Σ_T p(T) · p(x|T) · [ log(p(x|T) / p(x)) − KL(p(·|T) ‖ p) ] · T
+    /// ```
+    ///
+    /// It asks for any place that tells a map's image from the others, and so needs no `members`.
+    ///
+    /// Source: ours, by differentiating the loss of arXiv:1710.00935.
+    Exact,
 }
 
 /// Configuration of [`FilterLoss`].
@@ -176,6 +186,11 @@ impl FilterLoss {
                 let weights = densities.approximate_weights(targets.clone());
                 let chosen = self.templates.relative().select(0, targets.reshape([batch * filters]));
                 chosen.reshape([batch, filters, units]) * weights.mul_scalar(normalised.gain)
+            }
+            Gradient::Exact => {
+                let weights = densities.exact_weights().mul_scalar(normalised.gain);
+                let weights = weights.reshape([batch * filters, units + 1]);
+                weights.matmul(self.templates.relative()).reshape([batch, filters, units])
             }
         };
         normalised.pull_back(gradient).reshape([batch, filters, height, width])

@@ -1,7 +1,9 @@
 //! The filter loss against plain loops in `f64`, written from the definitions.
 
 use burn::tensor::{Bool, Device, Distribution, FloatDType, Tensor, TensorData};
-use explainer_filter_loss::{FilterLoss, FilterLossConfig, Scale, TemplatesConfig, inject, strongest_units};
+use explainer_filter_loss::{
+    FilterLoss, FilterLossConfig, Gradient, Scale, TemplatesConfig, inject, strongest_units,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
@@ -58,6 +60,21 @@ mod oracle {
             let weight = -config.priors()[target] * q * (q.ln() - marginal[x].ln());
             let template = &values[target * config.units()..][..config.units()];
             gradients.push(template.iter().map(|t| weight * t).collect());
+        }
+        gradients
+    }
+
+    /// −Σ_T p(T) p(x|T) [log(p(x|T) / p(x)) − KL(p(·|T) ‖ p)] T.
+    pub fn exact_gradient(maps: &[Vec<f64>], config: &TemplatesConfig) -> Vec<Vec<f64>> {
+        let (conditional, marginal) = densities(maps, config);
+        let mut gradients = vec![vec![0.0; config.units()]; maps.len()];
+        for (template, values) in config.values().chunks(config.units()).enumerate() {
+            let row = &conditional[template];
+            let divergence: f64 = row.iter().zip(&marginal).map(|(q, p)| q * (q / p).ln()).sum();
+            for (x, gradient) in gradients.iter_mut().enumerate() {
+                let weight = -config.priors()[template] * row[x] * ((row[x] / marginal[x]).ln() - divergence);
+                gradient.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+            }
         }
         gradients
     }
@@ -142,6 +159,56 @@ fn the_approximate_gradient_is_the_papers() {
             let largest = expected.iter().flatten().fold(0f64, |largest, value| largest.max(value.abs()));
             for (value, expected) in gradient[filter].iter().flatten().zip(expected.iter().flatten()) {
                 assert!((value - expected).abs() < 2e-4 * largest, "{n}: {value} {expected}");
+            }
+        }
+    }
+}
+
+/// The derivative of the value at one unit, by central differences in `f64`.
+fn difference(maps: &[Vec<f64>], image: usize, unit: usize, value: impl Fn(&[Vec<f64>]) -> f64) -> f64 {
+    let moved = |step: f64| {
+        let mut moved = maps.to_vec();
+        moved[image][unit] += step;
+        value(&moved)
+    };
+    (moved(1e-4) - moved(-1e-4)) / 2e-4
+}
+
+#[test]
+fn the_exact_gradients_formula_is_the_derivative_of_the_value() {
+    for (n, largest) in [(1, 3.0), (4, 30.0), (5, 100.0)] {
+        let config = TemplatesConfig::new(n);
+        for maps in by_filter(random([6, 2, n, n], largest, 9)) {
+            let expected = oracle::exact_gradient(&maps, &config);
+            let largest = expected.iter().flatten().fold(0f64, |largest, value| largest.max(value.abs()));
+            assert!(largest > 1e-6, "{n}: nothing to compare");
+            for (image, row) in expected.iter().enumerate() {
+                for (unit, expected) in row.iter().enumerate() {
+                    let found = difference(&maps, image, unit, |maps| oracle::value(maps, &config));
+                    assert!((found - expected).abs() < 1e-6 * largest, "{n}: {found} {expected}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_exact_gradient_is_the_derivative_of_the_value_at_every_scale() {
+    let n = 5;
+    let config = TemplatesConfig::new(n);
+    for scale in SCALES {
+        let maps = random([6, 2, n, n], 30.0, 10);
+        let loss = FilterLossConfig::new(n).with_scale(scale).with_gradient(Gradient::Exact);
+        let gradient =
+            by_filter(loss.init(&Device::flex()).gradient(maps.clone(), bools(membership([6, 2]), [6, 2])));
+        for (maps, gradient) in by_filter(maps).iter().zip(&gradient) {
+            let value = |maps: &[Vec<f64>]| oracle::value(&oracle::scaled(maps, scale, &config), &config);
+            let expected: Vec<f64> = (0..6 * n * n)
+                .map(|index| difference(maps, index / (n * n), index % (n * n), value))
+                .collect();
+            let largest = expected.iter().fold(0f64, |largest, value| largest.max(value.abs()));
+            for (found, expected) in gradient.iter().flatten().zip(&expected) {
+                assert!((found - expected).abs() < 1e-4 * largest, "{scale:?}: {found} {expected}");
             }
         }
     }
