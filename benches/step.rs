@@ -50,7 +50,7 @@ impl Stand {
             category: Some(0),
         };
         let images = (0..ROWS).map(|index| Ok::<_, std::io::Error>(image(index)));
-        let config = FeatureConfig::new().with_mirror(false).with_progress(false);
+        let config = FeatureConfig::plain().with_progress(false);
         let features = Features::extract(self, images, &config, device).expect("features");
         (ExplainerConfig::for_performer(self).init_from(self, device), features)
     }

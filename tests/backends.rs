@@ -89,7 +89,8 @@ fn images() -> impl Iterator<Item = Result<LabelledImage, std::io::Error>> {
 
 fn fit(device: &Device) -> Fit {
     let performer = Small::new(device);
-    let features = Features::extract(&performer, images(), &FeatureConfig::new(), device).expect("features");
+    let features = Features::extract(&performer, images(), &FeatureConfig::plain().with_mirror(true), device)
+        .expect("features");
     let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, device);
     let config = FitConfig::new().with_epochs(2).with_batch_size(4).with_progress(false);
     config.fit(explainer, &performer, &features, Some(&features)).expect("a fit")

@@ -56,9 +56,12 @@ pub struct FitArgs {
     /// Seed of the explainer's first weights, of the order of images and of the controls.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
-    /// Passes over the training images.
+    /// Passes over the training images, their crops and the mirror images of both.
     #[arg(long)]
     pub epochs: Option<usize>,
+    /// Random crops of every training image that are used beside it.
+    #[arg(long, default_value_t = 3)]
+    pub crops: usize,
     /// Images of one fitting step.
     #[arg(long)]
     pub batch_size: Option<usize>,

@@ -45,8 +45,9 @@ impl<P: Performer> Experiment<'_, P> {
     pub fn run(&self, device: &Device) -> Result<(), Failure> {
         let mut seconds = Seconds::default();
         let started = Instant::now();
-        let train = self.features(Split::Train, true, device)?;
-        let validation = self.features(Split::Validation, false, device)?;
+        let views = FeatureConfig::new().with_crops(self.args.crops).with_seed(self.args.seed);
+        let train = self.features(Split::Train, &views, device)?;
+        let validation = self.features(Split::Validation, &FeatureConfig::plain(), device)?;
         seconds.features = started.elapsed().as_secs_f64();
 
         let started = Instant::now();
@@ -105,7 +106,7 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// Features of one part of the dataset.
-    fn features(&self, split: Split, mirror: bool, device: &Device) -> Result<Features, Failure> {
+    fn features(&self, split: Split, config: &FeatureConfig, device: &Device) -> Result<Features, Failure> {
         let rows = self.rows(split);
         let images = rows.iter().map(|&index| {
             let sample = self.dataset.sample(index)?;
@@ -114,8 +115,7 @@ impl<P: Performer> Experiment<'_, P> {
                 pixels: sample.image.into_raw(),
             })
         });
-        let config = FeatureConfig::new().with_mirror(mirror);
-        Ok(Features::extract(&self.networks.performer, images, &config, device)?)
+        Ok(Features::extract(&self.networks.performer, images, config, device)?)
     }
 
     fn rows(&self, split: Split) -> Vec<usize> {

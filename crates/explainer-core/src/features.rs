@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
 use indicatif::ProgressBar;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::error::BoxError;
 use crate::performer::{Performer, Tapped, check_tapped};
 use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
+use crate::views::{mirrored, random_crop};
 use crate::{CoreError, Preprocessing};
 
 /// A decoded image and what is known of it.
@@ -21,26 +24,23 @@ pub struct LabelledImage {
     pub category: Option<usize>,
 }
 
-impl LabelledImage {
-    /// The image mirrored left to right.
-    fn mirrored(&self, size: usize) -> Self {
-        let mut pixels = Vec::with_capacity(self.pixels.len());
-        for row in self.pixels.chunks_exact(3 * size) {
-            pixels.extend(row.chunks_exact(3).rev().flatten());
-        }
-        Self { pixels, category: self.category }
-    }
-}
-
 /// How features are computed and where they are kept.
 #[derive(Config, Debug)]
 pub struct FeatureConfig {
     /// Images of one pass through the performer.
     #[config(default = 32)]
     pub batch_size: usize,
-    /// Whether the mirror image of every image is used too.
+    /// Whether the mirror image of every image, and of every crop, is used too.
     #[config(default = true)]
     pub mirror: bool,
+    /// Random crops of every image that are used beside it. Each is a square of three quarters of
+    /// the image's area or more, enlarged to the input's size, of somewhat other brightness and
+    /// tint. They are what keeps the decoder from learning its images by heart (DESIGN §5).
+    #[config(default = 3)]
+    pub crops: usize,
+    /// Seed of the crops.
+    #[config(default = 0)]
+    pub seed: u64,
     /// Features beyond this many bytes go to a memory-mapped file without a name.
     #[config(default = "4 << 30")]
     pub memory_limit: usize,
@@ -49,6 +49,18 @@ pub struct FeatureConfig {
     /// Whether a bar is drawn (on a terminal only).
     #[config(default = true)]
     pub progress: bool,
+}
+
+impl FeatureConfig {
+    /// For images that are measured and not fitted: each as it is, without other views.
+    pub fn plain() -> Self {
+        Self::new().with_mirror(false).with_crops(0)
+    }
+
+    /// Rows of one image.
+    pub fn views(&self) -> usize {
+        (1 + self.crops) * (1 + usize::from(self.mirror))
+    }
 }
 
 /// Target features, upper features and scores of a set of images.
@@ -106,8 +118,9 @@ pub struct FeatureBatch {
 }
 
 impl Features {
-    /// Runs the performer over `images`, and over their mirror images if the configuration says so.
-    /// The mirror image of image `i` is row `2i + 1`.
+    /// Runs the performer over `images`, and over the other views of them that the configuration
+    /// asks for. Image `i` has the rows from `i · views` on ([`FeatureConfig::views`]): the image, its
+    /// mirror image, then each crop and its mirror image.
     ///
     /// # Errors
     /// An image that cannot be read or has another size, a performer whose outputs contradict one
@@ -131,7 +144,7 @@ impl Features {
             let image = image.map_err(|error| CoreError::Image { index, source: error.into() })?;
             extraction.push(index, image, &bar)?;
         }
-        let features = extraction.finish(&bar)?;
+        let features = extraction.finish()?;
         bar.finish_and_clear();
         Ok(features)
     }
@@ -202,6 +215,7 @@ struct Extraction<'a, P> {
     config: &'a FeatureConfig,
     device: &'a Device,
     input: Preprocessing,
+    crops: ChaCha8Rng,
     pending: Vec<LabelledImage>,
     first_pending: usize,
     rows: Option<(RowWriter, FeatureShape)>,
@@ -211,8 +225,9 @@ struct Extraction<'a, P> {
 impl<'a, P: Performer> Extraction<'a, P> {
     fn new(performer: &'a P, config: &'a FeatureConfig, device: &'a Device) -> Self {
         let input = performer.preprocessing();
+        let crops = ChaCha8Rng::seed_from_u64(config.seed);
         let (pending, categories) = (Vec::new(), Vec::new());
-        Self { performer, config, device, input, pending, first_pending: 0, rows: None, categories }
+        Self { performer, config, device, input, crops, pending, first_pending: 0, rows: None, categories }
     }
 
     fn push(&mut self, index: usize, image: LabelledImage, bar: &ProgressBar) -> Result<(), CoreError> {
@@ -220,13 +235,20 @@ impl<'a, P: Performer> Extraction<'a, P> {
             let (expected, found) = (self.input.bytes(), image.pixels.len());
             return Err(CoreError::ImageSize { index, expected, found });
         }
-        let mirror = self.config.mirror.then(|| image.mirrored(self.input.size));
-        self.pending.push(image);
-        self.pending.extend(mirror);
-        if self.pending.len() >= self.config.batch_size { self.flush(bar) } else { Ok(()) }
+        let LabelledImage { pixels, category } = image;
+        let size = self.input.size;
+        let crops: Vec<_> =
+            (0..self.config.crops).map(|_| random_crop(&pixels, size, &mut self.crops)).collect();
+        for view in std::iter::once(pixels).chain(crops) {
+            let mirror = self.config.mirror.then(|| mirrored(&view, size));
+            self.pending
+                .extend(std::iter::once(view).chain(mirror).map(|pixels| LabelledImage { pixels, category }));
+        }
+        bar.inc(1);
+        if self.pending.len() >= self.config.batch_size { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self, bar: &ProgressBar) -> Result<(), CoreError> {
+    fn flush(&mut self) -> Result<(), CoreError> {
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -256,7 +278,6 @@ impl<'a, P: Performer> Extraction<'a, P> {
         writer.push(&rows)?;
         self.first_pending += batch;
         self.categories.extend(self.pending.drain(..).map(|image| image.category));
-        bar.inc(if self.config.mirror { batch / 2 } else { batch } as u64);
         Ok(())
     }
 
@@ -266,8 +287,8 @@ impl<'a, P: Performer> Extraction<'a, P> {
         (RowWriter::new(width, self.config.memory_limit, &directory), shape)
     }
 
-    fn finish(mut self, bar: &ProgressBar) -> Result<Features, CoreError> {
-        self.flush(bar)?;
+    fn finish(mut self) -> Result<Features, CoreError> {
+        self.flush()?;
         let Some((writer, shape)) = self.rows else {
             return Err(CoreError::TooFew { what: "images", expected: 1, found: 0 });
         };
@@ -289,7 +310,7 @@ mod tests {
     #[test]
     fn rows_are_what_the_performer_makes_of_images_and_their_mirror_images() {
         let (performer, device) = (TinyPerformer::new(1), Device::flex());
-        let cached = features(&performer, 5, &FeatureConfig::new().with_batch_size(4));
+        let cached = features(&performer, 5, &FeatureConfig::plain().with_mirror(true).with_batch_size(4));
         assert_eq!((cached.len(), cached.is_mapped()), (10, false));
         for (index, image) in images(5, 1).into_iter().enumerate() {
             let batch = cached.batch(&[2 * index, 2 * index + 1]);
@@ -309,10 +330,33 @@ mod tests {
     }
 
     #[test]
+    fn crops_follow_their_image_and_keep_its_category() {
+        let (performer, plain) = (TinyPerformer::new(1), FeatureConfig::plain());
+        let config = plain.clone().with_crops(2).with_batch_size(4);
+        let cached = features(&performer, 5, &config);
+        let alone = features(&performer, 5, &plain);
+        assert_eq!((config.views(), cached.len(), alone.len()), (3, 15, 5));
+        for image in 0..5 {
+            let rows = cached.batch(&[3 * image, 3 * image + 1, 3 * image + 2]);
+            assert_eq!(rows.categories, [alone.categories()[image]; 3]);
+            let own = floats(alone.batch(&[image]).target);
+            let target: Vec<Vec<f32>> = floats(rows.target).chunks(own.len()).map(<[f32]>::to_vec).collect();
+            let distance =
+                |other: &[f32]| own.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(distance(&target[0]) < 1e-5);
+            assert!(distance(&target[1]) > 1e-3 && target[1] != target[2]);
+        }
+        let again = features(&performer, 5, &config);
+        assert_eq!(floats(again.batch(&[4]).target), floats(cached.batch(&[4]).target));
+        let other = features(&performer, 5, &config.with_seed(1));
+        assert_ne!(floats(other.batch(&[4]).target), floats(cached.batch(&[4]).target));
+    }
+
+    #[test]
     fn rows_from_disk_are_those_from_memory() {
         let performer = TinyPerformer::new(1);
-        let memory = features(&performer, 4, &FeatureConfig::new());
-        let disk = features(&performer, 4, &FeatureConfig::new().with_memory_limit(1000));
+        let memory = features(&performer, 4, &FeatureConfig::plain().with_mirror(true));
+        let disk = features(&performer, 4, &FeatureConfig::plain().with_mirror(true).with_memory_limit(1000));
         assert!(disk.is_mapped() && !memory.is_mapped());
         let rows = [7, 0, 3];
         assert_eq!(floats(disk.batch(&rows).target), floats(memory.batch(&rows).target));
@@ -321,7 +365,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_by_its_number() {
-        let (performer, config, device) = (TinyPerformer::new(1), FeatureConfig::new(), Device::flex());
+        let (performer, config, device) =
+            (TinyPerformer::new(1), FeatureConfig::plain().with_mirror(true), Device::flex());
         let good = images(1, 1).remove(0);
         let small = LabelledImage { pixels: vec![0; 3], category: None };
         let extract = |images: Vec<Result<LabelledImage, String>>| {
@@ -338,7 +383,9 @@ mod tests {
         let device = Device::flex();
         let extract = |performer: &TinyPerformer| {
             let images = images(2, 1).into_iter().map(Ok::<_, std::io::Error>);
-            Features::extract(performer, images, &FeatureConfig::new(), &device).err().map(|e| e.to_string())
+            Features::extract(performer, images, &FeatureConfig::plain().with_mirror(true), &device)
+                .err()
+                .map(|e| e.to_string())
         };
         let claiming = |claims| extract(&TinyPerformer { claims, ..TinyPerformer::new(1) });
         assert_eq!(claiming((SIZE, 1.0)), None);

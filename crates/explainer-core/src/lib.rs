@@ -52,6 +52,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod track;
+mod views;
 
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};

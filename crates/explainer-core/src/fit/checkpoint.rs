@@ -27,9 +27,10 @@ pub(crate) struct State {
     pub(crate) categories: Vec<FilterCategories>,
 }
 
-/// What a fit depends on, but for how long it runs and where it writes.
+/// What a fit depends on, but for where it writes; for how long it runs only if its rates do.
 pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, rows: usize) -> serde_json::Value {
-    let config = config.clone().with_epochs(0).with_checkpoints(None).with_progress(false);
+    let epochs = if config.decay > 0.0 { config.epochs } else { 0 };
+    let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     serde_json::json!({
         "fit": config,
         "parameters": explainer.num_params(),

@@ -135,6 +135,22 @@ impl LearningRates {
         Self { first: rate, interpretable: rate, ordinary: rate, decoder_input: rate, decoder: rate, share }
     }
 
+    /// The rates of a step of which `done` (0..1) of all steps lie before it: as they are, then in the
+    /// last `decay` of the fit falling linearly towards 0. w_p keeps its rate: −η log p is no noisy
+    /// target, and p has far to go.
+    pub(crate) fn at(self, done: f64, decay: f64) -> Self {
+        let factor = if 1.0 - done < decay { (1.0 - done) / decay } else { 1.0 };
+        let of = |rate: f64| rate * factor;
+        Self {
+            first: of(self.first),
+            interpretable: of(self.interpretable),
+            ordinary: of(self.ordinary),
+            decoder_input: of(self.decoder_input),
+            decoder: of(self.decoder),
+            share: self.share,
+        }
+    }
+
     /// The rate of each parameter of an explainer; of several groups the last counts.
     pub(crate) fn groups(self) -> ModuleLearningRate {
         ModuleLrScheduler::new(self.decoder)
@@ -162,6 +178,9 @@ pub struct FitConfig {
     /// Adam's learning rates.
     #[config(default = "LearningRates::DEFAULT")]
     pub rates: LearningRates,
+    /// The share of the fit, at its end, in which the rates fall linearly to 0 (w_p's does not).
+    #[config(default = "1.0 / 3.0")]
+    pub decay: f64,
     /// λ_l and η.
     #[config(default = "LossWeights::RELATIVE")]
     pub weights: LossWeights,
@@ -199,6 +218,7 @@ impl FitConfig {
     pub fn published() -> Self {
         Self::new()
             .with_rates(LearningRates::uniform(1e-4, 1e-2))
+            .with_decay(0.0)
             .with_weights(LossWeights::PUBLISHED)
             .with_scale(Scale::AsIs)
             .with_push(vec![Push { ratio: 1.0, schedule: PushSchedule::InverseEpoch }])
@@ -228,6 +248,17 @@ mod tests {
         assert_eq!(config.push_ratio(1, 1), 0.5);
         assert_eq!(config.push_ratio(2, 4), 0.125);
         assert_eq!(FitConfig::new().with_push(Vec::new()).push_ratio(0, 1), 0.0);
+    }
+
+    #[test]
+    fn rates_fall_in_the_last_part_only() {
+        let rates = LearningRates::uniform(2.0, 5.0);
+        for (done, decay, expected) in
+            [(0.0, 0.25, 2.0), (0.75, 0.25, 2.0), (0.875, 0.25, 1.0), (0.99, 0.0, 2.0), (0.5, 1.0, 1.0)]
+        {
+            let found = rates.at(done, decay);
+            assert_eq!(found, LearningRates::uniform(expected, 5.0), "{done} {decay}");
+        }
     }
 
     #[test]

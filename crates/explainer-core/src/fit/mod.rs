@@ -65,10 +65,23 @@ impl FitConfig {
         if train.len() < 2 {
             return Err(CoreError::TooFew { what: "training rows", expected: 2, found: train.len() });
         }
+        assert!((0.0..=1.0).contains(&self.decay), "FitConfig::decay is {}, not within 0..=1", self.decay);
+        self.fit_until(self.epochs, explainer, performer, train, validation)
+    }
+
+    /// [`fit`](Self::fit) up to the end of epoch `last`, as if it were interrupted there.
+    fn fit_until<P: Performer>(
+        &self,
+        last: usize,
+        explainer: Explainer,
+        performer: &P,
+        train: &Features,
+        validation: Option<&Features>,
+    ) -> Result<Fit, CoreError> {
         let mut fitting = Fitting::start(self, explainer, train)?;
         let bar = progress_bar((self.epochs * fitting.steps()) as u64, "fit", self.progress);
         bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
-        while fitting.state.records.len() < self.epochs {
+        while fitting.state.records.len() < last {
             fitting.epoch(performer, validation, &bar)?;
             if let Some(folder) = &self.checkpoints {
                 checkpoint::save(folder, &fitting.explainer, &fitting.optimizer, &fitting.state)?;
@@ -129,7 +142,9 @@ impl<'a> Fitting<'a> {
         let epoch = self.state.records.len() + 1;
         let mut sum = Terms::default();
         for (step, indices) in self.order(epoch).chunks(self.config.batch_size).enumerate() {
-            let terms = self.step(indices, epoch);
+            let done =
+                ((epoch - 1) * self.steps() + step) as f64 / (self.config.epochs * self.steps()) as f64;
+            let terms = self.step(indices, epoch, done);
             terms.check(&self.lambdas, epoch, step + 1)?;
             sum.add(&terms);
             bar.set_message(format!("error {:.4}", terms.reconstruction.iter().sum::<f64>()));
@@ -163,12 +178,13 @@ impl<'a> Fitting<'a> {
         order
     }
 
-    fn step(&mut self, indices: &[usize], epoch: usize) -> Terms {
+    /// One step, of which `done` (0..1) of the fit lies before it.
+    fn step(&mut self, indices: &[usize], epoch: usize, done: f64) -> Terms {
         let config = self.config;
         let stepper = Stepper { config, filter_loss: &self.filter_loss, lambdas: &self.lambdas };
         let batch = self.train.batch(indices);
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
-        let rates = config.rates.groups();
+        let rates = config.rates.at(done, config.decay).groups();
         let mut explainer = self.optimizer.step(rates, self.explainer.clone(), outcome.gradients);
         if let NormUpdate::Running { momentum } = config.norm {
             let [parts, ordinary] = outcome.pooled.map(channel_mass);

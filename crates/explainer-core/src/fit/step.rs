@@ -271,7 +271,7 @@ mod tests {
 
     fn setting(ratio: f64) -> Setting {
         let performer = TinyPerformer::new(2);
-        let train = features(&performer, 6, &FeatureConfig::new());
+        let train = features(&performer, 6, &FeatureConfig::plain().with_mirror(true));
         let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
         let push = vec![Push { ratio, schedule: PushSchedule::Constant }];
         let explainer = explainer.calibrated(&train).train();

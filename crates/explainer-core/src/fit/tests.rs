@@ -10,7 +10,7 @@ use crate::{ExplainerConfig, FeatureConfig};
 
 fn setup(count: usize) -> (TinyPerformer, Features, Explainer) {
     let performer = TinyPerformer::new(5);
-    let train = features(&performer, count, &FeatureConfig::new());
+    let train = features(&performer, count, &FeatureConfig::plain().with_mirror(true));
     let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
     (performer, train, explainer)
 }
@@ -23,6 +23,7 @@ fn config() -> FitConfig {
         .with_epochs(3)
         .with_batch_size(8)
         .with_rates(rates)
+        .with_decay(0.0)
         .with_push(vec![push])
         .with_progress(false)
 }
@@ -59,12 +60,12 @@ fn a_fit_reconstructs_better_and_records_every_term() {
 #[test]
 fn an_interrupted_fit_goes_on_to_the_same_result() {
     let (performer, train, explainer) = setup(10);
-    for norm in [NormUpdate::Fixed, NormUpdate::Running { momentum: 0.01 }] {
-        let whole =
-            config().with_norm(norm).fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+    for (norm, decay) in [(NormUpdate::Fixed, 0.5), (NormUpdate::Running { momentum: 0.01 }, 0.0)] {
+        let config = config().with_norm(norm).with_decay(decay);
+        let whole = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let config = config().with_norm(norm).with_checkpoints(Some(folder.path().to_path_buf()));
-        config.clone().with_epochs(2).fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        let config = config.with_checkpoints(Some(folder.path().to_path_buf()));
+        config.fit_until(2, explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let resumed = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         assert_eq!(weights(&resumed.explainer), weights(&whole.explainer));
         for (own, other) in resumed.records.iter().zip(&whole.records) {
@@ -88,8 +89,14 @@ fn another_fits_checkpoint_is_refused_by_name_of_the_setting() {
     let folder = tempfile::tempdir().unwrap();
     let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
     config.fit(explainer.clone(), &performer, &train, None).unwrap();
-    let error = config.with_seed(9).fit(explainer, &performer, &train, None).unwrap_err().to_string();
+    let refused =
+        |config: FitConfig| config.fit(explainer.clone(), &performer, &train, None).unwrap_err().to_string();
+    let error = refused(config.clone().with_seed(9));
     assert!(error.contains("fit.seed was 0, is 9") && error.contains("epoch-0001"), "{error}");
+    // More epochs are another fit where the rates fall towards the last one.
+    config.clone().with_epochs(2).fit(explainer.clone(), &performer, &train, None).unwrap();
+    let error = refused(config.with_decay(0.5));
+    assert!(error.contains("decay") && error.contains("epoch-0002"), "{error}");
 }
 
 #[test]
@@ -125,7 +132,7 @@ fn a_fit_that_diverges_names_layer_epoch_and_step() {
 #[test]
 fn one_row_cannot_be_fitted() {
     let performer = TinyPerformer::new(5);
-    let train = features(&performer, 1, &FeatureConfig::new().with_mirror(false));
+    let train = features(&performer, 1, &FeatureConfig::plain());
     let explainer = ExplainerConfig::for_performer(&performer).init(&Device::flex());
     let error = config().fit(explainer, &performer, &train, None).unwrap_err();
     assert!(matches!(error, CoreError::TooFew { found: 1, .. }), "{error}");
