@@ -15,6 +15,9 @@ use explainer_core::{Performer, Preprocessing};
 use explainer_datasets::{Dataset, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::train::{EpochRecord, Examples, SourceError, TrainConfig, validation_error};
 use explainer_performers::{Vgg16, Vgg16Config, Weights};
+use image::{Rgb, RgbImage};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 #[global_allocator]
@@ -49,6 +52,10 @@ struct Args {
     /// Share of the negatives that look like parts of a bird.
     #[arg(long, default_value_t = 0.0)]
     lookalikes: f32,
+    /// Side of a square that is painted over, somewhere in every training image, over the image's: the
+    /// more is hidden, the less can a network rely on a single part.
+    #[arg(long, default_value_t = 0.0)]
+    cutout: f64,
     /// Images of a step.
     #[arg(long, default_value_t = 16)]
     batch: usize,
@@ -92,15 +99,23 @@ struct Record<'a> {
 /// A set of birds for each epoch, the first for validation.
 struct Birds {
     sets: Vec<SyntheticBirds>,
+    /// Side of the square that is painted over, in pixels.
+    cutout: usize,
 }
 
 impl Birds {
-    fn new(args: &Args, images: usize, seeds: impl Iterator<Item = u64>) -> Result<Self, SourceError> {
+    fn new(
+        args: &Args,
+        images: usize,
+        cutout: f64,
+        seeds: impl Iterator<Item = u64>,
+    ) -> Result<Self, SourceError> {
         let config = SyntheticBirdsConfig::new(images / 2, images - images / 2)
             .with_size(args.size)
             .with_lookalikes(args.lookalikes);
         let sets = seeds.map(|seed| SyntheticBirds::new(config.clone().with_seed(seed)));
-        Ok(Self { sets: sets.collect::<Result<_, _>>()? })
+        let cutout = (cutout * args.size as f64).round() as usize;
+        Ok(Self { sets: sets.collect::<Result<_, _>>()?, cutout })
     }
 }
 
@@ -110,9 +125,27 @@ impl Examples for Birds {
     }
 
     fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, usize), SourceError> {
-        let sample = self.sets[epoch % self.sets.len()].sample(index)?;
+        let mut sample = self.sets[epoch % self.sets.len()].sample(index)?;
+        if self.cutout > 0 {
+            paint_over(&mut sample.image, self.cutout, (epoch * self.len() + index) as u64);
+        }
         // The one category is class 0; negatives are class 1.
         Ok((sample.image.into_raw(), sample.category.unwrap_or(1)))
+    }
+}
+
+/// Paints one colour over a random square, as far as it lies within the image.
+fn paint_over(image: &mut RgbImage, side: usize, seed: u64) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let colour = Rgb([0, 1, 2].map(|_| rng.random::<u8>()));
+    let (width, height) = image.dimensions();
+    let half = side as i64 / 2;
+    let [x, y] = [width, height].map(|length| rng.random_range(0..i64::from(length)) - half);
+    for (column, row, pixel) in image.enumerate_pixels_mut() {
+        if (x..x + side as i64).contains(&i64::from(column)) && (y..y + side as i64).contains(&i64::from(row))
+        {
+            *pixel = colour;
+        }
     }
 }
 
@@ -131,8 +164,8 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .init(&device),
     };
     let seeds = (0..args.epochs as u64 + 1).map(|epoch| 1000 * args.seed + epoch);
-    let train = Birds::new(&args, args.images, seeds)?;
-    let validation = Birds::new(&args, args.validation, std::iter::once(VALIDATION_SEED + args.seed))?;
+    let train = Birds::new(&args, args.images, args.cutout, seeds)?;
+    let validation = Birds::new(&args, args.validation, 0.0, std::iter::once(VALIDATION_SEED + args.seed))?;
 
     let (network, epochs) = TrainConfig::new(args.epochs)
         .with_batch_size(args.batch)

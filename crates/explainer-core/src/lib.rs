@@ -36,6 +36,7 @@
 //! ```
 
 mod calibrate;
+mod conv;
 mod decoder;
 mod error;
 mod explain;

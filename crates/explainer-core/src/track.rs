@@ -3,7 +3,13 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, activation::relu};
-use explainer_filter_loss::TemplateMask;
+use explainer_filter_loss::{TemplateMask, strongest_units};
+
+/// What a conv-layer reads, and its maps after the ReLU.
+pub(crate) struct Stage {
+    pub(crate) input: Tensor<4>,
+    pub(crate) maps: Tensor<4>,
+}
 
 /// One conv-layer of the interpretable track: conv → ReLU → mask.
 #[derive(Module, Debug)]
@@ -25,6 +31,14 @@ impl InterpretableLayer {
             None => maps,
         }
     }
+
+    /// The gradient in front of the mask that `maps` had, from the one behind it.
+    pub(crate) fn through_mask(&self, gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
+        match &self.mask {
+            Some(mask) => mask.forward_at(gradient, strongest_units(maps)),
+            None => gradient,
+        }
+    }
 }
 
 /// Interpretable track: conv-interp-1 → ReLU → mask → conv-interp-2 → ReLU → mask.
@@ -42,17 +56,23 @@ pub struct InterpretableTrack {
 impl InterpretableTrack {
     /// Maps of every layer (after the ReLU, before the mask), and the track's output.
     pub fn forward(&self, target: Tensor<4>) -> (Vec<Tensor<4>>, Tensor<4>) {
-        let mut input = target;
-        let maps = self
-            .layers
-            .iter()
-            .map(|layer| {
-                let maps = layer.maps(input.clone());
-                input = layer.masked(maps.clone());
-                maps
-            })
-            .collect();
-        (maps, input)
+        let maps: Vec<_> = self.stages(target).into_iter().map(|stage| stage.maps).collect();
+        let (layer, last) = self.layers.last().zip(maps.last()).expect("the track has a conv-layer");
+        let output = layer.masked(last.clone());
+        (maps, output)
+    }
+
+    /// What every layer reads, and its maps.
+    pub(crate) fn stages(&self, target: Tensor<4>) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = Vec::with_capacity(self.layers.len());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let input = match stages.last() {
+                Some(below) => self.layers[index - 1].masked(below.maps.clone()),
+                None => target.clone(),
+            };
+            stages.push(Stage { maps: layer.maps(input.clone()), input });
+        }
+        stages
     }
 }
 
@@ -71,6 +91,16 @@ pub struct OrdinaryTrack {
 impl OrdinaryTrack {
     /// The maps after the last ReLU.
     pub fn forward(&self, target: Tensor<4>) -> Tensor<4> {
-        self.convs.iter().fold(target, |input, conv| relu(conv.forward(input)))
+        self.stages(target).pop().expect("the track has a conv-layer").maps
+    }
+
+    /// What every layer reads, and its maps.
+    pub(crate) fn stages(&self, target: Tensor<4>) -> Vec<Stage> {
+        let mut input = target;
+        let through = |conv: &Conv2d| {
+            let maps = relu(conv.forward(input.clone()));
+            Stage { input: std::mem::replace(&mut input, maps.clone()), maps }
+        };
+        self.convs.iter().map(through).collect()
     }
 }

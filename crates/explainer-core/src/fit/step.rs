@@ -1,17 +1,18 @@
 //! One fitting step: losses, gradients, λ_f.
 //!
-//! The backward pass runs in stages, from the decoder down, one for each interpretable conv-layer:
-//! every layer's maps are a leaf of the stage above. So ∂L/∂x is at hand where the filter loss is
-//! added, and λ_f can be measured in the same step, at no extra cost.
+//! Autodiff runs through the decoder and the encoder's sum, whose leaves are the tracks' last maps; the
+//! conv-layers below are gone through by hand, from the last to the first. So ∂L/∂x is at hand where
+//! the filter loss is added, and λ_f can be measured in the same step, at no extra cost.
 
-use burn::nn::conv::Conv2d;
+use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Bool, Gradients, Tensor};
+use burn::tensor::{Bool, Tensor};
 use explainer_filter_loss::{FilterCategories, FilterLoss};
 
 use super::config::{FitConfig, ReconstructionWeight};
 use crate::features::{FeatureBatch, Features, floats};
-use crate::{CoreError, Explainer};
+use crate::track::Stage;
+use crate::{CoreError, Explainer, conv};
 
 /// A relative error above this is no fit any more: a hundred times worse than reconstructing zero.
 const DIVERGED: f32 = 100.0;
@@ -89,18 +90,16 @@ impl Stepper<'_> {
         categories: &mut [FilterCategories],
         epoch: usize,
     ) -> Outcome {
-        let target = batch.target.autodiff();
-        let ordinary = explainer.ordinary.forward(target.clone());
-        // Each layer's maps, and the same values as a leaf of the stage above.
-        let mut stages: Vec<(Tensor<4>, Tensor<4>)> = Vec::new();
-        let mut input = target;
-        for layer in &explainer.interpretable.layers {
-            let maps = layer.maps(input);
-            let leaf = Tensor::from_inner(maps.clone().inner()).require_grad();
-            input = layer.masked(leaf.clone());
-            stages.push((maps, leaf));
-        }
-        let encoded = explainer.encode(input.clone(), ordinary.clone());
+        let plain = explainer.valid();
+        let stages = plain.interpretable.stages(batch.target.clone());
+        let ordinary = plain.ordinary.stages(batch.target);
+        // What the decoder's graph starts from.
+        let [parts, rest] = [&stages, &ordinary].map(|stages| {
+            let last = stages.last().expect("every track has a conv-layer");
+            Tensor::from_inner(last.maps.clone()).require_grad()
+        });
+        let masked = explainer.interpretable.layers.last().expect("as above").masked(parts.clone());
+        let encoded = explainer.encode(masked.clone(), rest.clone());
         let reconstruction: Vec<Tensor<1>> = explainer
             .decoder
             .forward(encoded)
@@ -117,22 +116,36 @@ impl Stepper<'_> {
         let mut grads = loss.backward();
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
-        let last = stages.len() - 1;
+        let pooled = [masked, rest.clone()].map(|maps| explainer.pooled(maps.inner()));
+        let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
+        for (index, (conv, Stage { input, maps })) in
+            plain.ordinary.convs.iter().zip(ordinary).enumerate().rev()
+        {
+            let gradient = through_relu(arriving.clone(), maps);
+            if index > 0 {
+                arriving = conv::input_gradient(conv.weight.val(), gradient.clone());
+            }
+            conv::register(&mut gradients, conv, input, gradient);
+        }
+
         let mut figures = vec![share_loss.inner()];
         figures.extend(reconstruction.into_iter().map(Tensor::inner));
-        let pooled = [explainer.pooled(input.inner()), explainer.pooled(ordinary.clone().inner())];
-        for (layer, (maps, leaf)) in stages.into_iter().enumerate().rev() {
-            let rest = leaf.grad_remove(&mut grads).expect("the stage above reads these maps");
-            let ratio = self.config.push_ratio(layer, epoch);
-            let seen = leaf.inner();
-            categories[layer].update(seen.clone(), &batch.categories);
-            let members = categories[layer].membership(&batch.categories, &seen.device());
-            let parts = (layer == last).then(|| self.joined(explainer, &seen, &ordinary));
-            let term = self.filter_term(seen, parts, members, &rest, ratio);
+        let mut joined = Some(self.joined(&plain, parts.clone().inner(), rest.clone().inner()));
+        let mut arriving = parts.grad_remove(&mut grads).expect("the encoder reads the interpretable track");
+        let mut stages = stages.into_iter().enumerate().rev().peekable();
+        while let Some((index, Stage { input, maps })) = stages.next() {
+            let ratio = self.config.push_ratio(index, epoch);
+            categories[index].update(maps.clone(), &batch.categories);
+            let members = categories[index].membership(&batch.categories, &maps.device());
+            let term = self.filter_term(maps.clone(), joined.take(), members, &arriving, ratio);
             figures.push(term.figures);
-            let total = rest + term.gradient;
-            grads = (maps * Tensor::from_inner(total)).sum().backward();
-            merge(&mut gradients, &mut grads, &explainer.interpretable.layers[layer].conv);
+            let gradient = through_relu(arriving.clone() + term.gradient, maps);
+            let conv = &plain.interpretable.layers[index].conv;
+            if let Some((below, stage)) = stages.peek() {
+                let through_conv = conv::input_gradient(conv.weight.val(), gradient.clone());
+                arriving = plain.interpretable.layers[*below].through_mask(through_conv, stage.maps.clone());
+            }
+            conv::register(&mut gradients, conv, input, gradient);
         }
         let terms = read_terms(figures, self.lambdas.weights.len());
         Outcome { gradients, terms, pooled }
@@ -151,12 +164,12 @@ impl Stepper<'_> {
     /// x' of the last interpretable conv-layer; nothing of it flows to the ordinary track.
     ///
     /// Source: arXiv:1805.07468, filter loss of conv-interp-2.
-    fn joined(&self, explainer: &Explainer, maps: &Tensor<4>, ordinary: &Tensor<4>) -> Joined {
-        let share = explainer.share_tensor().inner().reshape([1, 1, 1, 1]);
+    fn joined(&self, explainer: &Explainer, maps: Tensor<4>, ordinary: Tensor<4>) -> Joined {
+        let share = explainer.share_tensor().reshape([1, 1, 1, 1]);
         let channels = |alpha: Tensor<1>| alpha.unsqueeze_dims::<4>(&[0, 2, 3]);
         let slope = share.clone() / channels(explainer.interpretable_norm.alpha());
         let rest = (1.0 - share) / channels(explainer.ordinary_norm.alpha());
-        Joined { maps: maps.clone() * slope.clone() + ordinary.clone().inner() * rest, slope }
+        Joined { maps: maps * slope.clone() + ordinary * rest, slope }
     }
 
     /// The filter loss on the maps of one layer, its gradient scaled to `ratio` times the norm of
@@ -189,16 +202,9 @@ impl Stepper<'_> {
 /// Below this the norm of a filter loss's gradient is taken as it.
 const SMALLEST_NORM: f32 = 1e-25;
 
-/// Moves the gradients of one conv-layer into `gradients`.
-fn merge(gradients: &mut GradientsParams, grads: &mut Gradients, conv: &Conv2d) {
-    if let Some(weight) = conv.weight.val().grad_remove(grads) {
-        gradients.register(conv.weight.id, weight);
-    }
-    if let Some((bias, gradient)) =
-        conv.bias.as_ref().and_then(|bias| Some((bias, bias.val().grad_remove(grads)?)))
-    {
-        gradients.register(bias.id, gradient);
-    }
+/// The gradient in front of a ReLU whose output is `maps`.
+fn through_relu(gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
+    gradient * maps.greater_scalar(0.0).float()
 }
 
 /// Reads all figures of a step in one go: the share loss, the reconstruction terms, and from the
@@ -260,7 +266,6 @@ mod tests {
     use crate::fit::config::{Push, PushSchedule};
     use crate::testing::{TinyPerformer, features};
     use crate::{ExplainerConfig, FeatureConfig};
-    use burn::module::Module;
     use burn::tensor::Device;
 
     struct Setting {
