@@ -54,4 +54,4 @@ pub use error::DatasetError;
 pub use mat::{MatFile, MatStruct, MatValue, read_mat};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
-pub use synthetic::{SyntheticBirds, SyntheticBirdsConfig};
+pub use synthetic::{Framing, SyntheticBirds, SyntheticBirdsConfig};

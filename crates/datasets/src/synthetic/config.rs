@@ -7,6 +7,16 @@ use crate::DatasetError;
 /// The least side of an image in pixels: below it an eye is less than a pixel.
 const MIN_SIZE: usize = 32;
 
+/// What of a scene a sample shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Framing {
+    /// All of it: a bird may be anywhere, and whatever finds the bird follows its parts.
+    Scene,
+    /// The bird's box, stretched to a square, as real sets are cropped (arXiv:1710.00935): where a
+    /// part is depends on the pose alone. Of a negative, a box as large and as placed as a bird's.
+    Object,
+}
+
 /// What [`SyntheticBirds`](crate::SyntheticBirds) draws.
 ///
 /// ```
@@ -26,13 +36,24 @@ pub struct SyntheticBirdsConfig {
     pub(super) seed: u64,
     pub(super) validation_share: f32,
     pub(super) lookalikes: f32,
+    pub(super) framing: Framing,
+    pub(super) strays: usize,
 }
 
 impl SyntheticBirdsConfig {
-    /// So many images with a bird and so many without; 224 pixels a side, seed 0, a tenth for
-    /// validation.
+    /// So many images with a bird and so many without; whole scenes, 224 pixels a side, seed 0, a
+    /// tenth for validation.
     pub fn new(birds: usize, negatives: usize) -> SyntheticBirdsConfig {
-        SyntheticBirdsConfig { birds, negatives, size: 224, seed: 0, validation_share: 0.1, lookalikes: 0.5 }
+        SyntheticBirdsConfig {
+            birds,
+            negatives,
+            size: 224,
+            seed: 0,
+            validation_share: 0.1,
+            lookalikes: 0.5,
+            framing: Framing::Scene,
+            strays: 0,
+        }
     }
 
     /// The images' side in pixels, at least 32. The scenes stay the same.
@@ -55,6 +76,18 @@ impl SyntheticBirdsConfig {
     /// no tail, wing or beak lies about either.
     pub fn with_lookalikes(self, lookalikes: f32) -> SyntheticBirdsConfig {
         SyntheticBirdsConfig { lookalikes, ..self }
+    }
+
+    /// Loose heads, tails, wings and bodies that lie about in every scene, beside the bird as well; none
+    /// by default. The more, the less does a part tell without the rest of the bird, and the more often
+    /// does a detector of parts fire beside it.
+    pub fn with_strays(self, strays: usize) -> SyntheticBirdsConfig {
+        SyntheticBirdsConfig { strays, ..self }
+    }
+
+    /// What of a scene is shown.
+    pub fn with_framing(self, framing: Framing) -> SyntheticBirdsConfig {
+        SyntheticBirdsConfig { framing, ..self }
     }
 
     /// Whether such a set can be drawn.

@@ -3,6 +3,7 @@
 mod bird;
 mod canvas;
 mod config;
+mod crop;
 mod negatives;
 mod outline;
 mod plumage;
@@ -14,7 +15,7 @@ mod tests;
 use crate::{BoundingBox, Dataset, DatasetError, Point, Sample, Split};
 use bird::Bird;
 use canvas::{Canvas, Part};
-pub use config::SyntheticBirdsConfig;
+pub use config::{Framing, SyntheticBirdsConfig};
 use outline::{Bounds, Frame, at};
 use plumage::Piece;
 use random::{Dice, Noise};
@@ -23,6 +24,11 @@ use random::{Dice, Noise};
 const LANDMARKS: [&str; 3] = ["head", "back", "tail"];
 /// The bird's longer side over the image's.
 const EXTENT: (f32, f32) = (0.6, 1.05);
+/// Pixels of a scene's side for each of a sample's that shows its bird's box only: an average box then
+/// is neither enlarged nor shrunk much.
+const OBJECT_SCALE: f32 = 1.25;
+/// Turns a set's seed into the one of its loose parts: they leave the rest of a scene as it was.
+const STRAYS: u64 = 0x5354_5241_5953;
 /// How far over the frame's edge a figure may reach, over its own extent.
 const OVERHANG: f32 = 0.1;
 /// The radius around a landmark in which at least half of the pixels must show its part, over the
@@ -73,6 +79,24 @@ impl SyntheticBirds {
         (is_bird, if is_bird { index } else { index - self.config.birds })
     }
 
+    /// Side of the scenes in pixels.
+    fn scene_size(&self) -> usize {
+        match self.config.framing {
+            Framing::Scene => self.config.size,
+            Framing::Object => (OBJECT_SCALE * self.config.size as f32).round() as usize,
+        }
+    }
+
+    /// The box of a negative: the one of the bird of the same rank, of another seed's.
+    fn negatives_box(&self, index: usize) -> BoundingBox {
+        let (_, rank) = self.rank(index);
+        let size = self.scene_size() as f32;
+        let mut dice = Dice::new(!self.config.seed, 2 * rank as u64);
+        let bird = Bird::draw(&mut dice);
+        let frame = bird_frame(&mut dice, &bird, size);
+        bounding_box(&bird.pieces, frame, size)
+    }
+
     /// Paints the scene at `index`; what is on top where stays on the canvas.
     fn paint(&self, index: usize) -> (Sample, Canvas) {
         let (is_bird, rank) = self.rank(index);
@@ -80,8 +104,12 @@ impl SyntheticBirds {
         let mut dice = Dice::new(self.config.seed, 2 * rank as u64 + u64::from(!is_bird));
         let dice = &mut dice;
         let noise = Noise::new(dice);
-        let mut canvas = scenery::ground(dice, &noise, self.config.size);
+        let mut canvas = scenery::ground(dice, &noise, self.scene_size());
         scenery::clutter(dice, &noise, &mut canvas);
+        let mut loose = Dice::new(self.config.seed ^ STRAYS, 2 * rank as u64 + u64::from(!is_bird));
+        for _ in 0..self.config.strays {
+            negatives::stray(&mut loose, &noise, &mut canvas);
+        }
         let placed = if is_bird {
             for _ in 0..dice.count(0, 1) {
                 let with_parts = self.config.lookalikes > 0.0;
@@ -123,7 +151,14 @@ impl Dataset for SyntheticBirds {
         if index >= self.len() {
             return Err(DatasetError::Index { dataset: self.name().to_string(), len: self.len(), index });
         }
-        Ok(self.paint(index).0)
+        let sample = self.paint(index).0;
+        Ok(match self.config.framing {
+            Framing::Scene => sample,
+            Framing::Object => {
+                let frame = sample.bounding_box.unwrap_or_else(|| self.negatives_box(index));
+                crop::to_square(&sample, frame, self.config.size)
+            }
+        })
     }
 
     fn categories(&self) -> &[String] {
@@ -162,22 +197,27 @@ fn place(dice: &mut Dice, frame: Frame, pieces: &[Piece], extent: f32, size: f32
     Frame { scale, origin: at(x, y), ..frame }
 }
 
-/// Paints a bird somewhere, its head's centre in the frame.
+/// Paints a bird somewhere.
 fn place_bird(dice: &mut Dice, noise: &Noise, canvas: &mut Canvas) -> (Bird, Frame) {
     let bird = Bird::draw(dice);
+    let frame = bird_frame(dice, &bird, canvas.size());
+    for piece in &bird.pieces {
+        piece.draw(canvas, frame, piece.part, noise);
+    }
+    (bird, frame)
+}
+
+/// A place, a scale and a tilt for a bird, its head's centre in the frame.
+fn bird_frame(dice: &mut Dice, bird: &Bird, size: f32) -> Frame {
     let tilt = if bird.flying { dice.angle(-60.0, 60.0) } else { dice.angle(-35.0, 60.0) };
     let turned = Frame::turned(tilt, dice.chance(0.5));
-    let (size, extent) = (canvas.size(), canvas.size() * dice.between(EXTENT.0, EXTENT.1));
+    let extent = size * dice.between(EXTENT.0, EXTENT.1);
     let frame = place(dice, turned, &bird.pieces, extent, size);
     let head = frame.to_image(bird.head);
     let margin = 0.7 * bird.head_radius * frame.scale;
     let inwards = |v: f32| v.clamp(margin, size - 1.0 - margin) - v;
     let origin = at(frame.origin.x + inwards(head.x), frame.origin.y + inwards(head.y));
-    let frame = Frame { origin, ..frame };
-    for piece in &bird.pieces {
-        piece.draw(canvas, frame, piece.part, noise);
-    }
-    (bird, frame)
+    Frame { origin, ..frame }
 }
 
 /// The landmarks in the image, `None` where their part is not seen.

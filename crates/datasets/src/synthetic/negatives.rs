@@ -55,6 +55,19 @@ pub(super) fn distractor(
     draw_apart(dice, noise, canvas, &pieces, share);
 }
 
+/// A loose part of a bird, about as large as it would be on one.
+pub(super) fn stray(dice: &mut Dice, noise: &Noise, canvas: &mut Canvas) {
+    let (parts, [low, high]): (&[Part], [f32; 2]) = match dice.count(0, 5) {
+        0..=2 => (&[Part::Head, Part::Beak, Part::Eye], [0.15, 0.4]),
+        3 => (&[Part::Tail], [0.15, 0.4]),
+        4 => (&[Part::Wing], [0.2, 0.5]),
+        _ => (&[Part::Torso], [0.25, 0.5]),
+    };
+    let pieces = pieces_of(dice, parts);
+    let share = dice.between(low, high);
+    draw_apart(dice, noise, canvas, &pieces, share);
+}
+
 /// Draws pieces as scenery, their longer side the given share of the frame's.
 fn draw_apart(dice: &mut Dice, noise: &Noise, canvas: &mut Canvas, pieces: &[Piece], share: f32) {
     let frame = Frame::turned(dice.angle(-180.0, 180.0), dice.chance(0.5));

@@ -1,4 +1,4 @@
-use super::{Part, SyntheticBirds, SyntheticBirdsConfig};
+use super::{Framing, Part, SyntheticBirds, SyntheticBirdsConfig};
 use crate::{Dataset, Sample, Split};
 
 fn set(birds: usize, negatives: usize, size: usize) -> SyntheticBirds {
@@ -249,4 +249,43 @@ fn birds_and_negatives_have_the_same_mean_colour() {
     let (birds, negatives) = (colour(0..400), colour(400..800));
     // The images' own means scatter by about 45, a mean of 400 by 2.3.
     assert!((0..3).all(|c| (birds[c] - negatives[c]).abs() < 9.0), "{birds:.1?} {negatives:.1?}");
+}
+
+#[test]
+fn an_object_fills_its_frame_and_keeps_its_landmarks() {
+    let config = SyntheticBirdsConfig::new(40, 10).with_size(80).with_seed(11);
+    let scenes = SyntheticBirds::new(config.clone()).unwrap();
+    let objects = SyntheticBirds::new(config.with_framing(Framing::Object)).unwrap();
+    let (mut kept, mut all) = (0, 0);
+    for index in 0..50 {
+        let (scene, object) = (scenes.sample(index).unwrap(), objects.sample(index).unwrap());
+        assert_eq!(object.image.dimensions(), (80, 80));
+        assert_eq!((&object.id, object.category), (&scene.id, scene.category));
+        if let Some(b) = object.bounding_box {
+            let gaps = [b.left, b.top, 80.0 - b.right, 80.0 - b.bottom];
+            // Less than a pixel of the scene on each side, which may be a few of the sample's.
+            assert!(gaps.iter().all(|&gap| (0.0..6.0).contains(&gap)), "{}: {gaps:?}", object.id);
+        }
+        all += scene.landmarks.iter().flatten().count();
+        kept += object.landmarks.iter().flatten().count();
+    }
+    assert!(all > 90 && kept.abs_diff(all) < all / 20, "{kept} of {all}");
+}
+
+#[test]
+fn loose_parts_lie_beside_the_bird_and_move_nothing() {
+    let config = SyntheticBirdsConfig::new(20, 20).with_size(64).with_seed(11);
+    let plain = SyntheticBirds::new(config.clone()).unwrap();
+    let littered = SyntheticBirds::new(config.with_strays(3)).unwrap();
+    let mut changed = 0;
+    for index in 0..40 {
+        let (plain, littered) = (plain.sample(index).unwrap(), littered.sample(index).unwrap());
+        changed += usize::from(plain.image != littered.image);
+        assert_eq!(plain.bounding_box, littered.bounding_box);
+        for (own, other) in plain.landmarks.iter().zip(&littered.landmarks) {
+            // The bird is drawn over them; only leaves and twigs hide it, and they are the same.
+            assert_eq!(own, other, "{}", plain.id);
+        }
+    }
+    assert!(changed > 35, "{changed} of 40");
 }
