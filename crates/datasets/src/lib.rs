@@ -8,6 +8,7 @@
 //! - [`Dataset`]: what all sets can do; [`Sample`]: an image and all that is known of it.
 //! - [`AnimalPart`]: 30 animals of ILSVRC with two landmarks, as published by the authors of the
 //!   method.
+//! - [`SyntheticBirds`]: birds drawn by rule and scenes without one, with three landmarks known exactly.
 //! - [`read_mat`]: MATLAB files of versions 5 and 7.3, the form in which such annotations come.
 //! - [`resize_bilinear`]: the antialiased resizing that the networks were trained with.
 //! - [`DatasetError`]: what goes wrong, with the file, what was expected and what was found.

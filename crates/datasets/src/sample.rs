@@ -80,7 +80,8 @@ pub enum Split {
 
 /// A fixed, indexed set of samples.
 ///
-/// All but [`sample`](Dataset::sample) is cheap: images are read when they are asked for.
+/// All but [`sample`](Dataset::sample) is cheap: images are read when they are asked for. What
+/// [`has_landmarks`](Dataset::has_landmarks) costs is for each set to say.
 pub trait Dataset: Send + Sync {
     /// What to call the set in tables.
     fn name(&self) -> &str;
@@ -119,6 +120,13 @@ pub trait Dataset: Send + Sync {
     ///
     /// If `index` is not below [`len`](Dataset::len).
     fn category(&self, index: usize) -> Option<usize>;
+
+    /// Whether at least one of [`Sample::landmarks`] is there, without reading the sample's image.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len).
+    fn has_landmarks(&self, index: usize) -> bool;
 }
 
 #[cfg(test)]

@@ -102,6 +102,26 @@ fn another_size_moves_the_landmarks_along() {
 }
 
 #[test]
+fn whether_there_are_landmarks_is_known_without_the_image() {
+    // Of four animals, the first and the third have neither part.
+    let root = root("animal_data.mat", "animal_legs.mat", "animal_legs.mat");
+    let set = open(&root, AnimalPartConfig::new().with_min_box_area(0)).unwrap();
+    let found: Vec<_> = (0..set.len()).map(|i| set.has_landmarks(i)).collect();
+    assert_eq!(found, [false, true, false, true, false]);
+    let of_sample = |i| set.sample(i).unwrap().landmarks.iter().any(Option::is_some);
+    assert_eq!(found, (0..set.len()).map(of_sample).collect::<Vec<_>>());
+    std::fs::remove_file(set.image_path(1)).unwrap();
+    assert!(set.has_landmarks(1));
+}
+
+#[test]
+#[should_panic(expected = "index out of bounds")]
+fn landmarks_beyond_the_end_are_the_callers_bug() {
+    let set = open(&sound(), AnimalPartConfig::new()).unwrap();
+    set.has_landmarks(set.len());
+}
+
+#[test]
 fn negatives_are_counted_out() {
     let root = sound();
     let negatives =

@@ -83,7 +83,7 @@ pub use instability::{
 };
 pub use landmarks::Landmarks;
 pub use peaks::{Peak, Peaks};
-pub use prediction::{RelativeError, agreement, classification_error, relative_error};
+pub use prediction::{RelativeError, agreement, classification_error};
 pub use receptive_field::ReceptiveField;
 pub use selection::{Categories, STRONGEST_IMAGES, strongest_category};
 pub use spread::{PeakSpread, peak_spread};

@@ -273,6 +273,7 @@ mod tests {
         assert_eq!(peaks.live_filters(), [0, 1]);
         assert!(!peaks.fired(3, 0));
         assert_eq!(peaks.get(3, 0).strength, -1.0);
+        assert_eq!([0, 1, 2, 3].map(|filter| peaks.fired_images(filter)), [1, 1, 0, 0]);
     }
 
     #[test]

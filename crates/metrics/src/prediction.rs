@@ -46,17 +46,6 @@ impl RelativeError {
     }
 }
 
-/// [`RelativeError`] of a single batch.
-///
-/// # Panics
-///
-/// If the lengths differ.
-pub fn relative_error(x: &[f32], target: &[f32]) -> f64 {
-    let mut error = RelativeError::default();
-    error.add(x, target);
-    error.value()
-}
-
 /// Share of the images on which two sets of scores decide for the same class.
 ///
 /// # Shapes
@@ -153,11 +142,16 @@ mod tests {
 
     #[test]
     fn relative_errors() {
-        assert_eq!(relative_error(&[3.0, 4.0], &[3.0, 4.0]), 0.0);
-        assert_eq!(relative_error(&[0.0, 0.0], &[3.0, 4.0]), 1.0);
-        assert_eq!(relative_error(&[3.0, 3.0], &[3.0, 4.0]), 1.0 / 25.0);
+        let of = |x: &[f32], target: &[f32]| {
+            let mut error = RelativeError::default();
+            error.add(x, target);
+            error.value()
+        };
+        assert_eq!(of(&[3.0, 4.0], &[3.0, 4.0]), 0.0);
+        assert_eq!(of(&[0.0, 0.0], &[3.0, 4.0]), 1.0);
+        assert_eq!(of(&[3.0, 3.0], &[3.0, 4.0]), 1.0 / 25.0);
         assert!(RelativeError::default().value().is_nan());
-        assert!(relative_error(&[f32::NAN], &[1.0]).is_nan());
+        assert!(of(&[f32::NAN], &[1.0]).is_nan());
     }
 
     #[test]

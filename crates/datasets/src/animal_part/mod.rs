@@ -99,8 +99,7 @@ impl AnimalPart {
 
     /// The indices of the samples that have at least one landmark.
     pub fn annotated(&self) -> Vec<usize> {
-        let has_one = |&i: &usize| self.landmarks(i).iter().any(Option::is_some);
-        (0..self.len()).filter(has_one).collect()
+        (0..self.len()).filter(|&i| self.has_landmarks(i)).collect()
     }
 
     /// The file of a sample's picture.
@@ -161,6 +160,10 @@ impl Dataset for AnimalPart {
 
     fn category(&self, index: usize) -> Option<usize> {
         self.entries[index].category
+    }
+
+    fn has_landmarks(&self, index: usize) -> bool {
+        self.landmarks(index).iter().any(Option::is_some)
     }
 }
 

@@ -5,8 +5,9 @@
 //! [`MatValue`]s, so that what reads annotations need not know which one it has before it.
 //!
 //! A file is not trusted: sizes that it states are checked against the bytes that are there before
-//! anything is allocated, nesting ends at [`MAX_DEPTH`], and the values together may take up
-//! [`MAX_BYTES`] at most. What does not fit is a [`DatasetError`], never a panic.
+//! anything is allocated, nesting ends at [`MAX_DEPTH`], dimensions at [`MAX_DIMENSIONS`], and the
+//! values together, names and text included, may take up [`MAX_BYTES`] at most. What does not fit is a
+//! [`DatasetError`], never a panic.
 
 mod field;
 mod hdf5;
@@ -30,6 +31,9 @@ pub const MAX_BYTES: usize = 512 << 20;
 
 /// Deepest nesting of structs and cells.
 pub const MAX_DEPTH: usize = 32;
+
+/// Most dimensions of an array: those of HDF5 (its `H5S_MAX_RANK`).
+pub const MAX_DIMENSIONS: usize = 32;
 
 /// Length of the text and version block that starts a file of either version.
 const HEADER: usize = 128;

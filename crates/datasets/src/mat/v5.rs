@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use super::tags::{Cursor, inflate, kind};
-use super::value::{MatStruct, MatValue};
-use super::{Budget, HEADER, MAX_DEPTH, element_count};
+use super::value::{MatStruct, MatValue, TEXT_UNIT_BYTES, UTF8_BYTES};
+use super::{Budget, HEADER, MAX_DEPTH, MAX_DIMENSIONS, element_count};
 use crate::DatasetError;
 
 /// Classes of matrices: the lowest byte of the flags.
@@ -50,6 +50,7 @@ pub(super) fn read(
         };
         // Without a name: MATLAB's own data for functions and objects.
         if !name.is_empty() {
+            budget.charge(&file.place(), 1, size_of::<(String, MatValue)>())?;
             variables.push((name, value));
         }
     }
@@ -78,6 +79,7 @@ fn matrix(
         return Err(data.error(format!("at most {MAX_DEPTH} levels"), "one more"));
     }
     if data.bytes.is_empty() {
+        budget.charge(&data.place(), 2, size_of::<usize>())?;
         return Ok((String::new(), MatValue::Empty { dims: vec![0, 0] }));
     }
     let flags = data.expect(&[kind::UINT32], "flags")?;
@@ -86,15 +88,16 @@ fn matrix(
         _ => return Err(data.error("8 bytes of flags", format!("{} bytes", flags.len()))),
     };
     let class = (flags & 0xff) as u8;
-    let dims = if class == OPAQUE { vec![] } else { dimensions(&mut data)? };
+    let dims = if class == OPAQUE { vec![] } else { dimensions(&mut data, budget)? };
     let name = data.expect(&[kind::INT8, kind::UINT8, kind::UTF8], "a name")?;
+    budget.charge(&data.place(), name.len(), UTF8_BYTES)?;
     let name = String::from_utf8_lossy(name).into_owned();
     let Some(count) = element_count(&dims) else {
         return Err(data.error("a number of elements", format!("{dims:?}")));
     };
     let value = match class {
         CELL | STRUCT => {
-            let fields = if class == STRUCT { field_names(&mut data)? } else { vec![] };
+            let fields = if class == STRUCT { field_names(&mut data, budget)? } else { vec![] };
             let width = if class == STRUCT { fields.len() } else { 1 };
             let values = matrices(&mut data, count.checked_mul(width), depth, budget)?;
             match class {
@@ -116,29 +119,35 @@ fn matrix(
     Ok((name, value))
 }
 
-fn dimensions(data: &mut Cursor<'_>) -> Result<Vec<usize>, DatasetError> {
+fn dimensions(data: &mut Cursor<'_>, budget: &mut Budget<'_>) -> Result<Vec<usize>, DatasetError> {
     let bytes = data.expect(&[kind::INT32], "dimensions")?;
     let (words, rest) = bytes.as_chunks::<4>();
-    let dims: Option<Vec<usize>> =
-        words.iter().map(|w| usize::try_from(i32::from_le_bytes(*w)).ok()).collect();
-    match dims {
-        Some(dims) if dims.len() >= 2 && rest.is_empty() => Ok(dims),
-        _ => Err(data.error("two dimensions or more, none negative", format!("{bytes:?}"))),
+    if !(2..=MAX_DIMENSIONS).contains(&words.len()) || !rest.is_empty() {
+        let expected = format!("2 to {MAX_DIMENSIONS} dimensions of 4 bytes");
+        return Err(data.error(expected, format!("{} bytes", bytes.len())));
     }
+    budget.charge(&data.place(), words.len(), size_of::<usize>())?;
+    let stated: Vec<i32> = words.iter().map(|w| i32::from_le_bytes(*w)).collect();
+    let dims: Option<Vec<usize>> = stated.iter().map(|&d| usize::try_from(d).ok()).collect();
+    dims.ok_or_else(|| data.error("dimensions, none negative", format!("{stated:?}")))
 }
 
 /// The fields' names: their common length, then all of them, each filled up with zeros.
-fn field_names(data: &mut Cursor<'_>) -> Result<Vec<String>, DatasetError> {
+fn field_names(data: &mut Cursor<'_>, budget: &mut Budget<'_>) -> Result<Vec<String>, DatasetError> {
     let length = data.expect(&[kind::INT32], "the length of field names")?;
     let names = data.expect(&[kind::INT8], "field names")?;
     let length = length.first_chunk::<4>().and_then(|w| usize::try_from(i32::from_le_bytes(*w)).ok());
     match length {
         _ if names.is_empty() => Ok(vec![]),
-        Some(length) if length > 0 && names.len() % length == 0 => Ok(names
-            .chunks_exact(length)
-            .map(|name| name.split(|&b| b == 0).next().unwrap_or_default())
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect()),
+        Some(length) if length > 0 && names.len() % length == 0 => {
+            let size = size_of::<String>() + UTF8_BYTES * length;
+            budget.charge(&data.place(), names.len() / length, size)?;
+            let name = |name: &[u8]| {
+                let name = name.split(|&b| b == 0).next().unwrap_or_default();
+                String::from_utf8_lossy(name).into_owned()
+            };
+            Ok(names.chunks_exact(length).map(name).collect())
+        }
         other => {
             Err(data.error(format!("field names in {} bytes", names.len()), format!("a length of {other:?}")))
         }
@@ -173,7 +182,7 @@ fn text(
     budget: &mut Budget<'_>,
 ) -> Result<MatValue, DatasetError> {
     let (kind, bytes) = data.element()?;
-    budget.charge(&data.place(), bytes.len(), 4)?;
+    budget.charge(&data.place(), bytes.len(), TEXT_UNIT_BYTES)?;
     let units: Vec<u16> = match kind {
         kind::INT8 | kind::UINT8 => bytes.iter().map(|&b| b.into()).collect(),
         kind::UINT16 | kind::UTF16 => {
@@ -232,4 +241,81 @@ fn numbers(
 
 fn decode<const N: usize>(bytes: &[u8], number: impl Fn([u8; N]) -> f64) -> Vec<f64> {
     bytes.as_chunks::<N>().0.iter().map(|&b| number(b)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    /// Reads a matrix with these dimensions, name and inside, for which there are so many bytes.
+    fn read_matrix(
+        class: u8,
+        dims: &[i32],
+        name: &[u8],
+        rest: &[Vec<u8>],
+        budget: usize,
+    ) -> Result<MatValue, String> {
+        let flags = element(kind::UINT32, &[class, 0, 0, 0, 0, 0, 0, 0]);
+        let dims: Vec<u8> = dims.iter().flat_map(|d| d.to_le_bytes()).collect();
+        let bytes = [flags, element(kind::INT32, &dims), element(kind::INT8, name), rest.concat()].concat();
+        let path = Path::new("a.mat");
+        let data = Cursor { path, bytes: &bytes, at: 0, inflated_from: None };
+        match matrix(data, 0, &mut Budget::new(path, budget)) {
+            Ok((_, value)) => Ok(value),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn field_names_are_charged() {
+        let read = |names: &[u8]| {
+            let fields = [element(kind::INT32, &1i32.to_le_bytes()), element(kind::INT8, names)];
+            read_matrix(STRUCT, &[0, 0], b"x", &fields, 10_000)
+        };
+        assert_eq!(read(b"abc"), Ok(MatValue::Empty { dims: vec![0, 0] }));
+        let error = read(&[b'f'; 1000]).unwrap_err();
+        assert!(error.contains("more of values, found 1000 items of 27 bytes"), "{error}");
+    }
+
+    #[test]
+    fn rows_of_text_are_charged() {
+        let read = |rows: usize| {
+            let text = element(kind::UTF8, &vec![b'a'; rows]);
+            read_matrix(CHAR, &[rows as i32, 1], b"x", &[text], 5000)
+        };
+        assert_eq!(read(3), Ok(MatValue::Char("a\na\na".into())));
+        // A byte, 2 as UTF-16, and again up to 3 as UTF-8, and a newline.
+        let error = read(1000).unwrap_err();
+        assert!(error.contains("found 1000 items of 6 bytes"), "{error}");
+    }
+
+    #[test]
+    fn the_name_is_charged() {
+        let number = element(kind::DOUBLE, &1f64.to_le_bytes());
+        let error = read_matrix(6, &[1, 1], &[0xff; 1000], &[number], 1000).unwrap_err();
+        assert!(error.contains("found 1000 items of 3 bytes"), "{error}");
+    }
+
+    #[test]
+    fn dimensions_are_few_and_the_message_short() {
+        let read = |dims: &[i32]| {
+            let number = element(kind::DOUBLE, &1f64.to_le_bytes());
+            read_matrix(6, dims, b"x", &[number], 1 << 20)
+        };
+        assert!(read(&[1; MAX_DIMENSIONS]).is_ok());
+        for dims in [&[1; MAX_DIMENSIONS + 1][..], &[-1; 50_000], &[1]] {
+            let error = read(dims).unwrap_err();
+            let expected = format!("expected 2 to 32 dimensions of 4 bytes, found {} bytes", 4 * dims.len());
+            assert!(error.contains(&expected) && error.len() < 100, "{} long", error.len());
+        }
+        let error = read(&[2, -3]).unwrap_err();
+        assert!(error.contains("expected dimensions, none negative, found [2, -3]"), "{error}");
+    }
 }

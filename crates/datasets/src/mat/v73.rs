@@ -17,8 +17,8 @@ use std::path::Path;
 use hdf5_pure::{DType, Dataset, File, Group, Object};
 
 use super::hdf5::{Reader, class, hdf5_error, is_number, is_set};
-use super::value::{MatStruct, MatValue, text};
-use super::{Budget, MAX_DEPTH, element_count};
+use super::value::{MatStruct, MatValue, TEXT_UNIT_BYTES, text};
+use super::{Budget, MAX_DEPTH, MAX_DIMENSIONS, element_count};
 use crate::DatasetError;
 
 /// Reads all variables.
@@ -49,7 +49,7 @@ impl Reader<'_, '_> {
         }
         members.retain(|(name, _)| !name.starts_with('#'));
         members.sort_by(|a, b| a.0.cmp(&b.0));
-        self.budget.charge(at, members.len(), size_of::<MatValue>())?;
+        self.budget.charge(at, members.len(), size_of::<(String, MatValue)>())?;
         let (mut names, mut values) = (Vec::new(), Vec::new());
         for (name, object) in members {
             values.push(self.object(&object, &join(at, &name), depth)?);
@@ -162,7 +162,7 @@ impl Reader<'_, '_> {
                 MatValue::Cell { dims, values: self.referenced(dataset, at, depth)? }
             }
             ("char", DType::U16) => {
-                self.checked_count(dataset, at, 4)?;
+                self.checked_count(dataset, at, TEXT_UNIT_BYTES)?;
                 let units = dataset.read_u16().map_err(|e| self.hdf5(at, e))?;
                 MatValue::Char(text(&units, dims.first().copied().unwrap_or(1)))
             }
@@ -184,7 +184,10 @@ impl Reader<'_, '_> {
 
     /// An array without elements: the dataset holds its dimensions.
     fn empty(&mut self, dataset: &Dataset, class: &str, at: &str) -> Result<MatValue, DatasetError> {
-        self.checked_count(dataset, at, size_of::<u64>())?;
+        let count = self.checked_count(dataset, at, size_of::<u64>())?;
+        if count > MAX_DIMENSIONS {
+            return Err(self.error(at, format!("at most {MAX_DIMENSIONS} dimensions"), count.to_string()));
+        }
         let dims = dataset.read_u64().map_err(|e| self.hdf5(at, e))?;
         if !dims.contains(&0) {
             return Err(self.error(at, "dimensions with a 0", format!("{dims:?}")));
@@ -200,4 +203,33 @@ impl Reader<'_, '_> {
 
 fn join(at: &str, name: &str) -> String {
     if at == "/" { name.to_owned() } else { format!("{at}.{name}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use hdf5_pure::{AttrValue, FileBuilder};
+
+    use super::*;
+
+    /// Reads an array without elements of which the file states these dimensions.
+    fn read_empty(dims: &[u64]) -> Result<MatValue, String> {
+        let mut builder = FileBuilder::new();
+        let dataset = builder.create_dataset("x").with_u64_data(dims);
+        dataset.set_attr("MATLAB_class", AttrValue::AsciiString("double".into()));
+        dataset.set_attr("MATLAB_empty", AttrValue::U32(1));
+        let path = Path::new("a.mat");
+        match read(path, builder.finish().unwrap(), &mut Budget::new(path, 1 << 20)) {
+            Ok(variables) => Ok(variables[0].1.clone()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn dimensions_are_few_and_the_message_short() {
+        assert_eq!(read_empty(&[0, 3]), Ok(MatValue::Empty { dims: vec![0, 3] }));
+        let error = read_empty(&[1; 20_000]).unwrap_err();
+        assert_eq!(error, "a.mat: at x: expected at most 32 dimensions, found 20000");
+        let error = read_empty(&[1, 2]).unwrap_err();
+        assert!(error.contains("expected dimensions with a 0, found [1, 2]"), "{error}");
+    }
 }

@@ -103,14 +103,49 @@ impl MatStruct {
     }
 }
 
+/// The most UTF-8 that becomes of a UTF-16 unit, or of a byte that is no UTF-8 itself.
+pub(super) const UTF8_BYTES: usize = 3;
+
+/// What a UTF-16 unit takes up while it becomes text, at most: itself, its UTF-8 and a newline.
+pub(super) const TEXT_UNIT_BYTES: usize = size_of::<u16>() + UTF8_BYTES + 1;
+
 /// Makes text of UTF-16 units that stand column by column, in so many rows.
 pub(super) fn text(units: &[u16], rows: usize) -> String {
-    if rows <= 1 {
-        return String::from_utf16_lossy(units);
+    let rows = rows.max(1);
+    let mut text = String::with_capacity(units.len());
+    for row in 0..rows.min(units.len()) {
+        if row > 0 {
+            text.push('\n');
+        }
+        let units = units.iter().skip(row).step_by(rows).copied();
+        text.extend(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
     }
-    let row = |r: usize| {
-        let units: Vec<u16> = units.iter().skip(r).step_by(rows).copied().collect();
-        String::from_utf16_lossy(&units)
-    };
-    (0..rows.min(units.len())).map(row).collect::<Vec<_>>().join("\n")
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_read_across_the_columns() {
+        let units = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
+        assert_eq!(text(&units("plain"), 1), "plain");
+        assert_eq!(text(&units("adbecf"), 2), "abc\ndef");
+        assert_eq!(text(&units("abc"), 3), "a\nb\nc");
+        assert_eq!(text(&units("ab"), 5), "a\nb");
+        assert_eq!((text(&[], 0), text(&[], 4)), (String::new(), String::new()));
+        // A pair of surrogates in one row; in two rows each half is alone.
+        assert_eq!(text(&units("🐦"), 1), "🐦");
+        assert_eq!(text(&units("🐦"), 2), "\u{fffd}\n\u{fffd}");
+    }
+
+    #[test]
+    fn text_takes_up_what_is_charged_for_it_at_most() {
+        for (unit, rows) in [(0xffff, 1), (0xffff, 1000), (0xd800, 7)] {
+            let units = [unit; 1000];
+            let bytes = size_of_val(&units) + text(&units, rows).len();
+            assert!(bytes <= TEXT_UNIT_BYTES * units.len(), "{bytes}");
+        }
+    }
 }

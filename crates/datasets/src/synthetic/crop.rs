@@ -5,35 +5,58 @@ use crate::{BoundingBox, Point, Sample, resize_bilinear};
 /// Least side of a crop in pixels: a box of a bird that is hardly in the frame is widened to it.
 const LEAST: f32 = 8.0;
 
-/// Cuts `frame` out of a sample and stretches it to `size × size` pixels, landmarks and box with it. A
-/// landmark outside the cut is gone.
-pub(super) fn to_square(sample: &Sample, frame: BoundingBox, size: usize) -> Sample {
-    let (width, height) = (sample.image.width() as f32, sample.image.height() as f32);
-    let [left, right] = whole(frame.left, frame.right, width);
-    let [top, bottom] = whole(frame.top, frame.bottom, height);
-    let side = size as f32;
-    let [across, down] = [side / (right - left), side / (bottom - top)];
-    let cut = image::imageops::crop_imm(
-        &sample.image,
-        left as u32,
-        top as u32,
-        (right - left) as u32,
-        (bottom - top) as u32,
-    );
-    // A box counts from pixels' edges, a point from their centres.
-    let moved = |p: Point| Point { x: (p.x + 0.5 - left) * across - 0.5, y: (p.y + 0.5 - top) * down - 0.5 };
-    let inside = |p: &Point| (0.0..=side - 1.0).contains(&p.x) && (0.0..=side - 1.0).contains(&p.y);
-    Sample {
-        id: sample.id.clone(),
-        image: resize_bilinear(&cut.to_image(), size as u32, size as u32),
-        category: sample.category,
-        bounding_box: sample.bounding_box.map(|b| BoundingBox {
-            left: ((b.left - left) * across).clamp(0.0, side),
-            top: ((b.top - top) * down).clamp(0.0, side),
-            right: ((b.right - left) * across).clamp(0.0, side),
-            bottom: ((b.bottom - top) * down).clamp(0.0, side),
-        }),
-        landmarks: sample.landmarks.iter().map(|p| p.map(moved).filter(inside)).collect(),
+/// The whole pixels of a scene that a sample shows, and how they are stretched to its own. A box counts
+/// from pixels' edges, a point from their centres.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    left: f32,
+    top: f32,
+    right: f32,
+    bottom: f32,
+    /// The sample's side.
+    side: f32,
+}
+
+impl Cut {
+    /// Cuts `frame` out of a square scene for a sample of `size × size` pixels.
+    pub fn new(frame: BoundingBox, scene_size: f32, size: usize) -> Cut {
+        let [left, right] = whole(frame.left, frame.right, scene_size);
+        let [top, bottom] = whole(frame.top, frame.bottom, scene_size);
+        Cut { left, top, right, bottom, side: size as f32 }
+    }
+
+    /// The sample's pixels for one of the scene's, along both axes.
+    fn scale(self) -> [f32; 2] {
+        [self.side / (self.right - self.left), self.side / (self.bottom - self.top)]
+    }
+
+    /// The scene's landmark in the sample; `None` outside.
+    pub fn landmark(self, p: Point) -> Option<Point> {
+        let [across, down] = self.scale();
+        let moved =
+            Point { x: (p.x + 0.5 - self.left) * across - 0.5, y: (p.y + 0.5 - self.top) * down - 0.5 };
+        let inside = |v: f32| (0.0..=self.side - 1.0).contains(&v);
+        (inside(moved.x) && inside(moved.y)).then_some(moved)
+    }
+
+    /// The scene's cut as a sample of its own, landmarks and box with it.
+    pub fn sample(self, scene: &Sample) -> Sample {
+        let Cut { left, top, right, bottom, side } = self;
+        let [x, y, width, height] = [left, top, right - left, bottom - top].map(|v| v as u32);
+        let cut = image::imageops::crop_imm(&scene.image, x, y, width, height).to_image();
+        let [across, down] = self.scale();
+        Sample {
+            id: scene.id.clone(),
+            image: resize_bilinear(&cut, side as u32, side as u32),
+            category: scene.category,
+            bounding_box: scene.bounding_box.map(|b| BoundingBox {
+                left: ((b.left - left) * across).clamp(0.0, side),
+                top: ((b.top - top) * down).clamp(0.0, side),
+                right: ((b.right - left) * across).clamp(0.0, side),
+                bottom: ((b.bottom - top) * down).clamp(0.0, side),
+            }),
+            landmarks: scene.landmarks.iter().map(|p| p.and_then(|p| self.landmark(p))).collect(),
+        }
     }
 }
 
@@ -66,7 +89,7 @@ mod tests {
     fn a_landmark_stays_on_its_pixel() {
         for (x, y) in [(10, 20), (25, 27), (39, 34)] {
             let scene = scene(x, y);
-            let crop = to_square(&scene, scene.bounding_box.unwrap(), 90);
+            let crop = Cut::new(scene.bounding_box.unwrap(), 60.0, 90).sample(&scene);
             assert_eq!(crop.image.dimensions(), (90, 90));
             let landmark = crop.landmarks[0].unwrap();
             // 30 × 15 pixels to 90 × 90: the bright pixel is 3 × 6 pixels large, brightest at its centre.
@@ -80,7 +103,7 @@ mod tests {
     #[test]
     fn the_box_fills_the_crop_and_what_lies_outside_is_gone() {
         let scene = scene(5, 5);
-        let crop = to_square(&scene, scene.bounding_box.unwrap(), 64);
+        let crop = Cut::new(scene.bounding_box.unwrap(), 60.0, 64).sample(&scene);
         assert_eq!(crop.landmarks, [None, None]);
         let b = crop.bounding_box.unwrap();
         assert!(b.left < 1.0 && b.top == 0.0 && b.right > 62.0 && b.bottom == 64.0, "{b:?}");
@@ -90,7 +113,7 @@ mod tests {
     fn a_box_of_next_to_nothing_is_widened() {
         let scene = scene(59, 0);
         let sliver = BoundingBox { left: 59.5, top: 0.0, right: 60.0, bottom: 0.5 };
-        let crop = to_square(&scene, sliver, 32);
+        let crop = Cut::new(sliver, 60.0, 32).sample(&scene);
         assert_eq!(crop.image.dimensions(), (32, 32));
         assert!(crop.image.pixels().any(|pixel| pixel.0[0] > 100));
     }

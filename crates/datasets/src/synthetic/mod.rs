@@ -16,6 +16,7 @@ use crate::{BoundingBox, Dataset, DatasetError, Point, Sample, Split};
 use bird::Bird;
 use canvas::{Canvas, Part};
 pub use config::{Framing, SyntheticBirdsConfig};
+use crop::Cut;
 use outline::{Bounds, Frame, at};
 use plumage::Piece;
 use random::{Dice, Noise};
@@ -35,12 +36,33 @@ const OVERHANG: f32 = 0.1;
 /// image's side.
 const VISIBLE_RADIUS: f32 = 0.02;
 
+/// A painted scene before it is photographed.
+struct Scene {
+    dice: Dice,
+    /// Knows what is on top where.
+    canvas: Canvas,
+    landmarks: Vec<Option<Point>>,
+    bounding_box: Option<BoundingBox>,
+}
+
 /// Birds, and scenes without one, with exact landmarks and boxes; drawn on demand, never stored.
 ///
 /// One category, `bird`. The first samples are the birds, the rest the negatives. A bird has a random
-/// build, pose, plumage, place and scale, so that each landmark turns up nearly everywhere in the frame:
-/// a filter that always fires at the centre locates nothing. Negatives are made of the same colours,
-/// textures and parts in other arrangements, so that a classifier has to combine parts.
+/// build, pose, plumage, place and scale. Negatives are made of the same colours, textures and parts in
+/// other arrangements, so that a classifier has to combine parts.
+///
+/// # Framing
+///
+/// What a fixed place in the frame says about a landmark depends on what of the scene is shown. The
+/// distances are means over 300 birds, in sides of the image.
+///
+/// - [`Framing::Scene`]: head and tail turn up nearly everywhere, the back around the middle. A filter
+///   that always fires at the centre is 0.32 from the head, 0.20 from the back and 0.40 from the tail.
+/// - [`Framing::Object`]: the bird fills the frame, turned and mirrored at random. Head and tail lie along
+///   the edges, 0.40 and 0.50 from the centre; the back lies around it or above, at 0.22. So place alone
+///   tells more than in a scene, and a filter has to be compared with one that knows nothing else.
+///
+/// # Landmarks
 ///
 /// The landmarks are the centre of the head's disc, the middle of the back's line (a little inside the
 /// torso) and a point on the tail's axis three quarters of the way to its tip. A landmark is `None` where
@@ -87,7 +109,14 @@ impl SyntheticBirds {
         }
     }
 
-    /// The box of a negative: the one of the bird of the same rank, of another seed's.
+    /// What of the scene at `index` is shown, where that is an object: the bird's box, or a negative's.
+    fn cut(&self, index: usize, bird: Option<BoundingBox>) -> Cut {
+        let frame = bird.unwrap_or_else(|| self.negatives_box(index));
+        Cut::new(frame, self.scene_size() as f32, self.config.size)
+    }
+
+    /// Where a negative is cut: at the box of a bird that is never painted, so that the boxes of both
+    /// kinds are distributed alike. The seed's complement keeps it apart from the set's own birds.
     fn negatives_box(&self, index: usize) -> BoundingBox {
         let (_, rank) = self.rank(index);
         let size = self.scene_size() as f32;
@@ -97,41 +126,39 @@ impl SyntheticBirds {
         bounding_box(&bird.pieces, frame, size)
     }
 
-    /// Paints the scene at `index`; what is on top where stays on the canvas.
-    fn paint(&self, index: usize) -> (Sample, Canvas) {
+    /// Paints the scene at `index`.
+    fn paint(&self, index: usize) -> Scene {
         let (is_bird, rank) = self.rank(index);
         // Birds have the even streams, negatives the odd ones.
-        let mut dice = Dice::new(self.config.seed, 2 * rank as u64 + u64::from(!is_bird));
-        let dice = &mut dice;
-        let noise = Noise::new(dice);
-        let mut canvas = scenery::ground(dice, &noise, self.scene_size());
-        scenery::clutter(dice, &noise, &mut canvas);
-        let mut loose = Dice::new(self.config.seed ^ STRAYS, 2 * rank as u64 + u64::from(!is_bird));
+        let stream = 2 * rank as u64 + u64::from(!is_bird);
+        let mut dice = Dice::new(self.config.seed, stream);
+        let noise = Noise::new(&mut dice);
+        let mut canvas = scenery::ground(&mut dice, &noise, self.scene_size());
+        scenery::clutter(&mut dice, &noise, &mut canvas);
+        let mut loose = Dice::new(self.config.seed ^ STRAYS, stream);
         for _ in 0..self.config.strays {
             negatives::stray(&mut loose, &noise, &mut canvas);
         }
         let placed = if is_bird {
             for _ in 0..dice.count(0, 1) {
                 let with_parts = self.config.lookalikes > 0.0;
-                negatives::distractor(dice, &noise, &mut canvas, [0.15, 0.4], with_parts);
+                negatives::distractor(&mut dice, &noise, &mut canvas, [0.15, 0.4], with_parts);
             }
-            Some(place_bird(dice, &noise, &mut canvas))
+            Some(place_bird(&mut dice, &noise, &mut canvas))
         } else {
-            negatives::draw(dice, &noise, &mut canvas, self.config.lookalikes);
+            negatives::draw(&mut dice, &noise, &mut canvas, self.config.lookalikes);
             None
         };
-        scenery::occluders(dice, &noise, &mut canvas);
-        let sample = Sample {
-            id: format!("{}-{rank:06}", if is_bird { "bird" } else { "negative" }),
+        scenery::occluders(&mut dice, &noise, &mut canvas);
+        Scene {
             landmarks: match &placed {
                 Some((bird, frame)) => landmarks(bird, *frame, &canvas),
                 None => vec![None; LANDMARKS.len()],
             },
-            category: is_bird.then_some(0),
             bounding_box: placed.map(|(bird, frame)| bounding_box(&bird.pieces, frame, canvas.size())),
-            image: photograph(dice, &mut canvas),
-        };
-        (sample, canvas)
+            canvas,
+            dice,
+        }
     }
 }
 
@@ -151,13 +178,18 @@ impl Dataset for SyntheticBirds {
         if index >= self.len() {
             return Err(DatasetError::Index { dataset: self.name().to_string(), len: self.len(), index });
         }
-        let sample = self.paint(index).0;
+        let (is_bird, rank) = self.rank(index);
+        let Scene { mut dice, mut canvas, landmarks, bounding_box } = self.paint(index);
+        let scene = Sample {
+            id: format!("{}-{rank:06}", if is_bird { "bird" } else { "negative" }),
+            image: photograph(&mut dice, &mut canvas),
+            category: is_bird.then_some(0),
+            bounding_box,
+            landmarks,
+        };
         Ok(match self.config.framing {
-            Framing::Scene => sample,
-            Framing::Object => {
-                let frame = sample.bounding_box.unwrap_or_else(|| self.negatives_box(index));
-                crop::to_square(&sample, frame, self.config.size)
-            }
+            Framing::Scene => scene,
+            Framing::Object => self.cut(index, bounding_box).sample(&scene),
         })
     }
 
@@ -179,6 +211,23 @@ impl Dataset for SyntheticBirds {
 
     fn category(&self, index: usize) -> Option<usize> {
         self.rank(index).0.then_some(0)
+    }
+
+    /// A negative has none. What hides a bird's landmarks is known only once it is painted, so that this
+    /// takes about as long as [`sample`](Dataset::sample).
+    fn has_landmarks(&self, index: usize) -> bool {
+        if !self.rank(index).0 {
+            return false;
+        }
+        let Scene { landmarks, bounding_box, .. } = self.paint(index);
+        let mut seen = landmarks.into_iter().flatten();
+        match self.config.framing {
+            Framing::Scene => seen.next().is_some(),
+            Framing::Object => {
+                let cut = self.cut(index, bounding_box);
+                seen.any(|p| cut.landmark(p).is_some())
+            }
+        }
     }
 }
 

@@ -71,13 +71,13 @@ fn a_landmark_is_in_the_frame_and_on_its_part() {
     let mut seen = [0; 3];
     let mut on_part = [0; 3];
     for index in 0..set.len() {
-        let (sample, canvas) = set.paint(index);
-        for (k, landmark) in sample.landmarks.iter().enumerate() {
+        let scene = set.paint(index);
+        for (k, landmark) in scene.landmarks.iter().enumerate() {
             let Some(p) = landmark else { continue };
             let frame = 0.0..=size as f32 - 1.0;
-            assert!(frame.contains(&p.x) && frame.contains(&p.y), "{}: {p:?}", sample.id);
+            assert!(frame.contains(&p.x) && frame.contains(&p.y), "{index}: {p:?}");
             seen[k] += 1;
-            let label = canvas.label(p.x.round() as usize, p.y.round() as usize);
+            let label = scene.canvas.label(p.x.round() as usize, p.y.round() as usize);
             on_part[k] += usize::from(parts[k].contains(&label));
         }
     }
@@ -92,12 +92,13 @@ fn the_eye_is_painted_beside_the_head_landmark() {
     let set = set(60, 0, 224);
     let mut found = 0;
     for index in 0..set.len() {
-        let (sample, canvas) = set.paint(index);
-        let Some(head) = sample.landmarks[0] else {
+        let scene = set.paint(index);
+        let Some(head) = scene.landmarks[0] else {
             continue;
         };
         let reach = |v: f32| (v - 22.0).max(0.0) as usize..=(v + 22.0).min(223.0) as usize;
-        found += usize::from(reach(head.y).any(|y| reach(head.x).any(|x| canvas.label(x, y) == Part::Eye)));
+        found +=
+            usize::from(reach(head.y).any(|y| reach(head.x).any(|x| scene.canvas.label(x, y) == Part::Eye)));
     }
     assert!(found >= 54, "{found} of 60");
 }
@@ -108,11 +109,11 @@ fn the_box_holds_the_bird_closely() {
     let set = set(200, 0, size);
     let mut slack = 0.0;
     for index in 0..set.len() {
-        let (sample, canvas) = set.paint(index);
-        let b = sample.bounding_box.unwrap();
+        let scene = set.paint(index);
+        let b = scene.bounding_box.unwrap();
         let (mut left, mut top, mut right, mut bottom) = (size, size, 0, 0);
         for (x, y) in (0..size * size).map(|i| (i % size, i / size)) {
-            if canvas.label(x, y).is_bird() {
+            if scene.canvas.label(x, y).is_bird() {
                 (left, right) = (left.min(x), right.max(x));
                 (top, bottom) = (top.min(y), bottom.max(y));
             }
@@ -127,8 +128,7 @@ fn the_box_holds_the_bird_closely() {
         // half a pixel and half a sub-scanline outside.
         assert!(
             gaps.iter().all(|&gap| gap >= -0.5 - 0.5 / super::canvas::SCANLINES as f32),
-            "{}: {gaps:?}",
-            sample.id
+            "{index}: {gaps:?}"
         );
         slack += gaps.iter().sum::<f32>() / 4.0;
     }
@@ -147,6 +147,23 @@ fn landmarks_turn_up_all_over_the_frame() {
         let y: Vec<f32> = points.iter().map(|p| p.y / size as f32).collect();
         let spread = (standard_deviation(&x), standard_deviation(&y));
         assert!(spread.0 >= least && spread.1 >= least, "landmark {k}: {spread:?}");
+    }
+}
+
+/// The distances that the documentation of the set states.
+#[test]
+fn the_framing_decides_what_a_fixed_place_says() {
+    let stated = [(Framing::Scene, [0.32, 0.20, 0.40]), (Framing::Object, [0.40, 0.22, 0.50])];
+    for (framing, stated) in stated {
+        let config = SyntheticBirdsConfig::new(300, 0).with_size(64).with_seed(11).with_framing(framing);
+        let set = SyntheticBirds::new(config).unwrap();
+        let samples: Vec<Sample> = (0..set.len()).map(|i| set.sample(i).unwrap()).collect();
+        for (k, stated) in stated.into_iter().enumerate() {
+            let points = samples.iter().filter_map(|sample| sample.landmarks[k]);
+            let distances: Vec<f32> = points.map(|p| (p.x - 31.5).hypot(p.y - 31.5) / 64.0).collect();
+            let mean = distances.iter().sum::<f32>() / distances.len() as f32;
+            assert!((mean - stated).abs() < 0.03, "{framing:?}, landmark {k}: {mean}");
+        }
     }
 }
 
@@ -270,6 +287,27 @@ fn an_object_fills_its_frame_and_keeps_its_landmarks() {
         kept += object.landmarks.iter().flatten().count();
     }
     assert!(all > 90 && kept.abs_diff(all) < all / 20, "{kept} of {all}");
+}
+
+#[test]
+fn whether_there_are_landmarks_agrees_with_the_sample() {
+    // A bird that shows none of its landmarks, which is one in thousands.
+    let hidden = 3031;
+    let config = SyntheticBirdsConfig::new(hidden + 1, 5).with_size(32).with_seed(3);
+    for framing in [Framing::Scene, Framing::Object] {
+        let set = SyntheticBirds::new(config.clone().with_framing(framing)).unwrap();
+        for index in (0..100).chain(hidden..set.len()) {
+            let expected = set.sample(index).unwrap().landmarks.iter().any(Option::is_some);
+            assert_eq!(set.has_landmarks(index), expected, "{framing:?} {index}");
+            assert_eq!(expected, index < hidden, "{framing:?} {index}");
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "index 2 of a set of 2 samples")]
+fn landmarks_beyond_the_end_are_the_callers_bug() {
+    set(1, 1, 32).has_landmarks(2);
 }
 
 #[test]
