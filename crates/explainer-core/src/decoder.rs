@@ -34,7 +34,7 @@ impl Decoder {
 /// `x·W + b` as `(Wᵀ·xᵀ)ᵀ + b`: the same numbers, and a weight gradient whose product needs no
 /// transposed copy of the large operand, which makes the backward pass several times faster on
 /// the CPU.
-fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
+pub(crate) fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
     let output = layer.weight.val().transpose().matmul(input.transpose()).transpose();
     match &layer.bias {
         Some(bias) => output + bias.val().unsqueeze(),

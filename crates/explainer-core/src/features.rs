@@ -72,6 +72,25 @@ pub struct Features {
     shape: FeatureShape,
     categories: Vec<Option<usize>>,
     device: Device,
+    limit: MemoryLimit,
+}
+
+/// Up to how many bytes rows stay in memory, and where the others go.
+#[derive(Clone, Debug)]
+struct MemoryLimit {
+    bytes: usize,
+    directory: PathBuf,
+}
+
+impl MemoryLimit {
+    fn of(config: &FeatureConfig) -> Self {
+        let directory = config.directory.clone().unwrap_or_else(std::env::temp_dir);
+        Self { bytes: config.memory_limit, directory }
+    }
+
+    fn writer(&self, width: usize) -> RowWriter {
+        RowWriter::new(width, self.bytes, &self.directory)
+    }
 }
 
 /// Sizes of a performer's outputs.
@@ -178,6 +197,11 @@ impl Features {
         &self.shape
     }
 
+    /// For rows of `width` values that are kept where these features are.
+    pub(crate) fn writer(&self, width: usize) -> RowWriter {
+        self.limit.writer(width)
+    }
+
     /// The rows named by `indices`, as tensors.
     ///
     /// # Panics
@@ -282,9 +306,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
     }
 
     fn writer(&self, shape: FeatureShape) -> (RowWriter, FeatureShape) {
-        let directory = self.config.directory.clone().unwrap_or_else(std::env::temp_dir);
-        let width = shape.widths().iter().sum();
-        (RowWriter::new(width, self.config.memory_limit, &directory), shape)
+        (MemoryLimit::of(self.config).writer(shape.widths().iter().sum()), shape)
     }
 
     fn finish(mut self) -> Result<Features, CoreError> {
@@ -293,7 +315,13 @@ impl<'a, P: Performer> Extraction<'a, P> {
             return Err(CoreError::TooFew { what: "images", expected: 1, found: 0 });
         };
         let (categories, device) = (self.categories, self.device.clone());
-        Ok(Features { rows: writer.finish()?, shape, categories, device })
+        Ok(Features {
+            rows: writer.finish()?,
+            shape,
+            categories,
+            device,
+            limit: MemoryLimit::of(self.config),
+        })
     }
 }
 

@@ -49,6 +49,7 @@ mod norm;
 mod performer;
 mod preprocessing;
 mod progress;
+mod refit;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -61,8 +62,8 @@ pub use explain::{Explanation, Part};
 pub use explainer::{Encoding, Explainer, ExplainerConfig, Masking};
 pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
 pub use fit::{
-    EpochRecord, Fit, FitConfig, LearningRates, LossWeights, NormUpdate, Push, PushSchedule,
-    ReconstructionWeight, Validation,
+    EpochRecord, Fit, FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule,
+    ReconstructionWeight, Refit, Validation,
 };
 pub use norm::ScaleNorm;
 pub use performer::{Blueprint, Performer, Pooling, Tapped};

@@ -1,6 +1,6 @@
 //! How likely the maps of a batch are under each template.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Bool, Int, Tensor};
 
 /// log p(x|T) and log p(x) of all maps, each plus log N for the N maps of the population.
 ///
@@ -43,6 +43,25 @@ impl Densities {
         (conditional * (ratio - divergence)).mul_scalar(-1.0 / (images * templates) as f64)
     }
 
+    /// How the posteriors of the filters differ, image by image.
+    ///
+    /// # Shapes
+    /// - members: `[batch, filters]`
+    pub(crate) fn rivalry(&self, members: Tensor<2, Bool>) -> Rivalry {
+        let [images, filters, templates] = self.conditional.dims();
+        let outside = members.bool_not().reshape([images, filters, 1]).expand([images, filters, templates]);
+        let posterior = self.conditional.clone() - self.marginal.clone();
+        // Filters the image is none of whose business stand out of the way of the others' sum.
+        let seen = posterior.clone().mask_fill(outside.clone(), OUTSIDE);
+        let largest = seen.clone().max_dim(1);
+        let sum = (seen - largest.clone()).exp().sum_dim(1).log() + largest;
+        let count = outside.clone().narrow(2, 0, 1).bool_not().float().sum_dim(1).clamp_min(1.0);
+        let ratio = (posterior.clone() - (sum - count.log())).mask_fill(outside, 0.0);
+        let posterior = posterior.exp();
+        let divergence = (posterior.clone() * ratio.clone()).mean_dim(2);
+        Rivalry { posterior, ratio, divergence }
+    }
+
     /// −p(T̂) p(x|T̂) log(p(x|T̂) / p(x)) for one target template of each map.
     ///
     /// # Shapes
@@ -53,6 +72,41 @@ impl Densities {
         let target = self.conditional.clone().gather(2, targets.reshape([images, filters, 1]));
         let ratio = target.clone() - self.marginal.clone();
         (target.exp() * ratio).mul_scalar(-1.0 / (images * templates) as f64)
+    }
+}
+
+/// Stands for the logarithm of a density that is left out of a sum.
+const OUTSIDE: f32 = -1e30;
+
+/// The posteriors over templates of all filters, beside their mean q(T|x) over the filters of the image's
+/// category.
+pub(crate) struct Rivalry {
+    /// p(T|x) / p(T): `[batch, filters, templates]`.
+    posterior: Tensor<3>,
+    /// log(p(T|x) / q(T|x)), and 0 for filters of another category: `[batch, filters, templates]`.
+    ratio: Tensor<3>,
+    /// KL(p(·|x) ‖ q(·|x)): `[batch, filters, 1]`.
+    divergence: Tensor<3>,
+}
+
+impl Rivalry {
+    /// Mean over the batch of −KL(p(·|x) ‖ q(·|x)): `[filters]`.
+    pub(crate) fn negative_diversity(&self) -> Tensor<1> {
+        let [_, filters, _] = self.divergence.dims();
+        self.divergence.clone().mean_dim(0).reshape([filters]).neg()
+    }
+
+    /// The derivative of [`negative_diversity`](Self::negative_diversity), summed over filters, with
+    /// respect to s_T(x): `[batch, filters, templates]`.
+    ///
+    /// With `a = p(T|x) · [log(p(T|x) / q(T|x)) − KL]` it is `−(a − p(x|T) Σ_x a) / N`: the second part
+    /// is the way through Z_T.
+    pub(crate) fn weights(self, densities: &Densities) -> Tensor<3> {
+        let [images, _, templates] = self.ratio.dims();
+        let direct =
+            (self.posterior * (self.ratio - self.divergence)).mul_scalar(-1.0 / (images * templates) as f64);
+        let through_partition = densities.conditional.clone().exp() * direct.clone().mean_dim(0);
+        direct - through_partition
     }
 }
 

@@ -56,15 +56,24 @@ pub struct FilterLossConfig {
     /// The gradient to use.
     #[config(default = "Gradient::Approximate")]
     pub gradient: Gradient,
+    /// κ, the weight of the diversity of filters beside the mutual information; 0, as published, judges
+    /// each filter alone.
+    #[config(default = 0.0)]
+    pub diversity: f64,
 }
 
 impl FilterLossConfig {
     /// Puts the templates on a device.
     ///
     /// # Panics
-    /// If `length` is 0, or `beta` or the scale's trace is not positive.
+    /// If `length` is 0, `beta` or the scale's trace is not positive, or `diversity` is negative.
     pub fn init(&self, device: &Device) -> FilterLoss {
         self.scale.check();
+        let diversity = self.diversity;
+        assert!(
+            diversity.is_finite() && diversity >= 0.0,
+            "the weight of diversity is {diversity}, but must not be negative"
+        );
         let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
         FilterLoss { templates, config: self.clone() }
     }
@@ -78,15 +87,24 @@ impl FilterLossConfig {
 /// ```
 ///
 /// It is low if every map either fires at one place or not at all, and the places differ between
-/// images. X are the maps of that filter in the batch at hand. All is done in logarithms and `f32`
+/// images. Nothing in it keeps all filters from one place. A weight κ > 0
+/// ([`FilterLossConfig::diversity`]) adds what tells the filters of one image apart,
+///
+/// ```text
+/// Loss_f = −MI(X; T) − κ · (1/N) Σ_x KL(p_f(·|x) ‖ q(·|x))      p_f(T|x) = p(T) p_f(x|T) / p_f(x)
+/// ```
+///
+/// over the images x of the filter's category, q(·|x) being the mean of p_f(·|x) over the filters of that
+/// category. The mean over filters of the sum is the mutual information of filter and template, given the
+/// image. X are the maps of that filter in the batch at hand. All is done in logarithms and `f32`
 /// (other floats are cast), so maps of any magnitude have finite values and gradients as long as the
-/// sum of one map is finite itself; a NaN or infinity in a filter's maps is not hidden, and does not
-/// reach other filters. Maps are expected after their ReLU, not negative.
+/// sum of one map is finite itself; a NaN or infinity in a filter's maps is not hidden, and without the
+/// diversity, which compares filters, does not reach other filters. Maps are expected after their ReLU, not negative.
 ///
 /// The maps are read as constants, also on an autodiff device: neither result is tracked. Use
 /// [`inject`] to make them part of a backward pass.
 ///
-/// Source: arXiv:1710.00935, section 3; arXiv:1805.07468, section 3.
+/// Source: arXiv:1710.00935, section 3; arXiv:1805.07468, section 3. The diversity is ours.
 #[derive(Module, Debug)]
 pub struct FilterLoss {
     templates: Templates,
@@ -95,7 +113,8 @@ pub struct FilterLoss {
 }
 
 impl FilterLoss {
-    /// −MI(X; T) in nats for each filter; at most 0, at least −log(n² + 1) and −log(batch).
+    /// −MI(X; T) in nats for each filter, without the diversity; at most 0, at least −log(n² + 1) and
+    /// −log(batch).
     ///
     /// # Shapes
     /// - maps: `[batch, filters, n, n]`
@@ -107,7 +126,22 @@ impl FilterLoss {
         self.densities(&self.normalise(maps)).negative_information()
     }
 
-    /// The gradient of the loss of each filter with respect to its maps.
+    /// −(1/N) Σ_x KL(p_f(·|x) ‖ q(·|x)) in nats for each filter, without its weight κ; at most 0. 0 means
+    /// that on every image all filters point to the same places.
+    ///
+    /// # Shapes
+    /// - maps: `[batch, filters, n, n]`
+    /// - members: `[batch, filters]`, see [`gradient`](Self::gradient)
+    /// - output: `[filters]`
+    ///
+    /// # Panics
+    /// If the maps are not n × n, or `members` is of other maps.
+    pub fn negative_diversity(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        check_members(&maps, &members);
+        self.densities(&self.normalise(maps)).rivalry(members.inner()).negative_diversity()
+    }
+
+    /// The gradient of the sum of all filters' losses with respect to the maps.
     ///
     /// `members` tells of each image and filter whether the image is of the filter's category; see
     /// [`FilterCategories::membership`](crate::FilterCategories::membership).
@@ -165,6 +199,13 @@ impl FilterLoss {
         Densities::of_traces(traces.reshape([batch, filters, units + 1]))
     }
 
+    /// Σ_T w_T · T/τ of every map.
+    fn templates_weighted_by(&self, weights: Tensor<3>) -> Tensor<3> {
+        let [batch, filters, templates] = weights.dims();
+        let sums = weights.reshape([batch * filters, templates]).matmul(self.templates.relative());
+        sums.reshape([batch, filters, templates - 1])
+    }
+
     fn gradient_of(
         &self,
         maps: Tensor<4>,
@@ -172,29 +213,41 @@ impl FilterLoss {
         normalised: Normalised,
         densities: &Densities,
     ) -> Tensor<4> {
+        check_members(&maps, &members);
         let [batch, filters, height, width] = maps.dims();
-        assert_eq!(
-            members.dims(),
-            [batch, filters],
-            "FilterLoss: `members` needs one entry for each image and filter of maps {:?}",
-            maps.dims()
-        );
+        let members = members.inner();
         let units = height * width;
         let gradient = match self.config.gradient {
             Gradient::Approximate => {
-                let targets = strongest_units(maps).mask_fill(members.inner().bool_not(), units as i64);
+                let targets = strongest_units(maps).mask_fill(members.clone().bool_not(), units as i64);
                 let weights = densities.approximate_weights(targets.clone());
                 let chosen = self.templates.relative().select(0, targets.reshape([batch * filters]));
                 chosen.reshape([batch, filters, units]) * weights.mul_scalar(normalised.gain)
             }
             Gradient::Exact => {
                 let weights = densities.exact_weights().mul_scalar(normalised.gain);
-                let weights = weights.reshape([batch * filters, units + 1]);
-                weights.matmul(self.templates.relative()).reshape([batch, filters, units])
+                self.templates_weighted_by(weights)
+            }
+        };
+        let gradient = match self.config.diversity {
+            0.0 => gradient,
+            diversity => {
+                let weights = densities.rivalry(members).weights(densities);
+                gradient + self.templates_weighted_by(weights.mul_scalar(diversity * normalised.gain))
             }
         };
         normalised.pull_back(gradient).reshape([batch, filters, height, width])
     }
+}
+
+fn check_members(maps: &Tensor<4>, members: &Tensor<2, Bool>) {
+    let [batch, filters, _, _] = maps.dims();
+    assert_eq!(
+        members.dims(),
+        [batch, filters],
+        "FilterLoss: `members` needs one entry for each image and filter of maps {:?}",
+        maps.dims()
+    );
 }
 
 /// Makes a value and a gradient that were computed apart part of a backward pass.

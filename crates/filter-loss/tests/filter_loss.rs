@@ -79,6 +79,32 @@ mod oracle {
         gradients
     }
 
+    /// −(1/N) Σ_x KL(p_f(·|x) ‖ q(·|x)) of every filter, `filters[f]` holding the maps of filter f, and
+    /// `members[x][f]` whether image x is of its category.
+    pub fn negative_diversity(
+        filters: &[Vec<Vec<f64>>],
+        members: &[Vec<bool>],
+        config: &TemplatesConfig,
+    ) -> Vec<f64> {
+        let densities: Vec<_> = filters.iter().map(|maps| densities(maps, config)).collect();
+        let priors = config.priors();
+        let posterior = |f: usize, x: usize, t: usize| {
+            let (conditional, marginal) = &densities[f];
+            priors[t] * conditional[t][x] / marginal[x]
+        };
+        let mut sums = vec![0.0; filters.len()];
+        for (x, members) in members.iter().enumerate() {
+            let own: Vec<usize> = (0..filters.len()).filter(|&f| members[f]).collect();
+            for t in 0..priors.len() {
+                let mean = own.iter().map(|&f| posterior(f, x, t)).sum::<f64>() / own.len() as f64;
+                for &f in &own {
+                    sums[f] -= posterior(f, x, t) * (posterior(f, x, t) / mean).ln();
+                }
+            }
+        }
+        sums.into_iter().map(|sum| sum / members.len() as f64).collect()
+    }
+
     /// The maps at the scale of the loss.
     pub fn scaled(maps: &[Vec<f64>], scale: Scale, config: &TemplatesConfig) -> Vec<Vec<f64>> {
         let count = maps.len() as f64;
@@ -216,6 +242,81 @@ fn the_exact_gradient_is_the_derivative_of_the_value_at_every_scale() {
 
 /// The scale-free gradient is (∂x̃/∂x)ᵀ g̃(x̃): its component at a unit is the derivative of ⟨x̃(x), g̃⟩
 /// with g̃ held, here by central differences of the definition of x̃.
+/// Members as the oracle takes them, image by image.
+fn by_image(members: &[bool], filters: usize) -> Vec<Vec<bool>> {
+    members.chunks(filters).map(<[bool]>::to_vec).collect()
+}
+
+#[test]
+fn the_diversity_is_what_its_definition_says() {
+    for (scale, largest) in [(Scale::AsIs, 60.0), (Scale::Mass { trace: 4.0 }, 1.0)] {
+        let (maps, config) = (random([6, 5, 4, 4], largest, 11), TemplatesConfig::new(4));
+        let members = membership([6, 5]);
+        let found = loss(4, scale).negative_diversity(maps.clone(), bools(members.clone(), [6, 5]));
+        let scaled: Vec<_> =
+            by_filter(maps).iter().map(|maps| oracle::scaled(maps, scale, &config)).collect();
+        let expected = oracle::negative_diversity(&scaled, &by_image(&members, 5), &config);
+        for (found, expected) in floats(found).into_iter().zip(expected) {
+            assert!(expected < -1e-3, "the test needs filters that differ: {expected}");
+            assert!((f64::from(found) / expected - 1.0).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn the_gradient_of_the_diversity_is_the_derivative_of_its_value() {
+    const KAPPA: f64 = 0.7;
+    let shape = [5, 4, 3, 3];
+    let config = TemplatesConfig::new(3);
+    for (scale, largest) in [(Scale::AsIs, 40.0), (Scale::Mass { trace: 3.0 }, 1.0)] {
+        let maps = random(shape, largest, 12).add_scalar(0.05 * largest);
+        let flags = membership([5, 4]);
+        let members = || bools(flags.clone(), [5, 4]);
+        let with = |diversity| {
+            let config = FilterLossConfig::new(3).with_scale(scale).with_gradient(Gradient::Exact);
+            config.with_diversity(diversity).init(&Device::flex()).gradient(maps.clone(), members())
+        };
+        let own = by_filter(with(KAPPA) - with(0.0));
+        let total = |filters: &[Vec<Vec<f64>>]| {
+            let scaled: Vec<_> = filters.iter().map(|maps| oracle::scaled(maps, scale, &config)).collect();
+            let sum: f64 = oracle::negative_diversity(&scaled, &by_image(&flags, 4), &config).iter().sum();
+            KAPPA * sum
+        };
+        let filters = by_filter(maps.clone());
+        let largest_derivative = own.iter().flatten().flatten().fold(0.0, |most: f64, g| most.max(g.abs()));
+        for filter in 0..4 {
+            for (image, unit) in [(0, 0), (1, 4), (2, 8), (4, 3)] {
+                let expected = difference(&filters[filter], image, unit, |moved| {
+                    let mut filters = filters.clone();
+                    filters[filter] = moved.to_vec();
+                    total(&filters)
+                });
+                let found = own[filter][image][unit];
+                assert!((found - expected).abs() < 2e-4 * largest_derivative, "{found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn filters_that_agree_have_no_diversity_and_filters_that_differ_have() {
+    let members = || bools(vec![true; 12], [4, 3]);
+    let strong = FilterLossConfig::new(4).with_scale(Scale::AsIs).init(&Device::flex());
+    let one = template_maps(4, &[0, 5, 10, 15], 3000.0);
+    let alike = strong.negative_diversity(one.clone().repeat_dim(1, 3), members());
+    assert!(floats(alike).iter().all(|value| value.abs() < 1e-5));
+    // Three filters, each at another unit of the same image. Of three the diversity is at most log 3.
+    let others = [[5, 10, 15, 0], [10, 15, 0, 5]].map(|centers| template_maps(4, &centers, 3000.0));
+    let [second, third] = others;
+    let apart = strong.negative_diversity(Tensor::cat(vec![one, second, third], 1), members());
+    for value in floats(apart) {
+        assert!((-3f32.ln() - 1e-4..-0.4).contains(&value), "{value}");
+    }
+    let none = bools(vec![false; 12], [4, 3]);
+    let nobody = strong.negative_diversity(random([4, 3, 4, 4], 10.0, 3), none);
+    assert_eq!(floats(nobody), [0.0; 3]);
+}
+
 #[test]
 fn the_scale_free_gradient_goes_through_the_normalisation() {
     let n = 4;
@@ -373,6 +474,15 @@ fn maps_of_any_magnitude_have_finite_values_and_gradients() {
             }
             assert!(gradient[..4].iter().flatten().flatten().all(|&value| value == 0.0), "{scale:?}: silent");
         }
+        for members in [vec![true; 6 * filters], vec![false; 6 * filters], membership([6, filters])] {
+            let diverse =
+                FilterLossConfig::new(n).with_scale(scale).with_diversity(0.5).init(&Device::flex());
+            let members = bools(members, [6, filters]);
+            let value = diverse.negative_diversity(maps.clone(), members.clone());
+            let gradient = diverse.gradient(maps.clone(), members);
+            let all = [floats(value), floats(gradient)].concat();
+            assert!(all.iter().all(|value| value.is_finite()), "{scale:?}: diversity");
+        }
     }
 }
 
@@ -478,6 +588,12 @@ fn members_of_other_maps_are_refused() {
 fn a_gradient_of_other_maps_is_not_injected() {
     let value = Tensor::<1>::from_floats([0.0], &Device::flex());
     inject(random([2, 1, 3, 3], 1.0, 17), random([2, 1, 4, 4], 1.0, 17), value);
+}
+
+#[test]
+#[should_panic(expected = "diversity is -1")]
+fn a_negative_weight_of_diversity_is_refused() {
+    FilterLossConfig::new(4).with_diversity(-1.0).init(&Device::flex());
 }
 
 #[test]

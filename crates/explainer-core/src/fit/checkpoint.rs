@@ -27,10 +27,13 @@ pub(crate) struct State {
     pub(crate) categories: Vec<FilterCategories>,
 }
 
-/// What a fit depends on, but for where it writes; for how long it runs only if its rates do.
+/// What the epochs of a fit depend on: not where it writes and what comes after them; how many there are
+/// only if the rates fall towards the last one.
 pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, rows: usize) -> serde_json::Value {
     let epochs = if config.decay > 0.0 { config.epochs } else { 0 };
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
+    let mut config = serde_json::json!(config);
+    config.as_object_mut().expect("a struct").remove("refit");
     serde_json::json!({
         "fit": config,
         "parameters": explainer.num_params(),

@@ -30,8 +30,8 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 0.2.
-    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2 };
+    /// This library's: relative errors, η = 0.1.
+    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.1 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
         Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6 };
@@ -76,12 +76,24 @@ pub struct Push {
 }
 
 impl Push {
-    /// The library's: as hard as the rest of the loss on conv-interp-1, which it mostly steadies, and
-    /// three times as hard on the layer whose filters become parts.
+    /// The library's: lightly on conv-interp-1, which the performer's own filters should stay, and three
+    /// times as hard as the rest of the loss on the layer whose filters become parts.
     pub const DEFAULT: [Self; 2] = [
-        Self { ratio: 1.0, schedule: PushSchedule::Constant },
+        Self { ratio: 0.3, schedule: PushSchedule::Constant },
         Self { ratio: 3.0, schedule: PushSchedule::Constant },
     ];
+}
+
+/// The maps on which the filter loss of the last interpretable conv-layer acts. (That of the layers below
+/// acts on their own.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LossMaps {
+    /// The layer's own, x_f. Parts are read off them; and where the loss is scale-free, nothing is to be
+    /// gained by making them louder than the ordinary track's.
+    Own,
+    /// `x' = p · x_f / α + (1 − p) · x_ordin / α`, without a gradient to the ordinary track
+    /// (arXiv:1805.07468).
+    Joined,
 }
 
 /// How α_k of the norm-layers is kept up to date.
@@ -94,6 +106,29 @@ pub enum NormUpdate {
         /// Share of the new value, in 0..1.
         momentum: f64,
     },
+}
+
+/// How the decoder ends, after the last epoch.
+///
+/// The optimiser leaves the decoder a good way from the least error its features allow: on a few
+/// thousand images it learns them by heart before it gets there. In closed form the same weights fit both
+/// the training images and others better. The encoder, and so the parts, stay as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Refit {
+    /// As the optimiser left it.
+    None,
+    /// Each layer by ridge regression: [`Explainer::refitted`](crate::Explainer::refitted).
+    Ridge {
+        /// Weight of the change's square, in units of an input's mean square distance from its mean.
+        ridge: f64,
+        /// Steps of conjugate gradients.
+        iterations: usize,
+    },
+}
+
+impl Refit {
+    /// A small penalty, and as many steps as held-out images still gain from.
+    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 40 };
 }
 
 /// Adam's learning rates.
@@ -164,7 +199,10 @@ impl LearningRates {
 }
 
 /// ω of the default scale: a map of mean mass at one unit has this trace with its template.
-const TRACE: f64 = 10.0;
+const TRACE: f64 = 1.5;
+
+/// κ by default.
+const DIVERSITY: f64 = 0.1;
 
 /// Settings of a fit.
 #[derive(Config, Debug)]
@@ -185,11 +223,17 @@ pub struct FitConfig {
     #[config(default = "LossWeights::RELATIVE")]
     pub weights: LossWeights,
     /// Gradient of the filter loss.
-    #[config(default = "Gradient::Approximate")]
+    #[config(default = "Gradient::Exact")]
     pub gradient: Gradient,
     /// Scale at which the filter loss looks at the maps.
     #[config(default = "Scale::Mass { trace: TRACE }")]
     pub scale: Scale,
+    /// The maps on which that of the last layer acts.
+    #[config(default = "LossMaps::Own")]
+    pub loss_maps: LossMaps,
+    /// κ of the filter loss, the weight of the diversity of filters.
+    #[config(default = "DIVERSITY")]
+    pub diversity: f64,
     /// β of the filter loss's templates.
     #[config(default = "BETA")]
     pub beta: f64,
@@ -199,6 +243,9 @@ pub struct FitConfig {
     /// The norm-layers' α.
     #[config(default = "NormUpdate::Fixed")]
     pub norm: NormUpdate,
+    /// How the decoder ends.
+    #[config(default = "Refit::DEFAULT")]
+    pub refit: Refit,
     /// Seed of the order of images.
     #[config(default = 0)]
     pub seed: u64,
@@ -220,13 +267,21 @@ impl FitConfig {
             .with_rates(LearningRates::uniform(1e-4, 1e-2))
             .with_decay(0.0)
             .with_weights(LossWeights::PUBLISHED)
+            .with_gradient(Gradient::Approximate)
             .with_scale(Scale::AsIs)
+            .with_loss_maps(LossMaps::Joined)
+            .with_diversity(0.0)
+            .with_refit(Refit::None)
             .with_push(vec![Push { ratio: 1.0, schedule: PushSchedule::InverseEpoch }])
     }
 
     /// The filter loss on maps of side `length`.
     pub(crate) fn filter_loss(&self, length: usize) -> FilterLossConfig {
-        FilterLossConfig::new(length).with_beta(self.beta).with_scale(self.scale).with_gradient(self.gradient)
+        FilterLossConfig::new(length)
+            .with_beta(self.beta)
+            .with_scale(self.scale)
+            .with_gradient(self.gradient)
+            .with_diversity(self.diversity)
     }
 
     /// The push on interpretable conv-layer `layer` (from 0) in an epoch (from 1).

@@ -17,7 +17,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 pub use config::{
-    FitConfig, LearningRates, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
+    FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
+    Refit,
 };
 pub use record::{EpochRecord, Validation};
 
@@ -35,6 +36,8 @@ pub struct Fit {
     pub explainer: Explainer,
     /// One record an epoch.
     pub records: Vec<EpochRecord>,
+    /// Figures of the explainer as it is handed out, on the validation features, if there were any.
+    pub validation: Option<Validation>,
 }
 
 impl Fit {
@@ -88,7 +91,11 @@ impl FitConfig {
             }
         }
         bar.finish_and_clear();
-        Ok(Fit { explainer: fitting.explainer.valid(), records: fitting.state.records })
+        let Fitting { explainer, state, .. } = fitting;
+        // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
+        let explainer = explainer.valid().refitted(performer, train, &self.refit, self.progress)?;
+        let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
+        Ok(Fit { explainer, records: state.records, validation })
     }
 }
 

@@ -9,7 +9,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 use explainer_filter_loss::{FilterCategories, FilterLoss};
 
-use super::config::{FitConfig, ReconstructionWeight};
+use super::config::{FitConfig, LossMaps, ReconstructionWeight};
 use crate::features::{FeatureBatch, Features, floats};
 use crate::track::Stage;
 use crate::{CoreError, Explainer, conv};
@@ -130,7 +130,10 @@ impl Stepper<'_> {
 
         let mut figures = vec![share_loss.inner()];
         figures.extend(reconstruction.into_iter().map(Tensor::inner));
-        let mut joined = Some(self.joined(&plain, parts.clone().inner(), rest.clone().inner()));
+        let mut joined = match self.config.loss_maps {
+            LossMaps::Own => None,
+            LossMaps::Joined => Some(self.joined(&plain, parts.clone().inner(), rest.clone().inner())),
+        };
         let mut arriving = parts.grad_remove(&mut grads).expect("the encoder reads the interpretable track");
         let mut stages = stages.into_iter().enumerate().rev().peekable();
         while let Some((index, Stage { input, maps })) = stages.next() {

@@ -1,0 +1,229 @@
+//! The decoder's weights in closed form, once the encoder is fitted.
+
+use burn::module::{Module, Param};
+use burn::nn::Linear;
+use burn::tensor::{Tensor, TensorData, activation::relu};
+
+use crate::decoder::linear;
+use crate::features::{FeatureBatch, Features, floats};
+use crate::fit::{Refit, batches};
+use crate::progress::progress_bar;
+use crate::store::{RowStore, RowWriter};
+use crate::{CoreError, Explainer, Performer};
+
+/// Rows of one pass.
+const BATCH: usize = 512;
+/// A performer's upper features and what its own layers make of the target features may differ by
+/// this share of the largest value, in `f32`.
+const SAME: f32 = 1e-3;
+/// Keeps a quotient finite where both sides are zero: an output that is solved already.
+const SMALLEST: f32 = 1e-30;
+
+impl Explainer {
+    /// The explainer with every decoder layer solved for the least squared error on `features`, the
+    /// encoder as it is, from the lowest layer up.
+    ///
+    /// With x the layer's input (what the refitted layer below makes of it), W and b its weights so far,
+    /// and y* what the performer's own layer has *before* its ReLU, the change V of W minimises
+    ///
+    /// `Σ_images ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
+    ///
+    /// by conjugate gradients on centred inputs, so that b' comes out by itself. The optimiser's last
+    /// weights are the prior. Before the ReLU a silent unit still says how silent it is, which is most
+    /// of what there is to learn from on few images (DESIGN §6).
+    ///
+    /// If the performer's layers of the [`Blueprint`](crate::Blueprint) do not give its upper features
+    /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
+    /// is the present output, held to be at most 0.
+    ///
+    /// A step of conjugate gradients costs two products with all rows, as much as two thirds of an
+    /// epoch of that layer.
+    ///
+    /// # Errors
+    /// [`CoreError::Diverged`] if a weight is not finite; [`CoreError::Io`] if rows that do not fit into
+    /// memory cannot be written.
+    pub fn refitted<P: Performer>(
+        self,
+        performer: &P,
+        features: &Features,
+        refit: &Refit,
+        progress: bool,
+    ) -> Result<Self, CoreError> {
+        let mut explainer = self.valid();
+        let Refit::Ridge { ridge, iterations } = *refit else { return Ok(explainer) };
+        let layers = explainer.decoder.layers.len();
+        let bar = progress_bar((layers * (iterations + 1)) as u64, "decoder", progress);
+        let encoded = |batch: &FeatureBatch| {
+            let (_, parts) = explainer.interpretable.forward(batch.target.clone());
+            explainer.encode(parts, explainer.ordinary.forward(batch.target.clone())).flatten::<2>(1, 3)
+        };
+        let mut inputs = stored(features, |_, batch| encoded(batch))?;
+        for layer in 0..layers {
+            let own = explainer.decoder.layers[layer].clone();
+            let wanted = Wanted::of(performer, &explainer, features, layer);
+            let system = System { inputs: &inputs, features };
+            let solved = system.solve(&own, &wanted, ridge, iterations, || bar.inc(1));
+            check(&solved, layer, iterations)?;
+            if layer + 1 < layers {
+                inputs = stored(features, |indices, _| relu(linear(&solved, system.rows(indices))))?;
+            }
+            explainer.decoder.layers[layer] = solved;
+        }
+        bar.finish_and_clear();
+        Ok(explainer)
+    }
+}
+
+/// The values of `of` for all rows of `features`.
+fn stored(
+    features: &Features,
+    of: impl Fn(&[usize], &FeatureBatch) -> Tensor<2>,
+) -> Result<RowStore, CoreError> {
+    let mut writer: Option<RowWriter> = None;
+    for indices in batches(features.len(), BATCH) {
+        let rows = of(&indices, &features.batch(&indices));
+        let writer = writer.get_or_insert_with(|| features.writer(rows.dims()[1]));
+        writer.push(&floats(rows))?;
+    }
+    writer.ok_or(CoreError::TooFew { what: "training rows", expected: 1, found: 0 })?.finish()
+}
+
+/// y* of one layer.
+struct Wanted<'a, P> {
+    performer: &'a P,
+    explainer: &'a Explainer,
+    layer: usize,
+    /// Whether the performer's own layers give its upper features.
+    known: bool,
+}
+
+impl<'a, P: Performer> Wanted<'a, P> {
+    fn of(performer: &'a P, explainer: &'a Explainer, features: &Features, layer: usize) -> Self {
+        let mut wanted = Self { performer, explainer, layer, known: true };
+        let first: Vec<usize> = (0..features.len().min(BATCH)).collect();
+        let batch = features.batch(&first);
+        let theirs = batch.upper[layer].clone();
+        let largest = theirs.clone().abs().max().into_scalar::<f32>();
+        let difference = (relu(wanted.before_relu(&batch)) - theirs).abs().max().into_scalar::<f32>();
+        wanted.known = difference <= SAME * largest;
+        wanted
+    }
+
+    /// What the performer's layer makes of the features below it.
+    fn before_relu(&self, batch: &FeatureBatch) -> Tensor<2> {
+        let blueprint = self.performer.blueprint();
+        let below = match self.layer.checked_sub(1) {
+            Some(below) => batch.upper[below].clone(),
+            None => {
+                let maps = relu(blueprint.top_conv.forward(batch.target.clone()));
+                self.explainer.pooled(maps).flatten::<2>(1, 3)
+            }
+        };
+        blueprint.upper[self.layer].forward(below)
+    }
+
+    /// y* of a batch whose present outputs, before the ReLU, are `outputs`.
+    fn values(&self, batch: &FeatureBatch, outputs: Tensor<2>) -> Tensor<2> {
+        if self.known {
+            return self.before_relu(batch);
+        }
+        let theirs = batch.upper[self.layer].clone();
+        let fires = theirs.clone().greater_scalar(0.0);
+        outputs.clamp_max(0.0).mask_where(fires, theirs)
+    }
+}
+
+/// The inputs of one layer, row by row.
+struct System<'a> {
+    inputs: &'a RowStore,
+    features: &'a Features,
+}
+
+impl System<'_> {
+    fn rows(&self, indices: &[usize]) -> Tensor<2> {
+        let values: Vec<f32> = indices.iter().flat_map(|&index| self.inputs.row(index)).copied().collect();
+        let width = values.len() / indices.len();
+        Tensor::from_data(TensorData::new(values, [indices.len(), width]), self.features.device())
+    }
+
+    fn batches(&self) -> impl Iterator<Item = Vec<usize>> {
+        batches(self.features.len(), BATCH)
+    }
+
+    /// The layer with the change V added, by conjugate gradients for all outputs at once: each has
+    /// its own step sizes.
+    fn solve<P: Performer>(
+        &self,
+        layer: &Linear,
+        wanted: &Wanted<'_, P>,
+        ridge: f64,
+        iterations: usize,
+        done: impl Fn(),
+    ) -> Linear {
+        let count = self.features.len() as f64;
+        let [inputs, outputs] = layer.weight.dims();
+        let device = self.features.device();
+        let (mut sum, mut energy) = (Tensor::<2>::zeros([1, inputs], device), 0.0);
+        let mut missing = Tensor::<2>::zeros([1, outputs], device);
+        let mut rest = Tensor::<2>::zeros([inputs, outputs], device);
+        for indices in self.batches() {
+            let rows = self.rows(&indices);
+            let present = linear(layer, rows.clone());
+            let error = wanted.values(&self.features.batch(&indices), present.clone()) - present;
+            sum = sum + rows.clone().sum_dim(0);
+            energy += f64::from(rows.clone().square().sum().into_scalar::<f32>());
+            missing = missing + error.clone().sum_dim(0);
+            rest = rest + rows.transpose().matmul(error);
+        }
+        // A layer without a bias cannot move the mean: nothing is centred then.
+        let centred = if layer.bias.is_some() { 1.0 / count } else { 0.0 };
+        let (mean, missing) = (sum.mul_scalar(centred), missing.mul_scalar(centred));
+        rest = rest - mean.clone().transpose().matmul(missing.clone()).mul_scalar(count);
+        let spread = energy / count - f64::from(mean.clone().square().sum().into_scalar::<f32>());
+        let penalty = ridge * spread;
+        done();
+
+        let mut change = Tensor::<2>::zeros([inputs, outputs], device);
+        let mut direction = rest.clone();
+        let mut square = rest.clone().square().sum_dim(0);
+        for _ in 0..iterations {
+            let image = self.normal(&mean, direction.clone()) + direction.clone().mul_scalar(penalty);
+            let curvature = (direction.clone() * image.clone()).sum_dim(0).clamp_min(SMALLEST);
+            let step = square.clone() / curvature;
+            change = change + direction.clone() * step.clone();
+            rest = rest - image * step;
+            let next = rest.clone().square().sum_dim(0);
+            direction = rest.clone() + direction * (next.clone() / square.clamp_min(SMALLEST));
+            square = next;
+            done();
+        }
+        let bias = missing - mean.matmul(change.clone());
+        let mut solved = layer.clone();
+        solved.weight = moved(&layer.weight, change);
+        solved.bias = layer.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
+        solved
+    }
+
+    /// `Σ_images (x − E x)(x − E x)ᵀ V`.
+    fn normal(&self, mean: &Tensor<2>, direction: Tensor<2>) -> Tensor<2> {
+        let along = mean.clone().matmul(direction.clone()).mul_scalar(self.features.len() as f64);
+        let start = mean.clone().transpose().matmul(along).neg();
+        self.batches().fold(start, |sum, indices| {
+            let rows = self.rows(&indices);
+            sum + rows.clone().transpose().matmul(rows.matmul(direction.clone()))
+        })
+    }
+}
+
+fn moved<const D: usize>(parameter: &Param<Tensor<D>>, change: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(parameter.id, parameter.val() + change)
+}
+
+fn check(solved: &Linear, layer: usize, iterations: usize) -> Result<(), CoreError> {
+    let value = solved.weight.val().abs().sum().into_scalar::<f32>();
+    if value.is_finite() {
+        return Ok(());
+    }
+    let what = format!("the norm of the refitted weights of fc-dec-{}", layer + 1);
+    Err(CoreError::Diverged { what, epoch: 0, step: iterations, value })
+}
