@@ -2,6 +2,7 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
+use burn::nn::PaddingConfig2d;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
@@ -137,6 +138,11 @@ impl ExplainerConfig {
             (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
             (top_conv.weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
             "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
+        );
+        assert!(
+            matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
+            "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
+            top_conv.padding
         );
         first.weight = copied(&top_conv.weight);
         first.bias = top_conv.bias.as_ref().map(copied);

@@ -197,6 +197,16 @@ impl Features {
         &self.shape
     }
 
+    /// A checksum of all rows and their categories: what a fit is fitted on.
+    pub(crate) fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        for (row, category) in self.categories.iter().enumerate() {
+            hasher.update(bytemuck::cast_slice(self.rows.row(row)));
+            hasher.update(&category.map_or(u64::MAX, |category| category as u64).to_le_bytes());
+        }
+        hasher.finalize()
+    }
+
     /// For rows of `width` values that are kept where these features are.
     pub(crate) fn writer(&self, width: usize) -> RowWriter {
         self.limit.writer(width)

@@ -227,3 +227,179 @@ fn check(solved: &Linear, layer: usize, iterations: usize) -> Result<(), CoreErr
     let what = format!("the norm of the refitted weights of fc-dec-{}", layer + 1);
     Err(CoreError::Diverged { what, epoch: 0, step: iterations, value })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TinyPerformer, features};
+    use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, Tapped};
+    use burn::tensor::Device;
+    use explainer_metrics::ReceptiveField;
+
+    const RIDGE: f64 = 0.1;
+
+    fn setup(config: &FeatureConfig) -> (TinyPerformer, Features, Explainer) {
+        let performer = TinyPerformer::new(5);
+        let train = features(&performer, 20, config);
+        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+        let explainer = explainer.calibrated(&train);
+        (performer, train, explainer)
+    }
+
+    fn refitted(performer: &impl Performer, train: &Features, explainer: &Explainer) -> Explainer {
+        let refit = Refit::Ridge { ridge: RIDGE, iterations: 200 };
+        explainer.clone().refitted(performer, train, &refit, false).unwrap()
+    }
+
+    fn rows(tensor: Tensor<2>) -> Vec<Vec<f64>> {
+        let width = tensor.dims()[1];
+        let values: Vec<f64> = floats(tensor).into_iter().map(f64::from).collect();
+        values.chunks(width).map(<[f64]>::to_vec).collect()
+    }
+
+    /// Solves `A X = B` by elimination with row exchanges.
+    fn solved(mut a: Vec<Vec<f64>>, mut b: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
+        let size = a.len();
+        for column in 0..size {
+            let pivot = (column..size).max_by(|&i, &j| a[i][column].abs().total_cmp(&a[j][column].abs()));
+            a.swap(column, pivot.unwrap());
+            b.swap(column, pivot.unwrap());
+            let (own, other) = (a[column].clone(), b[column].clone());
+            for row in (0..size).filter(|&row| row != column) {
+                let factor = a[row][column] / own[column];
+                a[row].iter_mut().zip(&own).for_each(|(x, y)| *x -= factor * y);
+                b[row].iter_mut().zip(&other).for_each(|(x, y)| *x -= factor * y);
+            }
+        }
+        let divided = |(row, b): (usize, Vec<f64>)| b.into_iter().map(|x| x / a[row][row]).collect();
+        b.into_iter().enumerate().map(divided).collect()
+    }
+
+    /// The normal equations of centred ridge regression, in `f64`: `(XᵀX + penalty) V = Xᵀ(Y − XW)`.
+    fn oracle(x: &[Vec<f64>], wanted: &[Vec<f64>], weight: &[Vec<f64>], bias: &[f64]) -> Vec<Vec<f64>> {
+        let (count, inputs, outputs) = (x.len() as f64, x[0].len(), bias.len());
+        let mean: Vec<f64> = (0..inputs).map(|i| x.iter().map(|x| x[i]).sum::<f64>() / count).collect();
+        let centred: Vec<Vec<f64>> =
+            x.iter().map(|x| x.iter().zip(&mean).map(|(x, mean)| x - mean).collect()).collect();
+        let penalty = RIDGE * centred.iter().flatten().map(|x| x * x).sum::<f64>() / count;
+        let error: Vec<Vec<f64>> = x
+            .iter()
+            .zip(wanted)
+            .map(|(x, wanted)| {
+                let output =
+                    |o: usize| x.iter().zip(weight).map(|(x, row)| x * row[o]).sum::<f64>() + bias[o];
+                (0..outputs).map(|o| wanted[o] - output(o)).collect()
+            })
+            .collect();
+        let product = |i: usize, j: usize| centred.iter().map(|x| x[i] * x[j]).sum::<f64>();
+        let normal = (0..inputs)
+            .map(|i| (0..inputs).map(|j| product(i, j) + if i == j { penalty } else { 0.0 }).collect())
+            .collect();
+        let right = |i: usize, o: usize| centred.iter().zip(&error).map(|(x, e)| x[i] * e[o]).sum();
+        solved(normal, (0..inputs).map(|i| (0..outputs).map(|o| right(i, o)).collect()).collect())
+    }
+
+    #[test]
+    fn the_first_layer_solves_the_normal_equations() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let all: Vec<usize> = (0..train.len()).collect();
+        let batch = train.batch(&all);
+        let (maps, parts) = explainer.interpretable.forward(batch.target.clone());
+        assert_eq!(maps.len(), 2);
+        let inputs = explainer.encode(parts, explainer.ordinary.forward(batch.target.clone())).flatten(1, 3);
+        // What the performer's fc6 makes of its own pooled top conv, before the ReLU.
+        let top = relu(performer.convs[1].forward(batch.target));
+        let wanted = performer.upper[0].forward(explainer.pooled(top).flatten(1, 3));
+        let layer = &explainer.decoder.layers[0];
+        let bias: Vec<f64> = floats(layer.bias.as_ref().unwrap().val()).into_iter().map(f64::from).collect();
+        let expected = oracle(&rows(inputs), &rows(wanted), &rows(layer.weight.val()), &bias);
+        let refitted = refitted(&performer, &train, &explainer);
+        let change = rows(refitted.decoder.layers[0].weight.val() - layer.weight.val());
+        let largest = expected.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
+        assert!(largest > 1e-3);
+        for (found, expected) in change.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() < 2e-3 * largest, "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn both_layers_reconstruct_better_and_the_encoder_stays() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let before = explainer.validate(&performer, &train).unwrap().relative_error;
+        let refitted = refitted(&performer, &train, &explainer);
+        let after = refitted.validate(&performer, &train).unwrap().relative_error;
+        assert!(after[0] < 0.2 * before[0] && after[1] < 0.2 * before[1], "{before:?} {after:?}");
+        let target = train.batch(&[3]).target;
+        let encoded = |explainer: &Explainer| floats(explainer.forward(target.clone()).encoded);
+        assert_eq!(encoded(&refitted), encoded(&explainer));
+    }
+
+    #[test]
+    fn rows_on_disk_give_the_same_and_none_leaves_all_as_it_is() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let (_, mapped, _) = setup(&FeatureConfig::plain().with_memory_limit(1000));
+        let weights = |explainer: Explainer| floats(explainer.decoder.layers[0].weight.val());
+        assert!(mapped.is_mapped());
+        assert_eq!(
+            weights(refitted(&performer, &train, &explainer)),
+            weights(refitted(&performer, &mapped, &explainer))
+        );
+        let same = explainer.clone().refitted(&performer, &train, &Refit::None, false).unwrap();
+        assert_eq!(weights(same), weights(explainer));
+    }
+
+    /// A performer that has something between the layers of its blueprint: all its features are halved.
+    struct Halved(TinyPerformer);
+
+    impl Performer for Halved {
+        fn tap(&self, images: Tensor<4>) -> Tapped {
+            let tapped = self.0.tap(images);
+            let upper: Vec<_> = tapped.upper.into_iter().map(|upper| upper * 0.5).collect();
+            let scores = self.head(upper[1].clone());
+            Tapped { upper, scores, ..tapped }
+        }
+        fn head(&self, upper: Tensor<2>) -> Tensor<2> {
+            self.0.head(upper)
+        }
+        fn preprocessing(&self) -> Preprocessing {
+            self.0.preprocessing()
+        }
+        fn target_field(&self) -> ReceptiveField {
+            self.0.target_field()
+        }
+        fn top_conv_field(&self) -> ReceptiveField {
+            self.0.top_conv_field()
+        }
+        fn blueprint(&self) -> Blueprint<'_> {
+            self.0.blueprint()
+        }
+    }
+
+    #[test]
+    fn a_performer_with_something_between_its_layers_is_refitted_from_its_features() {
+        let performer = Halved(TinyPerformer::new(5));
+        let images = crate::testing::images(20, 1).into_iter().map(Ok::<_, std::io::Error>);
+        let device = Device::flex();
+        let train = Features::extract(&performer, images, &FeatureConfig::plain(), &device).unwrap();
+        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+        let explainer = explainer.calibrated(&train);
+        assert!(!Wanted::of(&performer, &explainer, &train, 0).known);
+        assert!(
+            Wanted::of(&performer.0, &explainer, &features(&performer.0, 20, &FeatureConfig::plain()), 0)
+                .known
+        );
+        let before = explainer.validate(&performer, &train).unwrap().relative_error;
+        let after = refitted(&performer, &train, &explainer);
+        let after = after.validate(&performer, &train).unwrap().relative_error;
+        assert!(after[0] < 0.5 * before[0] && after[1] < 0.5 * before[1], "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn a_weight_that_is_not_finite_stops_it() {
+        let (performer, train, mut explainer) = setup(&FeatureConfig::plain());
+        let weight = explainer.decoder.layers[1].weight.clone();
+        explainer.decoder.layers[1].weight = weight.map(|weight| weight * f32::NAN);
+        let error = explainer.refitted(&performer, &train, &Refit::DEFAULT, false).unwrap_err();
+        assert!(error.to_string().contains("fc-dec-2"), "{error}");
+    }
+}

@@ -152,14 +152,21 @@ impl TrainConfig {
     ///
     /// # Errors
     /// See [`TrainError`].
+    ///
+    /// # Panics
+    /// If `batch_size` is 0.
     pub fn fit<A: Architecture>(
         &self,
         network: ConvNet<A>,
         train: &impl Examples,
         validation: &impl Examples,
     ) -> Result<(ConvNet<A>, Vec<EpochRecord>), TrainError> {
+        assert!(self.batch_size > 0, "TrainConfig::batch_size is 0");
         if train.is_empty() {
             return Err(TrainError::Empty("training"));
+        }
+        if validation.is_empty() {
+            return Err(TrainError::Empty("validation"));
         }
         let norms = network.norms(&network.device());
         let mut network: Normalized<A> = (network, norms).train();
@@ -250,6 +257,9 @@ fn folded<A: Architecture>(normalized: &Normalized<A>) -> ConvNet<A> {
 ///
 /// # Errors
 /// See [`TrainError`].
+///
+/// # Panics
+/// If `batch_size` is 0.
 pub fn validation_error<A: Architecture>(
     network: &ConvNet<A>,
     examples: &impl Examples,

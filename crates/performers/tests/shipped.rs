@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use explainer_core::{Performer, Preprocessing};
-use explainer_datasets::{Dataset, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, Framing, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::train::{Examples, SourceError, validation_error};
 use explainer_performers::{Vgg16, Weights};
 use serde::Deserialize;
@@ -26,9 +26,12 @@ struct Record {
     arguments: Arguments,
 }
 
+/// What the training images showed beside birds.
 #[derive(Deserialize)]
 struct Arguments {
     lookalikes: f32,
+    #[serde(default)]
+    strays: usize,
 }
 
 struct Birds(SyntheticBirds);
@@ -59,6 +62,8 @@ fn the_shipped_performer_loads_and_reaches_its_stated_accuracy() {
 
     let config = SyntheticBirdsConfig::new(IMAGES / 2, IMAGES / 2)
         .with_size(record.preprocessing.size)
+        .with_framing(Framing::Object)
+        .with_strays(record.arguments.strays)
         .with_lookalikes(record.arguments.lookalikes);
     let birds = Birds(SyntheticBirds::new(config.with_seed(SEED)).expect("a set"));
     let accuracy = 1.0 - validation_error(&network, &birds, 10).expect("images");

@@ -3,20 +3,24 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use explainer_filter_loss::FilterCategories;
+use burn::tensor::Tensor;
+use explainer_filter_loss::{FilterCategories, TemplateMask, TemplateMaskConfig};
 use serde::{Deserialize, Serialize};
 
 use super::config::FitConfig;
 use super::record::EpochRecord;
+use crate::features::floats;
 use crate::file::bad;
-use crate::{CoreError, Explainer};
+use crate::{CoreError, Explainer, Features, InterpretableLayer};
 
 const EXPLAINER: &str = "explainer.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
 const PREFIX: &str = "epoch-";
+/// Folders that are still being written.
+const STAGING: &str = ".writing-";
 
 /// What goes into `state.json`.
 #[derive(Serialize, Deserialize)]
@@ -27,9 +31,26 @@ pub(crate) struct State {
     pub(crate) categories: Vec<FilterCategories>,
 }
 
+impl State {
+    /// Where the state does not fit its folder's name or the explainer.
+    fn contradiction(&self, epoch: usize, explainer: &Explainer) -> Option<String> {
+        let pair = |what: &str, expected: usize, found: usize| {
+            (expected != found).then(|| format!("{what}: expected {expected}, found {found}"))
+        };
+        let layers = explainer.interpretable.layers.len();
+        let filters = explainer.filters();
+        pair("records of epochs", epoch, self.records.len())
+            .or_else(|| pair("layers with categories", layers, self.categories.len()))
+            .or_else(|| {
+                let mut found = self.categories.iter().map(|layer| layer.assigned().len());
+                found.find_map(|found| pair("filters with categories", filters, found))
+            })
+    }
+}
+
 /// What the epochs of a fit depend on: not where it writes and what comes after them; how many there are
 /// only if the rates fall towards the last one.
-pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, rows: usize) -> serde_json::Value {
+pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, train: &Features) -> serde_json::Value {
     let epochs = if config.decay > 0.0 { config.epochs } else { 0 };
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     let mut config = serde_json::json!(config);
@@ -38,9 +59,29 @@ pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, rows: usize) ->
         "fit": config,
         "parameters": explainer.num_params(),
         "filters": explainer.filters(),
-        "layers": explainer.interpretable.layers.len(),
-        "rows": rows,
+        "pool": explainer.pool,
+        "masks": explainer.interpretable.layers.iter().map(masking).collect::<Vec<_>>(),
+        "rows": train.len(),
+        "checksum of the features": train.checksum(),
+        "checksum of the first weights": checksum(explainer),
     })
+}
+
+fn masking(layer: &InterpretableLayer) -> Option<&TemplateMaskConfig> {
+    layer.mask.as_ref().map(TemplateMask::config)
+}
+
+/// A checksum of all parameters of a module.
+fn checksum(module: &impl Module) -> u32 {
+    struct Parameters(crc32fast::Hasher);
+    impl ModuleVisitor for Parameters {
+        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+            self.0.update(bytemuck::cast_slice(&floats(parameter.val())));
+        }
+    }
+    let mut parameters = Parameters(crc32fast::Hasher::new());
+    module.visit(&mut parameters);
+    parameters.0.finalize()
 }
 
 /// Writes the checkpoint of `state`'s last epoch and removes the one before it.
@@ -51,8 +92,9 @@ pub(crate) fn save(
     state: &State,
 ) -> Result<(), CoreError> {
     fs::create_dir_all(folder).map_err(CoreError::io(folder, "making the folder of checkpoints"))?;
+    sweep(folder)?;
     let staging = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(STAGING)
         .tempdir_in(folder)
         .map_err(CoreError::io(folder, "making a temporary folder"))?;
     let inside = |name: &str| staging.path().join(name);
@@ -65,6 +107,7 @@ pub(crate) fn save(
         let path = inside(name);
         File::open(&path).and_then(|file| file.sync_all()).map_err(CoreError::io(path, "syncing"))?;
     }
+    sync_folder(staging.path())?;
     let epoch = state.records.len();
     let place = folder.join(format!("{PREFIX}{epoch:04}"));
     fs::rename(staging.path(), &place).map_err(CoreError::io(&place, "moving a checkpoint into place"))?;
@@ -77,8 +120,21 @@ pub(crate) fn save(
     Ok(())
 }
 
-/// A renamed folder lasts only when the folder it is in was synced; elsewhere than on Unix a
-/// folder cannot be opened, and the system takes care of it.
+/// Removes what killed runs were writing: one fit at a time has a folder of checkpoints.
+fn sweep(folder: &Path) -> Result<(), CoreError> {
+    let reading = || CoreError::io(folder, "listing checkpoints");
+    for entry in fs::read_dir(folder).map_err(reading())? {
+        let entry = entry.map_err(reading())?;
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGING)) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(CoreError::io(&path, "removing an unfinished checkpoint"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Names in a folder, and a renamed folder, last only when the folder they are in was synced; elsewhere
+/// than on Unix a folder cannot be opened, and the system takes care of it.
 fn sync_folder(folder: &Path) -> Result<(), CoreError> {
     if cfg!(unix) {
         File::open(folder).and_then(|file| file.sync_all()).map_err(CoreError::io(folder, "syncing"))?;
@@ -113,7 +169,7 @@ pub(crate) fn resume(
     explainer: Explainer,
     optimizer: ModuleOptimizer,
 ) -> Result<Option<(Explainer, ModuleOptimizer, State)>, CoreError> {
-    let Some((_, place)) = list(folder)?.pop() else { return Ok(None) };
+    let Some((epoch, place)) = list(folder)?.pop() else { return Ok(None) };
     let refused = |what: String| CoreError::Checkpoint { path: place.join(STATE), what };
     let json = fs::read(place.join(STATE)).map_err(CoreError::io(place.join(STATE), "reading"))?;
     let state: State =
@@ -122,9 +178,23 @@ pub(crate) fn resume(
         let what = format!("belongs to another fit: {difference}; take another folder or the same settings");
         return Err(refused(what));
     }
+    if let Some(what) = state.contradiction(epoch, &explainer) {
+        return Err(refused(what));
+    }
     let explainer = explainer.load(&place.join(EXPLAINER))?;
     let record = OptimizerRecord::load(place.join(OPTIMIZER)).map_err(bad(&place.join(OPTIMIZER)))?;
     Ok(Some((explainer.train(), optimizer.load_record(record), state)))
+}
+
+/// Refuses a fit that asks for fewer epochs than its checkpoint has.
+pub(crate) fn within(state: &State, config: &FitConfig) -> Result<(), CoreError> {
+    let (found, asked) = (state.records.len(), config.epochs);
+    if found <= asked {
+        return Ok(());
+    }
+    let path = config.checkpoints.clone().unwrap_or_default();
+    let what = format!("expected at most {asked} epochs, found {found}; take another folder or more epochs");
+    Err(CoreError::Checkpoint { path, what })
 }
 
 /// The first place where two settings differ.

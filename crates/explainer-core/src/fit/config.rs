@@ -201,6 +201,9 @@ impl LearningRates {
 /// ω of the default scale: a map of mean mass at one unit has this trace with its template.
 const TRACE: f64 = 1.5;
 
+/// Momentum of the published running norms, that of batch-norm's statistics.
+const PUBLISHED_MOMENTUM: f64 = 0.1;
+
 /// κ by default.
 const DIVERSITY: f64 = 0.1;
 
@@ -258,15 +261,18 @@ pub struct FitConfig {
 }
 
 impl FitConfig {
-    /// The published form: maps as they are in the filter loss, its push at the reconstruction's
-    /// own size falling as 1/epoch, and the paper's weights. It is kept for comparison.
+    /// The published form: maps as they are in the filter loss, which acts on x'; its push at the
+    /// reconstruction's own size falling as 1/epoch; running norms; and the paper's weights, which differ
+    /// between networks. It is kept for comparison. The optimiser, which the paper does not name, and one
+    /// λ_f for all filters of a layer are this library's.
     ///
     /// Source: arXiv:1805.07468.
-    pub fn published() -> Self {
+    pub fn published(weights: LossWeights) -> Self {
         Self::new()
             .with_rates(LearningRates::uniform(1e-4, 1e-2))
             .with_decay(0.0)
-            .with_weights(LossWeights::PUBLISHED)
+            .with_weights(weights)
+            .with_norm(NormUpdate::Running { momentum: PUBLISHED_MOMENTUM })
             .with_gradient(Gradient::Approximate)
             .with_scale(Scale::AsIs)
             .with_loss_maps(LossMaps::Joined)
@@ -318,7 +324,7 @@ mod tests {
 
     #[test]
     fn settings_survive_json() {
-        let config = FitConfig::published().with_seed(7);
+        let config = FitConfig::published(LossWeights::PUBLISHED_VGG16).with_seed(7);
         let json = serde_json::to_string(&config).unwrap();
         let back: FitConfig = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_string(&back).unwrap(), json);

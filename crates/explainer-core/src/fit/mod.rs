@@ -8,8 +8,9 @@ mod validate;
 
 use std::time::Instant;
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::tensor::{Int, Tensor};
 use explainer_filter_loss::{FilterCategories, FilterLoss};
 use indicatif::ProgressBar;
 use rand::SeedableRng;
@@ -55,9 +56,12 @@ impl FitConfig {
     /// has), and the decoder's first layer is adapted to it: see [`Explainer::calibrated`].
     ///
     /// # Errors
-    /// Too few rows; a loss or gradient that is not finite or a reconstruction that diverges
+    /// Too few rows; a loss, a weight or λ_f that is not finite, or a reconstruction that diverges
     /// ([`CoreError::Diverged`] names the layer, epoch and step); a checkpoint that cannot be
-    /// written or belongs to another fit.
+    /// written, belongs to another fit or lies beyond the last epoch.
+    ///
+    /// # Panics
+    /// If the batch size is 0 or `decay` is not within 0..=1.
     pub fn fit<P: Performer>(
         &self,
         explainer: Explainer,
@@ -68,6 +72,7 @@ impl FitConfig {
         if train.len() < 2 {
             return Err(CoreError::TooFew { what: "training rows", expected: 2, found: train.len() });
         }
+        assert!(self.batch_size > 0, "FitConfig::batch_size must be at least 1");
         assert!((0.0..=1.0).contains(&self.decay), "FitConfig::decay is {}, not within 0..=1", self.decay);
         self.fit_until(self.epochs, explainer, performer, train, validation)
     }
@@ -112,7 +117,7 @@ struct Fitting<'a> {
 
 impl<'a> Fitting<'a> {
     fn start(config: &'a FitConfig, explainer: Explainer, train: &'a Features) -> Result<Self, CoreError> {
-        let setting = checkpoint::setting(config, &explainer, train.len());
+        let setting = checkpoint::setting(config, &explainer, train);
         let optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
         let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
         let lambdas = Lambdas::measure(train, config);
@@ -121,6 +126,7 @@ impl<'a> Fitting<'a> {
             None => None,
         };
         if let Some((explainer, optimizer, state)) = saved {
+            checkpoint::within(&state, config)?;
             return Ok(Self { config, train, filter_loss, lambdas, explainer, optimizer, state });
         }
         let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
@@ -159,6 +165,7 @@ impl<'a> Fitting<'a> {
         }
         self.state.categories.iter_mut().for_each(FilterCategories::assign);
         let steps = self.steps();
+        self.check_weights(epoch)?;
         let mean = |sums: Vec<f64>| sums.into_iter().map(|sum| sum / steps as f64).collect();
         let explainer = self.explainer.valid();
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
@@ -174,6 +181,25 @@ impl<'a> Fitting<'a> {
             seconds: started.elapsed().as_secs_f64(),
         });
         Ok(())
+    }
+
+    /// Stops a fit whose last update left a weight that is not finite.
+    fn check_weights(&self, epoch: usize) -> Result<(), CoreError> {
+        struct Sums(Vec<f32>);
+        impl ModuleVisitor for Sums {
+            fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
+                self.0.push(parameter.val().inner().abs().mean().into_scalar());
+            }
+        }
+        let mut sums = Sums(Vec::new());
+        self.explainer.visit(&mut sums);
+        match sums.0.into_iter().find(|sum| !sum.is_finite()) {
+            None => Ok(()),
+            Some(value) => {
+                let what = "the mean absolute weight of a layer".to_string();
+                Err(CoreError::Diverged { what, epoch, step: self.steps(), value })
+            }
+        }
     }
 
     /// The rows in the order of `epoch`, the same whenever the epoch is run.
@@ -194,9 +220,19 @@ impl<'a> Fitting<'a> {
         let rates = config.rates.at(done, config.decay).groups();
         let mut explainer = self.optimizer.step(rates, self.explainer.clone(), outcome.gradients);
         if let NormUpdate::Running { momentum } = config.norm {
-            let [parts, ordinary] = outcome.pooled.map(channel_mass);
-            explainer.interpretable_norm = explainer.interpretable_norm.updated(parts, momentum);
-            explainer.ordinary_norm = explainer.ordinary_norm.updated(ordinary, momentum);
+            // As α was measured first: on the images with an object, on all where no image has one.
+            let categories = self.train.categories();
+            let object = |&row: &usize| categories[indices[row]].is_some();
+            let rows: Vec<i32> = (0..indices.len()).filter(object).map(|row| row as i32).collect();
+            let unlabelled = categories.iter().all(Option::is_none);
+            if unlabelled || !rows.is_empty() {
+                let [parts, ordinary] = outcome.pooled.map(|maps| {
+                    let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &maps.device());
+                    channel_mass(if unlabelled { maps } else { maps.select(0, rows) })
+                });
+                explainer.interpretable_norm = explainer.interpretable_norm.updated(parts, momentum);
+                explainer.ordinary_norm = explainer.ordinary_norm.updated(ordinary, momentum);
+            }
         }
         self.explainer = explainer;
         outcome.terms

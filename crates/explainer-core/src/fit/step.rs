@@ -69,7 +69,7 @@ pub(crate) struct Stepper<'a> {
 pub(crate) struct Outcome {
     pub(crate) gradients: GradientsParams,
     pub(crate) terms: Terms,
-    /// Masses of the pooled tracks, for running norms: interpretable, ordinary.
+    /// The pooled tracks, for running norms: interpretable, ordinary.
     pub(crate) pooled: [Tensor<4>; 2],
 }
 
@@ -194,16 +194,20 @@ impl Stepper<'_> {
         let (value, gradient) = self.filter_loss.value_and_gradient(seen, members);
         let gradient = gradient * active.clone();
         let gradient = slope.into_iter().fold(gradient, |gradient, slope| gradient * slope);
-        let norm = |x: Tensor<4>| x.powi_scalar(2).sum().sqrt();
-        // Where the filter loss has no gradient at all, any finite λ_f is right.
-        let lambda = norm(rest.clone() * active) / norm(gradient.clone()).clamp_min(SMALLEST_NORM) * ratio;
-        let figures = Tensor::cat(vec![value.mean(), lambda.clone()], 0);
-        FilterTerm { gradient: gradient * lambda.reshape([1, 1, 1, 1]), figures }
+        // Divided by its largest value, so that squares stay within `f32`; with nothing to divide there is
+        // nothing to push.
+        let largest: Tensor<4> = gradient.clone().abs().max().reshape([1, 1, 1, 1]);
+        let silent = largest.clone().equal_scalar(0.0).float();
+        let divisor = largest + silent.clone();
+        let direction = gradient / divisor.clone();
+        let norm = |x: Tensor<4>| -> Tensor<4> { x.powi_scalar(2).sum().sqrt().reshape([1, 1, 1, 1]) };
+        let length = norm(rest.clone() * active) / (norm(direction.clone()) + silent.clone()) * ratio;
+        let length = length * silent.neg().add_scalar(1.0);
+        let lambda: Tensor<1> = (length.clone() / divisor).reshape([1]);
+        let figures = Tensor::cat(vec![value.mean(), lambda], 0);
+        FilterTerm { gradient: direction * length, figures }
     }
 }
-
-/// Below this the norm of a filter loss's gradient is taken as it.
-const SMALLEST_NORM: f32 = 1e-25;
 
 /// The gradient in front of a ReLU whose output is `maps`.
 fn through_relu(gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
@@ -342,8 +346,15 @@ mod tests {
 
     /// With the push measured as in one graph, where the filter loss enters as an injected gradient.
     #[test]
-    fn the_push_has_its_ratio_to_the_rest_and_the_joined_maps_slope() {
-        let setting = setting(0.4);
+    fn the_push_has_its_ratio_to_the_rest_and_the_slope_of_its_maps() {
+        for loss_maps in [LossMaps::Joined, LossMaps::Own] {
+            the_push_is_right_on(loss_maps);
+        }
+    }
+
+    fn the_push_is_right_on(loss_maps: LossMaps) {
+        let mut setting = setting(0.4);
+        setting.config = setting.config.with_loss_maps(loss_maps);
         let (mut outcome, lambdas, filter_loss) = step(&setting);
         let explainer = &setting.explainer;
         let batch = setting.train.batch(&[0, 3, 4, 7]);
@@ -362,13 +373,18 @@ mod tests {
         // x' by its definition, its gradient to x_f by autodiff.
         let share = explainer.share_tensor().inner().reshape([1, 1, 1, 1]).autodiff();
         let ordinary = encoding.ordinary.inner().autodiff();
-        let joined: Tensor<4> = explainer.interpretable_norm.forward(maps.clone()) * share.clone()
-            + explainer.ordinary_norm.forward(ordinary) * (1.0 - share);
+        let seen: Tensor<4> = match loss_maps {
+            LossMaps::Own => maps.clone(),
+            LossMaps::Joined => {
+                explainer.interpretable_norm.forward(maps.clone()) * share.clone()
+                    + explainer.ordinary_norm.forward(ordinary) * (1.0 - share)
+            }
+        };
         let mut categories = FilterCategories::new(explainer.filters(), 2);
         categories.update(maps.clone().inner(), &batch.categories);
         let members = categories.membership(&batch.categories, setting.train.device());
-        let gradient = filter_loss.gradient(joined.clone().inner(), members);
-        let pushed = (joined * gradient.autodiff()).sum().backward();
+        let gradient = filter_loss.gradient(seen.clone().inner(), members);
+        let pushed = (seen * gradient.autodiff()).sum().backward();
         let active = maps.clone().inner().greater_scalar(0.0).float();
         let pushed = maps.grad(&pushed).unwrap() * active.clone();
         let norm = |x: Tensor<4>| x.powi_scalar(2).sum().sqrt().into_scalar::<f32>();

@@ -47,14 +47,17 @@ fn a_fit_reconstructs_better_and_records_every_term() {
     assert_eq!(fit.records.len(), 12);
     assert_eq!((last.epoch, last.steps, last.reconstruction.len(), last.filter_loss.len()), (12, 6, 2, 2));
     assert!(last.reconstruction[0] < 0.5 * first.reconstruction[0], "{first:?} {last:?}");
-    let eta_log_p = -0.1 * last.share.ln();
+    let eta_log_p = -config().weights.eta * last.share.ln();
     assert!((last.share_loss / eta_log_p - 1.0).abs() < 0.05, "{} {eta_log_p}", last.share_loss);
     assert!(last.filter_loss.iter().all(|&value| value <= 0.0));
     assert!(last.push.iter().all(|&push| push > 0.0));
     let validation = last.validation.as_ref().unwrap();
     assert!(validation.relative_error[0] < 0.3 && validation.agreement > 0.6, "{validation:?}");
     assert!((f64::from(fit.share()) - last.share).abs() < 1e-9);
-    assert_eq!(fit.explainer.validate(&performer, &train).unwrap(), *validation);
+    let handed_out = fit.validation.unwrap();
+    assert_eq!(fit.explainer.validate(&performer, &train).unwrap(), handed_out);
+    let errors = handed_out.relative_error.iter().zip(&validation.relative_error);
+    assert!(errors.clone().all(|(refitted, fitted)| refitted < fitted), "{handed_out:?} {validation:?}");
 }
 
 #[test]
@@ -97,6 +100,80 @@ fn another_fits_checkpoint_is_refused_by_name_of_the_setting() {
     config.clone().with_epochs(2).fit(explainer.clone(), &performer, &train, None).unwrap();
     let error = refused(config.with_decay(0.5));
     assert!(error.contains("decay") && error.contains("epoch-0002"), "{error}");
+}
+
+#[test]
+fn a_checkpoint_of_other_features_or_first_weights_is_refused() {
+    let (performer, train, explainer) = setup(10);
+    let folder = tempfile::tempdir().unwrap();
+    let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
+    config.fit(explainer.clone(), &performer, &train, None).unwrap();
+    let refused = |explainer: &Explainer, train: &Features| {
+        config.fit(explainer.clone(), &performer, train, None).unwrap_err().to_string()
+    };
+    let other = features(&TinyPerformer::new(8), 10, &FeatureConfig::plain().with_mirror(true));
+    let error = refused(&explainer, &other);
+    assert!(error.contains("checksum of the features"), "{error}");
+    let sizes = ExplainerConfig::for_performer(&performer);
+    let error = refused(&sizes.clone().with_seed(3).init_from(&performer, &Device::flex()), &train);
+    assert!(error.contains("checksum of the first weights"), "{error}");
+    let unmasked = sizes.with_mask(crate::Masking::None).init_from(&performer, &Device::flex());
+    let error = refused(&unmasked, &train);
+    assert!(error.contains("masks"), "{error}");
+    // What is the same but made anew goes on.
+    let (performer, train, explainer) = setup(10);
+    config.fit(explainer, &performer, &train, None).unwrap();
+}
+
+#[test]
+fn a_state_that_does_not_fit_its_folder_is_refused() {
+    let (performer, train, explainer) = setup(10);
+    let folder = tempfile::tempdir().unwrap();
+    let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
+    config.fit(explainer.clone(), &performer, &train, None).unwrap();
+    let refused =
+        |config: &FitConfig| config.fit(explainer.clone(), &performer, &train, None).unwrap_err().to_string();
+    let file = folder.path().join("epoch-0001").join("state.json");
+    let whole: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (key, value, expected) in [
+        ("categories", serde_json::json!([]), "layers with categories: expected 2, found 0"),
+        ("records", serde_json::json!([]), "records of epochs: expected 1, found 0"),
+    ] {
+        let mut broken = whole.clone();
+        broken[key] = value;
+        std::fs::write(&file, broken.to_string()).unwrap();
+        let error = refused(&config.clone().with_epochs(2));
+        assert!(error.contains(expected) && error.contains("state.json"), "{error}");
+    }
+    std::fs::write(&file, whole.to_string()).unwrap();
+    let error = refused(&config.with_epochs(0));
+    assert!(error.contains("at most 0 epochs, found 1"), "{error}");
+}
+
+#[test]
+fn what_a_killed_run_was_writing_is_swept_away() {
+    let (performer, train, explainer) = setup(10);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join(".writing-abc")).unwrap();
+    let config = config().with_epochs(1).with_checkpoints(Some(folder.path().to_path_buf()));
+    config.fit(explainer, &performer, &train, None).unwrap();
+    assert_eq!(entries(folder.path()), ["epoch-0001"]);
+}
+
+#[test]
+fn running_norms_follow_images_with_an_object_only() {
+    let (performer, train, explainer) = setup(9);
+    let moved = |momentum| {
+        let norm = NormUpdate::Running { momentum };
+        let rates = LearningRates::uniform(0.0, 0.0);
+        let config = config().with_epochs(1).with_batch_size(train.len()).with_norm(norm).with_rates(rates);
+        let fit = config.fit(explainer.clone(), &performer, &train, None).unwrap();
+        floats(fit.explainer.interpretable_norm.alpha())
+    };
+    // In one step over all rows with weights that stay, the batch's α is that of the first pass.
+    for (still, moved) in moved(0.0).into_iter().zip(moved(0.5)) {
+        assert!((still - moved).abs() < 1e-4 * still, "{still} {moved}");
+    }
 }
 
 #[test]
@@ -154,7 +231,8 @@ fn a_copied_decoder_reads_calibrated_features_as_it_reads_the_performers() {
 #[test]
 fn published_settings_run() {
     let (performer, train, explainer) = setup(10);
-    let published = FitConfig::published().with_epochs(2).with_batch_size(8).with_progress(false);
+    let published =
+        FitConfig::published(LossWeights::PUBLISHED).with_epochs(2).with_batch_size(8).with_progress(false);
     let fit = published.fit(explainer, &performer, &train, None).unwrap();
     assert!(fit.records[1].reconstruction[0] > 100.0, "the paper's λ_l are large: {:?}", fit.records);
 }
