@@ -2,15 +2,20 @@
 ci:
     .ci/run
 
-# Formatting and lints only.
+# Formatting, lints and documentation.
 check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # Tests, one process each.
 test:
     cargo nextest run --workspace
     cargo test --workspace --doc
+
+# How long an epoch of fitting takes.
+bench *flags:
+    cargo bench {{flags}}
 
 # The whole method on synthetic birds.
 demo *flags:

@@ -7,21 +7,24 @@
 //! ```
 
 mod common;
+#[path = "common/description.rs"]
+mod description;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Parser;
+use common::program::exit;
 use common::{Experiment, Failure, FitArgs, Networks};
-use explainer_core::Performer;
+use description::Description;
+use explainer_core::{LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
 use explainer_performers::{AlexNet, Weights};
-use serde::Deserialize;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const EPOCHS: usize = 12;
+const EPOCHS: usize = 5;
 
 /// Fits an explainer to an AlexNet on one animal and prints what it found.
 #[derive(Parser, Debug)]
@@ -33,7 +36,8 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Weights of an AlexNet in torchvision's layout, .pth or .safetensors. A file of the same name
-    /// ending in .json lists its classes: {"classes": ["n01443537", …, "negative"]}.
+    /// ending in .json lists its classes, {"classes": ["n01443537", …, "negative"]}, and may
+    /// state the "mean" and "std" of its channels and its "input", [3, 224, 224]; else they are ImageNet's.
     #[arg(long, value_name = "FILE")]
     performer: PathBuf,
     /// The animal, by its WordNet number.
@@ -44,31 +48,18 @@ struct Args {
     split_by_photo: bool,
 }
 
-/// The part of the performer's description that is needed.
-#[derive(Deserialize)]
-struct Description {
-    classes: Vec<String>,
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
 }
 
-impl Description {
-    fn read(weights: &Path) -> Result<Self, Failure> {
-        let file = weights.with_extension("json");
-        let json = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok(serde_json::from_slice(&json).map_err(|error| format!("{}: {error}", file.display()))?)
-    }
-
-    fn class(&self, name: &str) -> Result<usize, Failure> {
-        let position = self.classes.iter().position(|class| class == name);
-        Ok(position.ok_or_else(|| format!("the performer has no class {name}; it has {:?}", self.classes))?)
-    }
-}
-
-fn main() -> Result<(), Failure> {
-    let args = Args::parse();
-    let description = Description::read(&args.performer)?;
-    let (class, negative_class) = (description.class(&args.category)?, description.class("negative")?);
-    let device = args.fit.open_device()?;
-    let performer = AlexNet::load(Weights::file(&args.performer), &device)?;
+fn run(args: &Args) -> Result<(), Failure> {
+    let description = Description::of(&args.performer)?;
+    let class = description.class(&args.category)?;
+    let negative_class = description.class("negative")?;
+    let device = args.fit.device.open()?;
+    let weights = Weights::file(&args.performer).with_preprocessing(description.preprocessing()?);
+    let performer = AlexNet::load(weights, &device)?;
+    description.check(performer.sizes().classes)?;
     let random = performer.randomized(args.fit.seed);
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
     let config =
@@ -82,6 +73,7 @@ fn main() -> Result<(), Failure> {
         negative_class,
         args: &args.fit,
         default_epochs: EPOCHS,
+        published: LossWeights::PUBLISHED,
     }
     .run(&device)
 }

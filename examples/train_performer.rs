@@ -7,15 +7,21 @@
 //!
 //! Every epoch draws new images. Beside the weights a JSON file records how they were made.
 
-use std::path::PathBuf;
+mod program;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use burn::tensor::{DType, Device};
 use clap::Parser;
+use clap::builder::RangedU64ValueParser;
 use explainer_core::{Performer, Preprocessing};
-use explainer_datasets::{Dataset, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, Framing, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::train::{EpochRecord, Examples, SourceError, TrainConfig, validation_error};
 use explainer_performers::{Vgg16, Vgg16Config, Weights};
 use image::{Rgb, RgbImage};
+use program::{DeviceArgs, Failure, at_least_one, exit, files};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
@@ -25,39 +31,48 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The classes, in the order of the scores.
 const CLASSES: [&str; 2] = ["bird", "negative"];
-/// Seeds of validation images lie this far from the training images'.
+/// Each `--seed` has this many seeds of training images, one for an epoch.
+const SEEDS: u64 = 1000;
+/// Seeds of validation images, one for each `--seed`, start here: behind all of the training images'.
 const VALIDATION_SEED: u64 = 1_000_000;
+const _: () = assert!(SEEDS * SEEDS <= VALIDATION_SEED, "training and validation share images");
+/// Side of the smallest image that VGG-16's pools leave something of.
+const SMALLEST: u64 = 32;
 
 /// Trains a narrow VGG-16 on synthetic birds.
 #[derive(Parser, Debug, Serialize)]
+#[command(version, about)]
 struct Args {
     /// Output channels of the five stages.
-    #[arg(long, num_args = 5, default_values_t = [8, 16, 32, 64, 64])]
+    #[arg(long, num_args = 5, default_values_t = [8, 16, 32, 64, 64], value_parser = at_least_one)]
     widths: Vec<usize>,
     /// Outputs of fc6 and fc7.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = at_least_one)]
     hidden: usize,
     /// Height and width of the images.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 128, value_parser = RangedU64ValueParser::<usize>::new().range(SMALLEST..))]
     size: usize,
     /// Images of an epoch, half of them birds.
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 2000, value_parser = at_least_one)]
     images: usize,
     /// Images for validation, half of them birds.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 400, value_parser = at_least_one)]
     validation: usize,
     /// Passes, each over new images.
-    #[arg(long, default_value_t = 14)]
+    #[arg(long, default_value_t = 14, value_parser = RangedU64ValueParser::<usize>::new().range(1..SEEDS))]
     epochs: usize,
     /// Share of the negatives that look like parts of a bird.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.5)]
     lookalikes: f32,
+    /// Loose parts of birds in every picture.
+    #[arg(long, default_value_t = 6)]
+    strays: usize,
     /// Side of a square that is painted over, somewhere in every training image, over the image's: the
     /// more is hidden, the less can a network rely on a single part.
     #[arg(long, default_value_t = 0.0)]
     cutout: f64,
     /// Images of a step.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     batch: usize,
     /// The highest learning rate.
     #[arg(long, default_value_t = 1e-3)]
@@ -69,7 +84,7 @@ struct Args {
     #[arg(long, default_value_t = 0.0)]
     dropout: f64,
     /// Seed of everything.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..SEEDS))]
     seed: u64,
     /// Weights to start from instead of random ones.
     #[arg(long)]
@@ -77,6 +92,9 @@ struct Args {
     /// Where the weights go; the record goes beside them.
     #[arg(long, default_value = "examples/data/vgg16_narrow_birds.safetensors")]
     output: PathBuf,
+    #[command(flatten)]
+    #[serde(skip)]
+    device: DeviceArgs,
 }
 
 /// What the JSON file says.
@@ -112,6 +130,8 @@ impl Birds {
     ) -> Result<Self, SourceError> {
         let config = SyntheticBirdsConfig::new(images / 2, images - images / 2)
             .with_size(args.size)
+            .with_framing(Framing::Object)
+            .with_strays(args.strays)
             .with_lookalikes(args.lookalikes);
         let sets = seeds.map(|seed| SyntheticBirds::new(config.clone().with_seed(seed)));
         let cutout = (cutout * args.size as f64).round() as usize;
@@ -149,9 +169,15 @@ fn paint_over(image: &mut RgbImage, side: usize, seed: u64) {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let args = Args::parse();
-    let device = Device::default();
+fn main() -> ExitCode {
+    exit(run(&Args::parse()))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let record_file = args.output.with_extension("json");
+    files::check(&args.output)?;
+    files::check(&record_file)?;
+    let device = args.device.open()?;
     let preprocessing = Preprocessing::imagenet(args.size);
     let network = match &args.from {
         Some(path) => Vgg16::load(Weights::file(path).with_preprocessing(preprocessing), &device)?,
@@ -163,9 +189,9 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             .with_seed(args.seed)
             .init(&device),
     };
-    let seeds = (0..args.epochs as u64 + 1).map(|epoch| 1000 * args.seed + epoch);
-    let train = Birds::new(&args, args.images, args.cutout, seeds)?;
-    let validation = Birds::new(&args, args.validation, 0.0, std::iter::once(VALIDATION_SEED + args.seed))?;
+    let seeds = (0..args.epochs as u64 + 1).map(|epoch| SEEDS * args.seed + epoch);
+    let train = Birds::new(args, args.images, args.cutout, seeds)?;
+    let validation = Birds::new(args, args.validation, 0.0, std::iter::once(VALIDATION_SEED + args.seed))?;
 
     let (network, epochs) = TrainConfig::new(args.epochs)
         .with_batch_size(args.batch)
@@ -176,38 +202,53 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         .fit(network, &train, &validation)?;
 
     // Everything is measured on the weights as saved, in half precision.
-    network.save(&args.output, DType::F16)?;
+    save(&network, &args.output)?;
     let network = Vgg16::load(Weights::file(&args.output).with_preprocessing(preprocessing), &device)?;
     let accuracy = 1.0 - validation_error(&network, &validation, args.batch)?;
     let live = live_channels(&network, &validation, args.validation.min(500), &device)?;
-    println!("validation accuracy {accuracy:.4}, live channels of conv5-3: {live} of {}", args.widths[4]);
+    let sizes = network.sizes();
+    println!("validation accuracy {accuracy:.4}, live channels of conv5-3: {live} of {}", sizes.widths[4]);
 
     let record = Record {
         architecture: "VGG-16",
-        widths: &network.sizes().widths,
-        hidden: network.sizes().hidden,
+        widths: &sizes.widths,
+        hidden: sizes.hidden,
         classes: CLASSES,
         preprocessing,
         data: "synthetic birds and negatives, drawn anew each epoch",
-        command: "cargo run --release --example train_performer".to_string(),
-        arguments: &args,
+        command: command(),
+        arguments: args,
         validation_images: args.validation,
         validation_accuracy: accuracy,
         live_top_conv_channels: live,
         epochs,
     };
-    let json = serde_json::to_string_pretty(&record)?;
-    std::fs::write(args.output.with_extension("json"), json + "\n")?;
-    Ok(())
+    files::write_json(&record_file, &record)
+}
+
+/// Saves the weights in half precision.
+fn save(network: &Vgg16, path: &Path) -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let saved = folder.path().join("weights.safetensors");
+    network.save(&saved, DType::F16)?;
+    files::write(path, |file| Ok(file.write_all(&std::fs::read(saved)?)?))
+}
+
+/// The command that was given, for a POSIX shell.
+fn command() -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    let quoted = |argument: String| match argument {
+        word if !word.is_empty() && word.chars().all(plain) => format!(" {word}"),
+        other => format!(" '{}'", other.replace('\'', r"'\''")),
+    };
+    let arguments: String =
+        std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned())).collect();
+    let separator = if arguments.is_empty() { "" } else { " --" };
+    format!("cargo run --release --example train_performer{separator}{arguments}")
 }
 
 /// The number of channels of the top conv-layer that fire on some image.
-fn live_channels(
-    network: &Vgg16,
-    images: &Birds,
-    number: usize,
-    device: &Device,
-) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
+fn live_channels(network: &Vgg16, images: &Birds, number: usize, device: &Device) -> Result<usize, Failure> {
     let mut highest: Vec<f32> = Vec::new();
     let every = (images.len() / number.max(1)).max(1);
     for index in (0..images.len()).step_by(every) {

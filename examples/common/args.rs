@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use clap::{Args, ValueEnum};
-use explainer_core::FitConfig;
+use explainer_core::{FitConfig, LossWeights};
 
 use super::Failure;
+use super::program::{DeviceArgs, at_least_one, files};
 
 /// Which form of the method is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,61 +19,25 @@ pub enum Form {
     MaskOnly,
 }
 
-/// Where tensors are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DeviceName {
-    /// The pure-Rust CPU backend.
-    #[cfg(feature = "flex")]
-    Flex,
-    /// The older CPU backend (slow; for comparison).
-    #[cfg(feature = "ndarray")]
-    Ndarray,
-    /// The first GPU through Vulkan, Metal, DirectX or WebGPU.
-    #[cfg(feature = "wgpu")]
-    Wgpu,
-    /// The first NVIDIA GPU.
-    #[cfg(feature = "cuda")]
-    Cuda,
-}
-
-impl DeviceName {
-    fn open(self) -> Device {
-        match self {
-            #[cfg(feature = "flex")]
-            Self::Flex => Device::flex(),
-            #[cfg(feature = "ndarray")]
-            Self::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu => Device::wgpu(Default::default()),
-            #[cfg(feature = "cuda")]
-            Self::Cuda => Device::cuda(0),
-        }
-    }
-}
-
 #[derive(Args, Debug)]
 pub struct FitArgs {
     /// Seed of the explainer's first weights, of the order of images and of the controls.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
     /// Passes over the training images, their crops and the mirror images of both.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     pub epochs: Option<usize>,
     /// Random crops of every training image that are used beside it.
     #[arg(long, default_value_t = 3)]
     pub crops: usize,
     /// Images of one fitting step.
-    #[arg(long)]
+    #[arg(long, value_parser = at_least_one)]
     pub batch_size: Option<usize>,
     /// Form of the method.
     #[arg(long, value_enum, default_value_t = Form::Default)]
     pub form: Form,
-    /// Backend and device; those built in are listed (build with --features wgpu, cuda or ndarray).
-    #[arg(long, value_enum, default_value_t = DeviceName::value_variants()[0])]
-    pub device: DeviceName,
-    /// CPU threads; all cores if not given.
-    #[arg(long)]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub device: DeviceArgs,
     /// Writes all figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -84,19 +48,17 @@ pub struct FitArgs {
 }
 
 impl FitArgs {
-    /// Sets the number of threads and opens the device.
-    pub fn open_device(&self) -> Result<Device, Failure> {
-        if let Some(threads) = self.threads {
-            rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
-        }
-        Ok(self.device.open())
+    /// Checks that what `--json` and `--out` ask for can be written.
+    pub fn check_outputs(&self) -> Result<(), Failure> {
+        self.json.as_deref().map_or(Ok(()), files::check)?;
+        self.out.as_deref().map_or(Ok(()), files::check_folder)
     }
 
-    /// The settings the flags ask for.
-    pub fn fit_config(&self, default_epochs: usize) -> FitConfig {
+    /// The settings the flags ask for; `published` are the paper's weights for the performer.
+    pub fn fit_config(&self, default_epochs: usize, published: LossWeights) -> FitConfig {
         let config = match self.form {
             Form::Default => FitConfig::new(),
-            Form::Published => FitConfig::published(),
+            Form::Published => FitConfig::published(published),
             Form::MaskOnly => FitConfig::new().with_push(Vec::new()),
         };
         let batch_size = self.batch_size.unwrap_or(config.batch_size);

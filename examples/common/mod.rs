@@ -1,14 +1,15 @@
-//! What the examples share: flags, the experiment, its table, JSON and contact sheet.
+//! What the examples that fit an explainer share: flags, the experiment, its table, JSON and contact
+//! sheet.
 
 mod args;
 mod evaluate;
 mod experiment;
 mod figures;
+#[path = "../program/mod.rs"]
+pub mod program;
 mod sheet;
 mod table;
 
 pub use args::FitArgs;
 pub use experiment::{Experiment, Networks};
-
-/// The examples' error: printed with its causes.
-pub type Failure = Box<dyn std::error::Error>;
+pub use program::Failure;

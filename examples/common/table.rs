@@ -36,6 +36,10 @@ pub fn print(figures: &Figures) {
     row("  dead filter", place.dead_filter, None, None);
     row("  random unit", place.random_unit, None, None);
     println!(
+        "(all {} images with landmarks, nine in ten fitted on; error and agreement: {} validation images)",
+        figures.images, figures.validation_images
+    );
+    println!(
         "\nconv-interp-2 over the top conv: instability {:.2}×, tracking {:.2}×, spread {:.2}×, diversity {:.2}×",
         place.conv_interp_2 / place.top_conv,
         follow.conv_interp_2.mean / follow.top_conv.mean,
@@ -51,8 +55,7 @@ pub fn print(figures: &Figures) {
         figures.reconstruction.fc_dec_2
     );
     println!(
-        "on {} validation images: error of the performer {:.2} %, with the explainer's features {:.2} %, agreement {:.3}",
-        figures.validation_images,
+        "error of the performer {:.2} %, with the explainer's features {:.2} %, agreement {:.3}",
         100.0 * figures.error.performer,
         100.0 * figures.error.explainer,
         figures.agreement

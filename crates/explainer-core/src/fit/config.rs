@@ -30,8 +30,8 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 0.1.
-    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.1 };
+    /// This library's: relative errors, η = 0.2.
+    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
         Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6 };
@@ -76,11 +76,11 @@ pub struct Push {
 }
 
 impl Push {
-    /// The library's: lightly on conv-interp-1, which the performer's own filters should stay, and three
+    /// The library's: lightly on conv-interp-1, which the performer's own filters should stay, and ten
     /// times as hard as the rest of the loss on the layer whose filters become parts.
     pub const DEFAULT: [Self; 2] = [
         Self { ratio: 0.3, schedule: PushSchedule::Constant },
-        Self { ratio: 3.0, schedule: PushSchedule::Constant },
+        Self { ratio: 10.0, schedule: PushSchedule::Constant },
     ];
 }
 
@@ -128,7 +128,7 @@ pub enum Refit {
 
 impl Refit {
     /// A small penalty, and as many steps as held-out images still gain from.
-    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 40 };
+    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 60 };
 }
 
 /// Adam's learning rates.
@@ -158,7 +158,7 @@ impl LearningRates {
     /// What the library's experiments settled on.
     pub const DEFAULT: Self = Self {
         first: 1e-5,
-        interpretable: 4e-5,
+        interpretable: 1e-5,
         ordinary: 5e-4,
         decoder_input: 3e-4,
         decoder: 1e-4,
@@ -199,19 +199,19 @@ impl LearningRates {
 }
 
 /// ω of the default scale: a map of mean mass at one unit has this trace with its template.
-const TRACE: f64 = 1.5;
+const TRACE: f64 = 0.7;
 
 /// Momentum of the published running norms, that of batch-norm's statistics.
 const PUBLISHED_MOMENTUM: f64 = 0.1;
 
 /// κ by default.
-const DIVERSITY: f64 = 0.1;
+const DIVERSITY: f64 = 0.01;
 
 /// Settings of a fit.
 #[derive(Config, Debug)]
 pub struct FitConfig {
     /// Passes over the training features.
-    #[config(default = 12)]
+    #[config(default = 5)]
     pub epochs: usize,
     /// Rows (images or mirror images) of a step.
     #[config(default = 32)]
@@ -226,7 +226,7 @@ pub struct FitConfig {
     #[config(default = "LossWeights::RELATIVE")]
     pub weights: LossWeights,
     /// Gradient of the filter loss.
-    #[config(default = "Gradient::Exact")]
+    #[config(default = "Gradient::Approximate")]
     pub gradient: Gradient,
     /// Scale at which the filter loss looks at the maps.
     #[config(default = "Scale::Mass { trace: TRACE }")]
@@ -273,7 +273,6 @@ impl FitConfig {
             .with_decay(0.0)
             .with_weights(weights)
             .with_norm(NormUpdate::Running { momentum: PUBLISHED_MOMENTUM })
-            .with_gradient(Gradient::Approximate)
             .with_scale(Scale::AsIs)
             .with_loss_maps(LossMaps::Joined)
             .with_diversity(0.0)

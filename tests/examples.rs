@@ -1,0 +1,250 @@
+//! The examples' own code: a whole small run with its files, and what is refused before the work.
+
+#[path = "../examples/common/mod.rs"]
+mod common;
+#[path = "../examples/common/description.rs"]
+mod description;
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use common::program::{exit, failure::told, files};
+use common::{Experiment, FitArgs, Networks};
+use description::Description;
+use explainer_core::{IMAGENET_MEAN, IMAGENET_STD, LossWeights, Preprocessing};
+use explainer_datasets::{Framing, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_performers::{Vgg16, Weights};
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Every key that the JSON file has in every example, and the keys below it.
+const SUMMARY: &[&str] = &["mean", "median", "p90", "above_025", "above_050"];
+const LAYERS: &[&str] = &["top_conv", "conv_interp_1", "conv_interp_2"];
+const KEYS: &[(&str, &[&str])] = &[
+    ("dataset", &[]),
+    ("category", &[]),
+    ("performer", &[]),
+    ("seed", &[]),
+    ("epochs", &[]),
+    ("images", &[]),
+    (
+        "location_instability",
+        &[
+            "target",
+            "top_conv",
+            "conv_interp_1",
+            "conv_interp_2",
+            "conv_interp_2_live",
+            "always_centre",
+            "random_performer",
+        ],
+    ),
+    ("tracking", &["target", "top_conv", "conv_interp_1", "conv_interp_2", "null", "random_performer"]),
+    ("peak_spread", LAYERS),
+    ("diversity", LAYERS),
+    ("live_filters", &[]),
+    ("filters", &[]),
+    ("share", &[]),
+    ("reconstruction", &["fc_dec_1", "fc_dec_2"]),
+    ("error", &["performer", "explainer"]),
+    ("agreement", &[]),
+    ("seconds", &["features", "fit", "evaluate"]),
+    ("peak_rss_mib", &[]),
+];
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    fit: FitArgs,
+}
+
+fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<FitArgs, clap::Error> {
+    Flags::try_parse_from(["test"].into_iter().chain(flags)).map(|flags| flags.fit)
+}
+
+/// `cub_vgg16` with few birds and one epoch.
+fn run(out: &Path, json: &Path) -> Result<(), common::Failure> {
+    let paths = [out, json].map(|path| path.to_str().expect("UTF-8"));
+    let args = flags(["--epochs", "1", "--crops", "0", "--out", paths[0], "--json", paths[1]])?;
+    let device = args.device.open()?;
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+    let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
+    let performer = Vgg16::load(weights, &device)?;
+    let random = performer.randomized(args.seed);
+    let config = SyntheticBirdsConfig::new(24, 12).with_size(128).with_framing(Framing::Object);
+    Experiment {
+        dataset: &SyntheticBirds::new(config)?,
+        networks: Networks { performer, random, name: "narrow VGG-16".to_string() },
+        classes: vec![0],
+        negative_class: 1,
+        args: &args,
+        default_epochs: 2,
+        published: LossWeights::PUBLISHED_VGG16,
+    }
+    .run(&device)
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+}
+
+/// Checks that a value has the keys and is a finite number at each of them.
+fn assert_numbers(value: &Value, keys: &[&str], at: &str) {
+    for key in keys {
+        let number = value[key].as_f64();
+        assert!(number.is_some_and(f64::is_finite), "{at}.{key} is {:?}", value.get(key));
+    }
+}
+
+#[test]
+fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, json) = (folder.path().join("made/out"), folder.path().join("made/too/figures.json"));
+    run(&out, &json).expect("a run");
+
+    let mut figures = read(&json);
+    assert_eq!(read(&out.join("figures.json")), figures);
+    for &(key, below) in KEYS {
+        assert!(figures.get(key).is_some(), "no {key}");
+        if key == "tracking" {
+            below.iter().for_each(|layer| assert_numbers(&figures[key][layer], SUMMARY, layer));
+        } else {
+            assert_numbers(&figures[key], below, key);
+        }
+    }
+    assert_numbers(&figures, &["images", "live_filters", "filters", "share", "agreement"], "");
+    for (key, expected) in [
+        ("dataset", json!("synthetic birds")),
+        ("category", json!("bird")),
+        ("performer", json!("narrow VGG-16")),
+        ("seed", json!(0)),
+        ("epochs", json!(1)),
+    ] {
+        assert_eq!(figures[key], expected, "{key}");
+    }
+    let sheet = image::open(out.join("contact_sheet.png")).expect("a picture");
+    assert!(sheet.width() > sheet.height());
+    assert!(out.join("explainer.bpk").is_file());
+    let record = read(&out.join("record.json"));
+
+    run(&out, &json).expect("the same run again");
+    // The epoch's seconds would differ if it had been fitted again.
+    assert_eq!(read(&out.join("record.json")), record);
+    let mut again = read(&json);
+    for figures in [&mut figures, &mut again] {
+        for key in ["seconds", "peak_rss_mib"] {
+            figures.as_object_mut().expect("an object").remove(key);
+        }
+    }
+    assert_eq!(again, figures);
+}
+
+#[test]
+fn flags_refuse_nothing_and_less() {
+    for flag in ["--epochs", "--batch-size", "--threads"] {
+        assert!(flags([flag, "1"]).is_ok(), "{flag}");
+        for value in ["0", "-1", "1.5"] {
+            let error = flags([&*format!("{flag}={value}")]).expect_err(flag);
+            assert!(error.to_string().contains(flag), "{error}");
+        }
+    }
+}
+
+#[test]
+fn files_are_whole_and_for_everyone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("new/file.json");
+    files::check(&path).expect("a place to write");
+    assert!(!path.exists());
+    files::write_json(&path, &json!([1])).expect("a file");
+    let failed = files::write(&path, |_| Err("no contents".into())).expect_err("an error");
+    assert!(failed.to_string().contains("file.json: cannot be written: no contents"), "{failed}");
+    assert_eq!(read(&path), json!([1]));
+    let names = fs::read_dir(folder.path().join("new")).expect("a folder");
+    assert_eq!(names.count(), 1, "nothing is left behind");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // What a file of the standard library gets, under whatever umask, but for writing by others.
+        let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+        let plain = folder.path().join("plain");
+        fs::write(&plain, "").expect("a file");
+        assert_eq!(mode(&path), mode(&plain) & 0o644);
+    }
+
+    for nowhere in [folder.path().join("new"), path.join("below/a/file")] {
+        let error = files::check(&nowhere).expect_err("not a place to write");
+        assert!(error.to_string().contains("new"), "{error}");
+        let args = flags(["--json", nowhere.to_str().expect("UTF-8")]).expect("flags");
+        assert!(args.check_outputs().is_err());
+    }
+    let args = flags(["--out", path.to_str().expect("UTF-8")]).expect("flags");
+    assert!(args.check_outputs().is_err(), "a file is no folder");
+}
+
+#[test]
+fn errors_are_told_with_their_causes() {
+    #[derive(Debug)]
+    struct Link(&'static str, Option<Box<Link>>);
+    impl std::fmt::Display for Link {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+    impl Error for Link {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+    let chain = |texts: [&'static str; 3]| {
+        texts.into_iter().rev().fold(None, |cause, text| Some(Box::new(Link(text, cause)))).expect("a chain")
+    };
+    let plain = chain(["no fit", "no features", "no image"]);
+    assert_eq!(told(&*plain), "error: no fit\ncaused by: no features\ncaused by: no image");
+    let quoting = chain(["no fit", "a.jpg: no image", "no image"]);
+    assert_eq!(told(&*quoting), "error: no fit\ncaused by: a.jpg: no image");
+    assert_eq!(exit(Err(plain)), ExitCode::FAILURE);
+    assert_eq!(exit(Ok(())), ExitCode::SUCCESS);
+}
+
+#[test]
+fn a_performers_description_is_honoured_and_checked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = folder.path().join("net.pth");
+    let error = Description::of(&weights).expect_err("no file");
+    assert!(error.to_string().contains("net.json"), "{error}");
+    let describe = |description: Value| {
+        fs::write(weights.with_extension("json"), description.to_string()).expect("a file");
+        Description::of(&weights).expect("a description")
+    };
+
+    let plain = describe(json!({"classes": ["cat", "negative"], "epoch": 10}));
+    assert_eq!(plain.class("negative").expect("a class"), 1);
+    let error = plain.class("dog").expect_err("no such class");
+    assert!(error.to_string().contains("dog") && error.to_string().contains("cat"), "{error}");
+    assert_eq!(plain.preprocessing().expect("ImageNet's"), Preprocessing::imagenet(224));
+    plain.check(2).expect("two scores");
+    let error = plain.check(31).expect_err("more scores").to_string();
+    for part in ["net.json", "expected 31", "found 2"] {
+        assert!(error.contains(part), "{error}");
+    }
+
+    let own = json!({"classes": [], "mean": [0.5, 0.25, 0.0], "std": [1, 1, 0.5], "input": [3, 96, 96]});
+    let expected = Preprocessing { size: 96, mean: [0.5, 0.25, 0.0], std: [1.0, 1.0, 0.5] };
+    assert_eq!(describe(own).preprocessing().expect("a preprocessing"), expected);
+    let mean = describe(json!({"classes": [], "mean": [0, 0, 0]})).preprocessing().expect("a preprocessing");
+    assert_eq!((mean.mean, mean.std), ([0.0; 3], IMAGENET_STD));
+    let std = describe(json!({"classes": [], "std": [1, 1, 1]})).preprocessing().expect("a preprocessing");
+    assert_eq!((std.mean, std.std), (IMAGENET_MEAN, [1.0; 3]));
+    for wrong in [json!({"input": [3, 224, 200]}), json!({"input": [1, 64, 64]}), json!({"std": [1, 0, 1]})] {
+        let mut description = wrong.clone();
+        description["classes"] = json!([]);
+        let error = describe(description).preprocessing().expect_err("nonsense");
+        assert!(error.to_string().contains("net.json: "), "{wrong}: {error}");
+    }
+}

@@ -1,0 +1,95 @@
+//! A performer that is cheap to tap, of any size.
+
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
+use burn::tensor::{Device, Tensor};
+use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped};
+use explainer_metrics::ReceptiveField;
+
+/// The sizes of a [`Small`].
+pub struct Sizes {
+    /// Channels of the target layer and of the top conv.
+    pub channels: [usize; 2],
+    /// Height and width of the images, and so of all maps.
+    pub length: usize,
+    /// Behind the top conv.
+    pub pool: Pooling,
+    /// Outputs of the two upper layers.
+    pub upper: [usize; 2],
+}
+
+/// conv → ReLU → conv → ReLU → pool → FC → ReLU → FC → ReLU → head of two classes.
+pub struct Small {
+    convs: [Conv2d; 2],
+    upper: [Linear; 2],
+    last: Linear,
+    length: usize,
+    pool: Pooling,
+}
+
+impl Small {
+    /// Weights that depend on their position only, so that they are alike on every backend.
+    pub fn new(sizes: Sizes, device: &Device) -> Self {
+        let Sizes { channels: [target, top], length, pool, upper: [fc6, fc7] } = sizes;
+        let conv = |channels: [usize; 2]| {
+            let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+            let mut conv = Conv2dConfig::new(channels, [3, 3]).with_padding(padding).init(device);
+            conv.weight = conv.weight.map(|weight| wave(weight.dims(), 9 * channels[0], device));
+            conv.bias = conv.bias.map(|bias| bias.map(|bias| wave(bias.dims(), 9 * channels[0], device)));
+            conv
+        };
+        let linear = |inputs, outputs| {
+            let mut linear = LinearConfig::new(inputs, outputs).init(device);
+            linear.weight = linear.weight.map(|weight| wave(weight.dims(), inputs, device));
+            linear.bias = linear.bias.map(|bias| bias.map(|bias| wave(bias.dims(), inputs, device)));
+            linear
+        };
+        let pooled = top * pool.output(length).pow(2);
+        Self {
+            convs: [conv([3, target]), conv([target, top])],
+            upper: [linear(pooled, fc6), linear(fc6, fc7)],
+            last: linear(fc7, 2),
+            length,
+            pool,
+        }
+    }
+}
+
+/// Values that look random but are a formula, of variance `2 / inputs`.
+fn wave<const D: usize>(shape: [usize; D], inputs: usize, device: &Device) -> Tensor<D> {
+    let (count, scale) = (shape.iter().product::<usize>(), 2.0 / (inputs as f64).sqrt());
+    let values: Vec<f32> = (0..count).map(|at| (scale * (12.9898 * at as f64 + 0.7).sin()) as f32).collect();
+    Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
+}
+
+impl Performer for Small {
+    fn tap(&self, images: Tensor<4>) -> Tapped {
+        let target = relu(self.convs[0].forward(images));
+        let top_conv = relu(self.convs[1].forward(target.clone()));
+        let Pooling { kernel, stride, padding } = self.pool;
+        let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
+        let pooled = max_pool2d(top_conv.clone(), options);
+        let relu6 = relu(self.upper[0].forward(pooled.flatten(1, 3)));
+        let relu7 = relu(self.upper[1].forward(relu6.clone()));
+        Tapped { target, top_conv, scores: self.head(relu7.clone()), upper: vec![relu6, relu7] }
+    }
+    fn head(&self, upper: Tensor<2>) -> Tensor<2> {
+        self.last.forward(upper)
+    }
+    fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::imagenet(self.length)
+    }
+    fn target_field(&self) -> ReceptiveField {
+        ReceptiveField::pixels().then(3, 1, 1)
+    }
+    fn top_conv_field(&self) -> ReceptiveField {
+        self.target_field().then(3, 1, 1)
+    }
+    fn blueprint(&self) -> Blueprint<'_> {
+        let upper = self.upper.iter().collect();
+        Blueprint { top_conv: &self.convs[1], length: self.length, pool: self.pool, upper }
+    }
+}
