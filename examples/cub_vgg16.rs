@@ -22,8 +22,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Weights made by `examples/train_performer.rs`.
 const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
 const NAME: &str = "narrow VGG-16";
-/// Side of its input in pixels, and the share of look-alikes among the negatives it learnt from.
+/// Side of its input in pixels.
 const SIZE: usize = 128;
+/// The share of look-alikes among the negatives, and the loose parts in every picture, as it learnt from.
 const LOOKALIKES: f32 = 0.5;
 const STRAYS: usize = 6;
 /// Classes of the shipped performer: bird, negative.

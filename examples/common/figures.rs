@@ -75,7 +75,7 @@ pub struct Figures {
     pub epochs: usize,
     /// Images with landmarks, on which instability and tracking are measured.
     pub images: usize,
-    /// Training images (with their mirror images) and validation images.
+    /// Training rows (images and their further views) and validation images.
     pub training_rows: usize,
     pub validation_images: usize,
     pub location_instability: Instability,

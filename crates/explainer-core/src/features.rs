@@ -35,7 +35,7 @@ pub struct FeatureConfig {
     pub mirror: bool,
     /// Random crops of every image that are used beside it. Each is a square of three quarters of
     /// the image's area or more, enlarged to the input's size, of somewhat other brightness and
-    /// tint. They are what keeps the decoder from learning its images by heart (DESIGN §5).
+    /// tint: the decoder learns fewer of its images by heart.
     #[config(default = 3)]
     pub crops: usize,
     /// Seed of the crops.
@@ -168,7 +168,7 @@ impl Features {
         Ok(features)
     }
 
-    /// Number of rows, mirror images included.
+    /// Number of rows: views of images.
     pub fn len(&self) -> usize {
         self.categories.len()
     }

@@ -52,3 +52,8 @@ pub use error::{Misshapen, PerformerError};
 pub use network::ConvNet;
 pub use vgg::{Vgg16, Vgg16Config, Vgg16Layers};
 pub use weights::Weights;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -213,7 +213,7 @@ pub struct FitConfig {
     /// Passes over the training features.
     #[config(default = 5)]
     pub epochs: usize,
-    /// Rows (images or mirror images) of a step.
+    /// Rows (views of images) of a step.
     #[config(default = 32)]
     pub batch_size: usize,
     /// Adam's learning rates.
