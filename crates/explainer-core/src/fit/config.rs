@@ -128,7 +128,7 @@ pub enum Refit {
 
 impl Refit {
     /// A small penalty, and as many steps as held-out images still gain from.
-    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 60 };
+    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 100 };
 }
 
 /// Adam's learning rates.
