@@ -53,11 +53,12 @@ impl Explainer {
         let Refit::Ridge { ridge, iterations } = *refit else { return Ok(explainer) };
         let layers = explainer.decoder.layers.len();
         let bar = progress_bar((layers * (iterations + 1)) as u64, "decoder", progress);
-        let encoded = |batch: &FeatureBatch| {
-            let (_, parts) = explainer.interpretable.forward(batch.target.clone());
-            explainer.encode(parts, explainer.ordinary.forward(batch.target.clone())).flatten::<2>(1, 3)
+        let encoded = |indices: &[usize]| {
+            let target = features.batch(indices).target;
+            let (_, parts) = explainer.interpretable.forward(target.clone());
+            explainer.encode(parts, explainer.ordinary.forward(target)).flatten::<2>(1, 3)
         };
-        let mut inputs = stored(features, |_, batch| encoded(batch))?;
+        let mut inputs = stored(features, encoded)?;
         for layer in 0..layers {
             let own = explainer.decoder.layers[layer].clone();
             let wanted = Wanted::of(performer, &explainer, features, layer);
@@ -65,7 +66,7 @@ impl Explainer {
             let solved = system.solve(&own, &wanted, ridge, iterations, || bar.inc(1));
             check(&solved, layer, iterations)?;
             if layer + 1 < layers {
-                inputs = stored(features, |indices, _| relu(linear(&solved, system.rows(indices))))?;
+                inputs = stored(features, |indices| relu(linear(&solved, system.rows(indices))))?;
             }
             explainer.decoder.layers[layer] = solved;
         }
@@ -74,14 +75,11 @@ impl Explainer {
     }
 }
 
-/// The values of `of` for all rows of `features`.
-fn stored(
-    features: &Features,
-    of: impl Fn(&[usize], &FeatureBatch) -> Tensor<2>,
-) -> Result<RowStore, CoreError> {
+/// What `of` makes of the rows it is given the indices of, for all rows of `features`.
+fn stored(features: &Features, of: impl Fn(&[usize]) -> Tensor<2>) -> Result<RowStore, CoreError> {
     let mut writer: Option<RowWriter> = None;
     for indices in batches(features.len(), BATCH) {
-        let rows = of(&indices, &features.batch(&indices));
+        let rows = of(&indices);
         let writer = writer.get_or_insert_with(|| features.writer(rows.dims()[1]));
         writer.push(&floats(rows))?;
     }

@@ -127,7 +127,7 @@ pub enum Refit {
 }
 
 impl Refit {
-    /// A small penalty, and as many steps as held-out images still gain from.
+    /// A small penalty, and steps enough to come close to the solution.
     pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 100 };
 }
 

@@ -98,7 +98,7 @@ impl FitConfig {
         bar.finish_and_clear();
         let Fitting { explainer, state, .. } = fitting;
         // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
-        let explainer = explainer.valid().refitted(performer, train, &self.refit, self.progress)?;
+        let explainer = explainer.refitted(performer, train, &self.refit, self.progress)?;
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
         Ok(Fit { explainer, records: state.records, validation })
     }
@@ -117,7 +117,11 @@ struct Fitting<'a> {
 
 impl<'a> Fitting<'a> {
     fn start(config: &'a FitConfig, explainer: Explainer, train: &'a Features) -> Result<Self, CoreError> {
-        let setting = checkpoint::setting(config, &explainer, train);
+        // Reads all rows: only where there is something to compare it with.
+        let setting = match config.checkpoints {
+            Some(_) => checkpoint::setting(config, &explainer, train),
+            None => serde_json::Value::Null,
+        };
         let optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
         let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
         let lambdas = Lambdas::measure(train, config);
