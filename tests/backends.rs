@@ -5,7 +5,7 @@ mod small;
 use burn::tensor::Device;
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
-    Pooling, Push, PushSchedule, ReconstructionWeight, Refit,
+    Pooling, Push, PushSchedule, Refit,
 };
 use small::{Sizes, Small};
 
@@ -39,7 +39,7 @@ fn fit(device: &Device) -> Fit {
         .with_epochs(2)
         .with_batch_size(4)
         .with_rates(LearningRates::uniform(1e-3, 1e-2))
-        .with_weights(LossWeights { reconstruction: ReconstructionWeight::Relative, eta: 0.1 })
+        .with_weights(LossWeights { eta: 0.1, ..LossWeights::RELATIVE })
         .with_push(push.to_vec())
         .with_diversity(0.1)
         .with_refit(Refit::Ridge { ridge: 0.03, iterations: 40 })

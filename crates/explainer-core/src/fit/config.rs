@@ -20,21 +20,25 @@ pub enum ReconstructionWeight {
     },
 }
 
-/// Weights of the loss `Σ_l λ_l ‖x_l − x*_l‖² − η log p` (per image).
+/// Weights of the loss `Σ_l λ_l ‖x_l − x*_l‖² − η log min(p, p*)` (per image).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossWeights {
     /// λ_l.
     pub reconstruction: ReconstructionWeight,
     /// η, weight of −log p.
     pub eta: f64,
+    /// p*: once the interpretable track carries this share, η asks for no more of it. 1, as published,
+    /// never stops asking.
+    pub share: f64,
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 0.2.
-    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2 };
+    /// This library's: relative errors, η = 0.2 up to two thirds.
+    pub const RELATIVE: Self =
+        Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2, share: 2.0 / 3.0 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
-        Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6 };
+        Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6, share: 1.0 };
     /// The paper's for VGG-16.
     pub const PUBLISHED_VGG16: Self = Self { eta: 1.5e5, ..Self::PUBLISHED };
 }

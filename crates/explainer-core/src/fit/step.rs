@@ -9,7 +9,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 use explainer_filter_loss::{FilterCategories, FilterLoss};
 
-use super::config::{FitConfig, LossMaps, ReconstructionWeight};
+use super::config::{FitConfig, LossMaps, LossWeights, ReconstructionWeight};
 use crate::features::{FeatureBatch, Features, floats};
 use crate::track::Stage;
 use crate::{CoreError, Explainer, conv};
@@ -111,7 +111,8 @@ impl Stepper<'_> {
                 (own - theirs.autodiff()).powi_scalar(2).sum().mul_scalar(weight / rows)
             })
             .collect();
-        let share_loss = explainer.log_share().mul_scalar(-self.config.weights.eta);
+        let LossWeights { eta, share, .. } = self.config.weights;
+        let share_loss = explainer.log_share().clamp_max(share.ln()).mul_scalar(-eta);
         let loss = reconstruction.iter().cloned().fold(share_loss.clone(), |sum, term| sum + term);
         let mut grads = loss.backward();
 
@@ -342,6 +343,27 @@ mod tests {
             let whole = layer.weight.val().grad(&grads).unwrap();
             close(own.unsqueeze(), whole.unsqueeze());
         }
+    }
+
+    #[test]
+    fn eta_asks_for_no_more_than_its_share() {
+        let mut setting = setting(0.0);
+        let p = f64::from(setting.explainer.share());
+        let id = setting.explainer.share_logit.id;
+        let mut at = |eta: f64, share: f64| {
+            setting.config.weights = LossWeights { eta, share, ..LossWeights::RELATIVE };
+            let (mut outcome, ..) = step(&setting);
+            let pull = outcome.gradients.remove::<1>(id).unwrap().into_scalar::<f32>();
+            (pull, outcome.terms.share_loss)
+        };
+        let (rest, _) = at(0.0, 1.0);
+        let (below, loss) = at(0.5, p + 0.1);
+        // ∂(−η log p)/∂w_p = −η (1 − p).
+        assert!((f64::from(below - rest) + 0.5 * (1.0 - p)).abs() < 1e-5, "{below} {rest}");
+        assert!((loss + 0.5 * p.ln()).abs() < 1e-6);
+        let (above, loss) = at(0.5, p - 0.1);
+        assert_eq!(above, rest);
+        assert!((loss + 0.5 * (p - 0.1).ln()).abs() < 1e-6);
     }
 
     /// With the push measured as in one graph, where the filter loss enters as an injected gradient.
