@@ -62,8 +62,8 @@ pub use explain::{Explanation, Part};
 pub use explainer::{Encoding, Explainer, ExplainerConfig, Masking};
 pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
 pub use fit::{
-    EpochRecord, Fit, FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule,
-    ReconstructionWeight, Refit, Validation,
+    EpochRecord, Fit, FitConfig, InterpretabilityLoss, LearningRates, LossMaps, LossWeights, NormUpdate,
+    Push, PushSchedule, ReconstructionWeight, Refit, Validation,
 };
 pub use norm::ScaleNorm;
 pub use performer::{Blueprint, Performer, Pooling, Tapped};

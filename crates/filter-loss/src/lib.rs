@@ -45,6 +45,8 @@ mod categories;
 mod density;
 mod loss;
 mod mask;
+mod memory;
+mod rivalry;
 mod scale;
 mod shape;
 mod templates;
@@ -52,7 +54,8 @@ mod templates;
 mod testing;
 
 pub use categories::FilterCategories;
-pub use loss::{FilterLoss, FilterLossConfig, Gradient, inject};
+pub use loss::{FilterLoss, FilterLossConfig, Gradient, Population, inject};
 pub use mask::{TemplateMask, TemplateMaskConfig, strongest_units};
+pub use memory::Memory;
 pub use scale::Scale;
 pub use templates::{BETA, Templates, TemplatesConfig};

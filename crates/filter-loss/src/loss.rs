@@ -2,11 +2,13 @@
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Bool, Device, FloatDType, Tensor};
+use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::density::Densities;
+use crate::density::{Densities, Members};
 use crate::mask::strongest_units;
+use crate::memory::Memory;
+use crate::rivalry::Rivalry;
 use crate::scale::{Normalised, Scale};
 use crate::shape::check_square;
 use crate::templates::{BETA, Templates, TemplatesConfig};
@@ -40,6 +42,32 @@ pub enum Gradient {
     ///
     /// Source: ours, by differentiating the loss of arXiv:1710.00935.
     Exact,
+    /// What the released code of arXiv:1710.00935 does. Members and other images are two populations G, and
+    /// only the trace with the target template T̂ (as above) counts:
+    ///
+    /// ```text
+    /// ρ(x) = exp(4 s(x)) / mean_G exp(4 s)      w(x) = ρ (log ρ + 1) / mean_G ρ (log ρ + 1)
+    /// g(x) = −w(x) · T̂ / τ
+    /// ```
+    ///
+    /// The mean that w is divided by is 1 + KL(ρ ‖ 1), so at least 1. A scale-free loss has ω in place of
+    /// the 4 τ. The size of the gradient is the caller's: the released code multiplies by 10⁻⁶ · epoch.
+    /// It has no part in a [`Memory`].
+    ///
+    /// Source: the released code, read for its facts; that its Z is a mean and not a sum is recovered.
+    Released,
+}
+
+/// Which maps of a filter make up its population X.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Population {
+    /// Those of all images: what is no member is told from what is.
+    #[default]
+    All,
+    /// Those of images of the filter's category. The others have no gradient, except for the way through
+    /// the scale.
+    Members,
 }
 
 /// Configuration of [`FilterLoss`].
@@ -56,6 +84,9 @@ pub struct FilterLossConfig {
     /// The gradient to use.
     #[config(default = "Gradient::Approximate")]
     pub gradient: Gradient,
+    /// The maps that make up the population X.
+    #[config(default = "Population::All")]
+    pub population: Population,
     /// κ, the weight of the diversity of filters beside the mutual information; 0, as published, judges
     /// each filter alone.
     #[config(default = 0.0)]
@@ -96,7 +127,8 @@ impl FilterLossConfig {
 ///
 /// over the images x of the filter's category, q(·|x) being the mean of p_f(·|x) over the filters of that
 /// category. The mean over filters of the sum is the mutual information of filter and template, given the
-/// image. X are the maps of that filter in the batch at hand. All is done in logarithms and `f32`
+/// image. X are the maps of that filter in the batch at hand, or with a [`Memory`] those of earlier batches
+/// as well. All is done in logarithms and `f32`
 /// (other floats are cast), so maps of any magnitude have finite values and gradients as long as the
 /// sum of one map is finite itself; a NaN or infinity in a filter's maps is not hidden, and without the
 /// diversity, which compares filters, does not reach other filters. Maps are expected after their ReLU, not negative.
@@ -116,63 +148,67 @@ impl FilterLoss {
     /// −MI(X; T) in nats for each filter, without the diversity; at most 0, at least −log(n² + 1) and
     /// −log(batch).
     ///
-    /// # Shapes
-    /// - maps: `[batch, filters, n, n]`
-    /// - output: `[filters]`
-    ///
-    /// # Panics
-    /// If the maps are not n × n.
-    pub fn value(&self, maps: Tensor<4>) -> Tensor<1> {
-        self.densities(&self.normalise(maps)).negative_information()
-    }
-
-    /// −(1/N) Σ_x KL(p_f(·|x) ‖ q(·|x)) in nats for each filter, without its weight κ; at most 0. 0 means
-    /// that on every image all filters point to the same places.
-    ///
-    /// # Shapes
-    /// - maps: `[batch, filters, n, n]`
-    /// - members: `[batch, filters]`, see [`gradient`](Self::gradient)
-    /// - output: `[filters]`
-    ///
-    /// # Panics
-    /// If the maps are not n × n, or `members` is of other maps.
-    pub fn negative_diversity(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
-        check_members(&maps, &members);
-        self.densities(&self.normalise(maps)).rivalry(members.inner()).negative_diversity()
-    }
-
-    /// The gradient of the sum of all filters' losses with respect to the maps.
-    ///
     /// `members` tells of each image and filter whether the image is of the filter's category; see
     /// [`FilterCategories::membership`](crate::FilterCategories::membership).
     ///
     /// # Shapes
     /// - maps: `[batch, filters, n, n]`
     /// - members: `[batch, filters]`
-    /// - output: `[batch, filters, n, n]`
+    /// - output: `[filters]`
     ///
     /// # Panics
     /// If the maps are not n × n, or `members` is of other maps.
+    pub fn value(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        self.look_at(maps, members, None).densities.negative_information()
+    }
+
+    /// −(1/N) Σ_x KL(p_f(·|x) ‖ q(·|x)) in nats for each filter, without its weight κ; at most 0. 0 means
+    /// that on every image all filters point to the same places.
+    ///
+    /// Shapes and panics are those of [`value`](Self::value).
+    pub fn negative_diversity(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        let view = self.look_at(maps, members, None);
+        Rivalry::new(&view.densities, view.members).negative_diversity()
+    }
+
+    /// The gradient of the sum of all filters' losses with respect to the maps, `[batch, filters, n, n]`.
+    ///
+    /// Shapes and panics are those of [`value`](Self::value).
     pub fn gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<4> {
-        let normalised = self.normalise(maps.clone());
-        let densities = self.densities(&normalised);
-        self.gradient_of(maps, members, normalised, &densities)
+        self.gradient_at(self.look_at(maps, members, None))
     }
 
     /// [`value`](Self::value) and [`gradient`](Self::gradient) for little more than the price of one.
     ///
-    /// # Shapes
-    /// - maps: `[batch, filters, n, n]`
-    /// - members: `[batch, filters]`
-    /// - output: `[filters]` and `[batch, filters, n, n]`
+    /// Shapes and panics are those of [`value`](Self::value).
+    pub fn value_and_gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
+        let view = self.look_at(maps, members, None);
+        (view.densities.negative_information(), self.gradient_at(view))
+    }
+
+    /// Nothing remembered yet, of `filters` filters; `momentum` is the weight of a batch.
     ///
     /// # Panics
-    /// If the maps are not n × n, or `members` is of other maps.
-    pub fn value_and_gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
-        let normalised = self.normalise(maps.clone());
-        let densities = self.densities(&normalised);
-        let gradient = self.gradient_of(maps, members, normalised, &densities);
-        (densities.negative_information(), gradient)
+    /// If the momentum does not lie between 0 and 1.
+    pub fn memory(&self, filters: usize, momentum: f64) -> Memory {
+        let templates = self.templates.config().count();
+        Memory::new(filters, templates, momentum, &self.templates.relative().device())
+    }
+
+    /// [`value_and_gradient`](Self::value_and_gradient) with the population of a memory, after it has taken
+    /// in the batch. The value is that of the population; the gradient that of its loss with respect to
+    /// the maps at hand, times the number of batches it is made of.
+    ///
+    /// # Panics
+    /// As `value`, and if the memory is of other filters.
+    pub fn value_and_gradient_with(
+        &self,
+        memory: &mut Memory,
+        maps: Tensor<4>,
+        members: Tensor<2, Bool>,
+    ) -> (Tensor<1>, Tensor<4>) {
+        let view = self.look_at(maps, members, Some(memory));
+        (view.densities.negative_information(), self.gradient_at(view))
     }
 
     /// What the loss was made from.
@@ -185,59 +221,98 @@ impl FilterLoss {
         &self.templates
     }
 
-    fn normalise(&self, maps: Tensor<4>) -> Normalised {
+    fn look_at(&self, maps: Tensor<4>, members: Tensor<2, Bool>, memory: Option<&mut Memory>) -> View {
         check_square("FilterLoss", maps.dims(), self.config.length);
+        check_members(&maps, &members);
         let [batch, filters, height, width] = maps.dims();
-        let flat = maps.inner().cast(FloatDType::F32).reshape([batch, filters, height * width]);
-        self.config.scale.normalise(flat, self.templates.config().tau())
+        let units = height * width;
+        let (maps, members) = (maps.inner(), members.inner());
+        let flat = maps.clone().cast(FloatDType::F32).reshape([batch, filters, units]);
+        let normalised = self.config.scale.normalise(flat, self.templates.config().tau());
+        let rows = normalised.maps.clone().reshape([batch * filters, units]);
+        let traces = rows.matmul(self.templates.relative().transpose()).mul_scalar(normalised.gain);
+        let population = match self.config.population {
+            Population::All => Members::all(batch, &traces.device()),
+            Population::Members => Members::of(members.clone()),
+        };
+        if let Some(memory) = &memory {
+            memory.check(filters);
+        }
+        let traces = traces.reshape([batch, filters, units + 1]);
+        View { densities: Densities::of_traces(traces, population, memory), maps, members, normalised }
     }
 
-    fn densities(&self, normalised: &Normalised) -> Densities {
-        let [batch, filters, units] = normalised.maps.dims();
-        let flat = normalised.maps.clone().reshape([batch * filters, units]);
-        let traces = flat.matmul(self.templates.relative().transpose()).mul_scalar(normalised.gain);
-        Densities::of_traces(traces.reshape([batch, filters, units + 1]))
+    fn gradient_at(&self, view: View) -> Tensor<4> {
+        let View { maps, members, normalised, densities } = view;
+        let shape = maps.dims();
+        let mut gradient = match self.config.gradient {
+            Gradient::Exact => self.weighted(densities.exact_weights().mul_scalar(normalised.gain)),
+            Gradient::Approximate => {
+                let targets = self.targets(maps, members.clone());
+                let weights = densities.approximate_weights(targets.clone()).mul_scalar(normalised.gain);
+                self.chosen(targets) * weights
+            }
+            Gradient::Released => {
+                let chosen = self.chosen(self.targets(maps, members.clone()));
+                let trace = (normalised.maps.clone() * chosen.clone()).sum_dim(2);
+                let temperature = match self.config.scale {
+                    Scale::AsIs => RELEASED_SCALE,
+                    _ => 1.0,
+                };
+                let exponents = trace.mul_scalar(temperature * normalised.gain);
+                densities.population.fill(chosen * released_weights(exponents, members.clone()), 0.0)
+            }
+        };
+        if self.config.diversity > 0.0 {
+            let weights = Rivalry::new(&densities, members).weights();
+            gradient = gradient + self.weighted(weights.mul_scalar(self.config.diversity * normalised.gain));
+        }
+        normalised.pull_back(gradient).reshape(shape)
+    }
+
+    /// T̂ of every map: the template at its strongest unit, or the negative one.
+    fn targets(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<2, Int> {
+        let negative = self.templates.config().units() as i64;
+        strongest_units(maps).mask_fill(members.bool_not(), negative)
+    }
+
+    /// T̂/τ of every map.
+    fn chosen(&self, targets: Tensor<2, Int>) -> Tensor<3> {
+        let [batch, filters] = targets.dims();
+        let chosen = self.templates.relative().select(0, targets.reshape([batch * filters]));
+        chosen.reshape([batch, filters, self.templates.config().units()])
     }
 
     /// Σ_T w_T · T/τ of every map.
-    fn templates_weighted_by(&self, weights: Tensor<3>) -> Tensor<3> {
+    fn weighted(&self, weights: Tensor<3>) -> Tensor<3> {
         let [batch, filters, templates] = weights.dims();
         let sums = weights.reshape([batch * filters, templates]).matmul(self.templates.relative());
         sums.reshape([batch, filters, templates - 1])
     }
+}
 
-    fn gradient_of(
-        &self,
-        maps: Tensor<4>,
-        members: Tensor<2, Bool>,
-        normalised: Normalised,
-        densities: &Densities,
-    ) -> Tensor<4> {
-        check_members(&maps, &members);
-        let [batch, filters, height, width] = maps.dims();
-        let members = members.inner();
-        let units = height * width;
-        let gradient = match self.config.gradient {
-            Gradient::Approximate => {
-                let targets = strongest_units(maps).mask_fill(members.clone().bool_not(), units as i64);
-                let weights = densities.approximate_weights(targets.clone());
-                let chosen = self.templates.relative().select(0, targets.reshape([batch * filters]));
-                chosen.reshape([batch, filters, units]) * weights.mul_scalar(normalised.gain)
-            }
-            Gradient::Exact => {
-                let weights = densities.exact_weights().mul_scalar(normalised.gain);
-                self.templates_weighted_by(weights)
-            }
-        };
-        let gradient = match self.config.diversity {
-            0.0 => gradient,
-            diversity => {
-                let weights = densities.rivalry(members).weights(densities);
-                gradient + self.templates_weighted_by(weights.mul_scalar(diversity * normalised.gain))
-            }
-        };
-        normalised.pull_back(gradient).reshape([batch, filters, height, width])
-    }
+/// Maps as the loss sees them.
+struct View {
+    maps: Tensor<4>,
+    members: Tensor<2, Bool>,
+    normalised: Normalised,
+    densities: Densities,
+}
+
+/// The released code's trace: mean(x ∘ T/τ) at a temperature of 0.5, which is 4 tr(x · T).
+const RELEASED_SCALE: f64 = 4.0;
+
+/// −w(x) of [`Gradient::Released`] from its 4 s(x): `[batch, filters, 1]`.
+fn released_weights(exponents: Tensor<3>, members: Tensor<2, Bool>) -> Tensor<3> {
+    let of = |members: Tensor<2, Bool>| {
+        let group = Members::of(members);
+        let log_ratio = group.fill(exponents.clone() - group.log_mean_exp(exponents.clone()), 0.0);
+        let strength = group.fill(log_ratio.clone().exp() * log_ratio.add_scalar(1.0), 0.0);
+        // At least 1; a group without images has no strength to divide.
+        let mean = group.mean(strength.clone()).clamp_min(1.0);
+        strength / mean
+    };
+    (of(members.clone()) + of(members.bool_not())).neg()
 }
 
 fn check_members(maps: &Tensor<4>, members: &Tensor<2, Bool>) {

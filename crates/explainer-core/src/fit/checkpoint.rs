@@ -10,6 +10,7 @@ use explainer_filter_loss::{FilterCategories, TemplateMask, TemplateMaskConfig};
 use serde::{Deserialize, Serialize};
 
 use super::config::FitConfig;
+use super::loss::InterpretabilityLoss;
 use super::record::EpochRecord;
 use crate::features::floats;
 use crate::file::bad;
@@ -50,13 +51,19 @@ impl State {
 
 /// What the epochs of a fit depend on: not where it writes and what comes after them; how many there are
 /// only if the rates fall towards the last one.
-pub(crate) fn setting(config: &FitConfig, explainer: &Explainer, train: &Features) -> serde_json::Value {
+pub(crate) fn setting(
+    config: &FitConfig,
+    loss: &dyn InterpretabilityLoss,
+    explainer: &Explainer,
+    train: &Features,
+) -> serde_json::Value {
     let epochs = if config.decay > 0.0 { config.epochs } else { 0 };
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     let mut config = serde_json::json!(config);
     config.as_object_mut().expect("a struct").remove("refit");
     serde_json::json!({
         "fit": config,
+        "loss": loss.description(),
         "parameters": explainer.num_params(),
         "filters": explainer.filters(),
         "pool": explainer.pool,
@@ -89,6 +96,7 @@ pub(crate) fn save(
     folder: &Path,
     explainer: &Explainer,
     optimizer: &ModuleOptimizer,
+    loss: &dyn InterpretabilityLoss,
     state: &State,
 ) -> Result<(), CoreError> {
     fs::create_dir_all(folder).map_err(CoreError::io(folder, "making the folder of checkpoints"))?;
@@ -103,8 +111,10 @@ pub(crate) fn save(
     let json = serde_json::to_vec_pretty(state)
         .map_err(|error| CoreError::Checkpoint { path: folder.join(STATE), what: error.to_string() })?;
     fs::write(inside(STATE), json).map_err(CoreError::io(inside(STATE), "writing"))?;
-    for name in [EXPLAINER, OPTIMIZER, STATE] {
-        let path = inside(name);
+    loss.save(staging.path())?;
+    let listing = || CoreError::io(staging.path(), "listing a checkpoint");
+    for entry in fs::read_dir(staging.path()).map_err(listing())? {
+        let path = entry.map_err(listing())?.path();
         File::open(&path).and_then(|file| file.sync_all()).map_err(CoreError::io(path, "syncing"))?;
     }
     sync_folder(staging.path())?;
@@ -168,6 +178,7 @@ pub(crate) fn resume(
     setting: &serde_json::Value,
     explainer: Explainer,
     optimizer: ModuleOptimizer,
+    loss: &mut dyn InterpretabilityLoss,
 ) -> Result<Option<(Explainer, ModuleOptimizer, State)>, CoreError> {
     let Some((epoch, place)) = list(folder)?.pop() else { return Ok(None) };
     let refused = |what: String| CoreError::Checkpoint { path: place.join(STATE), what };
@@ -183,6 +194,7 @@ pub(crate) fn resume(
     }
     let explainer = explainer.load(&place.join(EXPLAINER))?;
     let record = OptimizerRecord::load(place.join(OPTIMIZER)).map_err(bad(&place.join(OPTIMIZER)))?;
+    loss.load(&place)?;
     Ok(Some((explainer.train(), optimizer.load_record(record), state)))
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::config::Config;
 use burn::module::ParamGroup;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use explainer_filter_loss::{BETA, FilterLossConfig, Gradient, Scale};
+use explainer_filter_loss::{BETA, FilterLossConfig, Gradient, Population, Scale};
 use serde::{Deserialize, Serialize};
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
@@ -238,6 +238,13 @@ pub struct FitConfig {
     /// The maps on which that of the last layer acts.
     #[config(default = "LossMaps::Own")]
     pub loss_maps: LossMaps,
+    /// The maps that make up the population of the filter loss.
+    #[config(default = "Population::All")]
+    pub population: Population,
+    /// Momentum of the filter loss's [`Memory`](explainer_filter_loss::Memory) of earlier batches; `None`:
+    /// each batch is a population by itself.
+    #[config(default = "None")]
+    pub memory: Option<f64>,
     /// κ of the filter loss, the weight of the diversity of filters.
     #[config(default = "DIVERSITY")]
     pub diversity: f64,
@@ -247,6 +254,10 @@ pub struct FitConfig {
     /// The filter loss's push on each interpretable conv-layer; layers beyond the list get the last entry.
     #[config(default = "Push::DEFAULT.to_vec()")]
     pub push: Vec<Push>,
+    /// Whether the push on a layer reaches the layers below it, through the conv-layer between, as
+    /// published.
+    #[config(default = true)]
+    pub push_reaches_below: bool,
     /// The norm-layers' α.
     #[config(default = "NormUpdate::Fixed")]
     pub norm: NormUpdate,
@@ -290,6 +301,7 @@ impl FitConfig {
             .with_beta(self.beta)
             .with_scale(self.scale)
             .with_gradient(self.gradient)
+            .with_population(self.population)
             .with_diversity(self.diversity)
     }
 

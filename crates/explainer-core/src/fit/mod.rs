@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod config;
+mod loss;
 mod record;
 mod step;
 mod validate;
@@ -11,7 +12,7 @@ use std::time::Instant;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::{Int, Tensor};
-use explainer_filter_loss::{FilterCategories, FilterLoss};
+use explainer_filter_loss::FilterCategories;
 use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -21,12 +22,14 @@ pub use config::{
     FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
     Refit,
 };
+pub use loss::InterpretabilityLoss;
 pub use record::{EpochRecord, Validation};
 
 use crate::norm::channel_mass;
 use crate::progress::progress_bar;
 use crate::{CoreError, Explainer, Features, Performer};
 use checkpoint::State;
+use loss::LayeredFilterLoss;
 pub(crate) use step::batches;
 use step::{Lambdas, Stepper, Terms};
 
@@ -69,30 +72,63 @@ impl FitConfig {
         train: &Features,
         validation: Option<&Features>,
     ) -> Result<Fit, CoreError> {
-        if train.len() < 2 {
-            return Err(CoreError::TooFew { what: "training rows", expected: 2, found: train.len() });
-        }
-        assert!(self.batch_size > 0, "FitConfig::batch_size must be at least 1");
-        assert!((0.0..=1.0).contains(&self.decay), "FitConfig::decay is {}, not within 0..=1", self.decay);
-        self.fit_until(self.epochs, explainer, performer, train, validation)
+        let mut loss = self.layered_filter_loss(&explainer, train);
+        self.fit_with(&mut loss, explainer, performer, train, validation)
     }
 
-    /// [`fit`](Self::fit) up to the end of epoch `last`, as if it were interrupted there.
-    fn fit_until<P: Performer>(
+    fn layered_filter_loss(&self, explainer: &Explainer, train: &Features) -> LayeredFilterLoss {
+        let loss = self.filter_loss(train.shape().target[1]).init(train.device());
+        let layers = explainer.interpretable.layers.len();
+        LayeredFilterLoss::new(loss, layers, explainer.filters(), self.memory)
+    }
+
+    /// [`fit`](Self::fit) with a loss of the caller's on the interpretable track in place of the filter
+    /// loss, whose settings then have no effect. Its push is measured and scaled in the same way.
+    ///
+    /// # Errors
+    /// As `fit`.
+    ///
+    /// # Panics
+    /// As `fit`.
+    pub fn fit_with<P: Performer>(
         &self,
-        last: usize,
+        loss: &mut dyn InterpretabilityLoss,
         explainer: Explainer,
         performer: &P,
         train: &Features,
         validation: Option<&Features>,
     ) -> Result<Fit, CoreError> {
-        let mut fitting = Fitting::start(self, explainer, train)?;
+        if train.len() < 2 {
+            return Err(CoreError::TooFew { what: "training rows", expected: 2, found: train.len() });
+        }
+        assert!(self.batch_size > 0, "FitConfig::batch_size must be at least 1");
+        assert!((0.0..=1.0).contains(&self.decay), "FitConfig::decay is {}, not within 0..=1", self.decay);
+        self.fit_until(self.epochs, loss, explainer, performer, train, validation)
+    }
+
+    /// [`fit_with`](Self::fit_with) up to the end of epoch `last`, as if it were interrupted there.
+    fn fit_until<P: Performer>(
+        &self,
+        last: usize,
+        loss: &mut dyn InterpretabilityLoss,
+        explainer: Explainer,
+        performer: &P,
+        train: &Features,
+        validation: Option<&Features>,
+    ) -> Result<Fit, CoreError> {
+        let mut fitting = Fitting::start(self, loss, explainer, train)?;
         let bar = progress_bar((self.epochs * fitting.steps()) as u64, "fit", self.progress);
         bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
         while fitting.state.records.len() < last {
             fitting.epoch(performer, validation, &bar)?;
             if let Some(folder) = &self.checkpoints {
-                checkpoint::save(folder, &fitting.explainer, &fitting.optimizer, &fitting.state)?;
+                checkpoint::save(
+                    folder,
+                    &fitting.explainer,
+                    &fitting.optimizer,
+                    &*fitting.loss,
+                    &fitting.state,
+                )?;
             }
         }
         bar.finish_and_clear();
@@ -108,7 +144,7 @@ impl FitConfig {
 struct Fitting<'a> {
     config: &'a FitConfig,
     train: &'a Features,
-    filter_loss: FilterLoss,
+    loss: &'a mut dyn InterpretabilityLoss,
     lambdas: Lambdas,
     explainer: Explainer,
     optimizer: ModuleOptimizer,
@@ -116,22 +152,26 @@ struct Fitting<'a> {
 }
 
 impl<'a> Fitting<'a> {
-    fn start(config: &'a FitConfig, explainer: Explainer, train: &'a Features) -> Result<Self, CoreError> {
+    fn start(
+        config: &'a FitConfig,
+        loss: &'a mut dyn InterpretabilityLoss,
+        explainer: Explainer,
+        train: &'a Features,
+    ) -> Result<Self, CoreError> {
         // Reads all rows: only where there is something to compare it with.
         let setting = match config.checkpoints {
-            Some(_) => checkpoint::setting(config, &explainer, train),
+            Some(_) => checkpoint::setting(config, &*loss, &explainer, train),
             None => serde_json::Value::Null,
         };
         let optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
-        let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
         let lambdas = Lambdas::measure(train, config);
         let saved = match &config.checkpoints {
-            Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone())?,
+            Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone(), loss)?,
             None => None,
         };
         if let Some((explainer, optimizer, state)) = saved {
             checkpoint::within(&state, config)?;
-            return Ok(Self { config, train, filter_loss, lambdas, explainer, optimizer, state });
+            return Ok(Self { config, train, loss, lambdas, explainer, optimizer, state });
         }
         let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
         let categories = explainer
@@ -142,7 +182,7 @@ impl<'a> Fitting<'a> {
             .collect();
         let explainer = explainer.calibrated(train).train();
         let state = State { setting, records: Vec::new(), categories };
-        Ok(Self { config, train, filter_loss, lambdas, explainer, optimizer, state })
+        Ok(Self { config, train, loss, lambdas, explainer, optimizer, state })
     }
 
     fn steps(&self) -> usize {
@@ -218,7 +258,7 @@ impl<'a> Fitting<'a> {
     /// One step, of which `done` (0..1) of the fit lies before it.
     fn step(&mut self, indices: &[usize], epoch: usize, done: f64) -> Terms {
         let config = self.config;
-        let stepper = Stepper { config, filter_loss: &self.filter_loss, lambdas: &self.lambdas };
+        let mut stepper = Stepper { config, loss: &mut *self.loss, lambdas: &self.lambdas };
         let batch = self.train.batch(indices);
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
         let rates = config.rates.at(done, config.decay).groups();

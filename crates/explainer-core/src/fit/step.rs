@@ -7,9 +7,10 @@
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
-use explainer_filter_loss::{FilterCategories, FilterLoss};
+use explainer_filter_loss::FilterCategories;
 
 use super::config::{FitConfig, LossMaps, LossWeights, ReconstructionWeight};
+use super::loss::InterpretabilityLoss;
 use crate::features::{FeatureBatch, Features, floats};
 use crate::track::Stage;
 use crate::{CoreError, Explainer, conv};
@@ -61,7 +62,7 @@ pub(crate) struct Terms {
 /// Everything of a step that does not change with it.
 pub(crate) struct Stepper<'a> {
     pub(crate) config: &'a FitConfig,
-    pub(crate) filter_loss: &'a FilterLoss,
+    pub(crate) loss: &'a mut dyn InterpretabilityLoss,
     pub(crate) lambdas: &'a Lambdas,
 }
 
@@ -84,7 +85,7 @@ struct FilterTerm {
 impl Stepper<'_> {
     /// Losses and gradients of `batch`. `explainer` is on an autodiff device.
     pub(crate) fn step(
-        &self,
+        &mut self,
         explainer: &Explainer,
         batch: FeatureBatch,
         categories: &mut [FilterCategories],
@@ -141,12 +142,17 @@ impl Stepper<'_> {
             let ratio = self.config.push_ratio(index, epoch);
             categories[index].update(maps.clone(), &batch.categories);
             let members = categories[index].membership(&batch.categories, &maps.device());
-            let term = self.filter_term(maps.clone(), joined.take(), members, &arriving, ratio);
+            let term = self.filter_term(index, maps.clone(), joined.take(), members, &arriving, ratio);
             figures.push(term.figures);
-            let gradient = through_relu(arriving.clone() + term.gradient, maps);
+            let gradient = through_relu(arriving.clone() + term.gradient, maps.clone());
             let conv = &plain.interpretable.layers[index].conv;
             if let Some((below, stage)) = stages.peek() {
-                let through_conv = conv::input_gradient(conv.weight.val(), gradient.clone());
+                let downwards = if self.config.push_reaches_below {
+                    gradient.clone()
+                } else {
+                    through_relu(arriving, maps)
+                };
+                let through_conv = conv::input_gradient(conv.weight.val(), downwards);
                 arriving = plain.interpretable.layers[*below].through_mask(through_conv, stage.maps.clone());
             }
             conv::register(&mut gradients, conv, input, gradient);
@@ -179,7 +185,8 @@ impl Stepper<'_> {
     /// The filter loss on the maps of one layer, its gradient scaled to `ratio` times the norm of
     /// `rest`, the gradient that arrives there.
     fn filter_term(
-        &self,
+        &mut self,
+        layer: usize,
         maps: Tensor<4>,
         joined: Option<Joined>,
         members: Tensor<2, Bool>,
@@ -192,7 +199,7 @@ impl Stepper<'_> {
             Some(joined) => (joined.maps, Some(joined.slope)),
             None => (maps, None),
         };
-        let (value, gradient) = self.filter_loss.value_and_gradient(seen, members);
+        let (value, gradient) = self.loss.value_and_gradient(layer, seen, members);
         let gradient = gradient * active.clone();
         let gradient = slope.into_iter().fold(gradient, |gradient, slope| gradient * slope);
         // Divided by its largest value, so that squares stay within `f32`; with nothing to divide there is
@@ -272,9 +279,11 @@ impl Terms {
 mod tests {
     use super::*;
     use crate::fit::config::{Push, PushSchedule};
+    use crate::fit::loss::LayeredFilterLoss;
     use crate::testing::{TinyPerformer, features};
     use crate::{ExplainerConfig, FeatureConfig};
     use burn::tensor::Device;
+    use explainer_filter_loss::FilterLoss;
 
     struct Setting {
         train: Features,
@@ -295,7 +304,8 @@ mod tests {
         let Setting { train, explainer, config } = setting;
         let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
         let lambdas = Lambdas::measure(train, config);
-        let stepper = Stepper { config, filter_loss: &filter_loss, lambdas: &lambdas };
+        let mut loss = LayeredFilterLoss::new(filter_loss.clone(), 2, explainer.filters(), None);
+        let mut stepper = Stepper { config, loss: &mut loss, lambdas: &lambdas };
         let mut categories = vec![FilterCategories::new(explainer.filters(), 2); 2];
         let outcome = stepper.step(explainer, train.batch(&[0, 3, 4, 7]), &mut categories, 1);
         (outcome, lambdas, filter_loss)
@@ -364,6 +374,26 @@ mod tests {
         let (above, loss) = at(0.5, p - 0.1);
         assert_eq!(above, rest);
         assert!((loss + 0.5 * (p - 0.1).ln()).abs() < 1e-6);
+    }
+
+    /// Without its reach, conv-interp-1 gets what it gets from a loss that pushes on nothing.
+    #[test]
+    fn a_push_that_does_not_reach_below_leaves_the_layer_below_alone() {
+        let gradient = |ratios: [f64; 2], reaches: bool| {
+            let mut setting = setting(0.0);
+            let push = ratios.map(|ratio| Push { ratio, schedule: PushSchedule::Constant });
+            setting.config = setting.config.with_push(push.to_vec()).with_push_reaches_below(reaches);
+            let (mut outcome, ..) = step(&setting);
+            let mut of = |layer: usize| {
+                let id = setting.explainer.interpretable.layers[layer].conv.weight.id;
+                floats(outcome.gradients.remove::<4>(id).unwrap())
+            };
+            [of(0), of(1)]
+        };
+        let [first, second] = gradient([0.0, 5.0], false);
+        assert_eq!(first, gradient([0.0, 0.0], true)[0]);
+        assert_ne!(first, gradient([0.0, 5.0], true)[0]);
+        assert_eq!(second, gradient([0.0, 5.0], true)[1]);
     }
 
     /// With the push measured as in one graph, where the filter loss enters as an injected gradient.

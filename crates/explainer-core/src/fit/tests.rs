@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Bool, Device, Tensor};
 
 use super::*;
 use crate::features::floats;
@@ -63,12 +63,15 @@ fn a_fit_reconstructs_better_and_records_every_term() {
 #[test]
 fn an_interrupted_fit_goes_on_to_the_same_result() {
     let (performer, train, explainer) = setup(10);
-    for (norm, decay) in [(NormUpdate::Fixed, 0.5), (NormUpdate::Running { momentum: 0.01 }, 0.0)] {
-        let config = config().with_norm(norm).with_decay(decay);
+    for (norm, decay, memory) in
+        [(NormUpdate::Fixed, 0.5, None), (NormUpdate::Running { momentum: 0.01 }, 0.0, Some(0.3))]
+    {
+        let config = config().with_norm(norm).with_decay(decay).with_memory(memory);
         let whole = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = config.with_checkpoints(Some(folder.path().to_path_buf()));
-        config.fit_until(2, explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        let mut loss = config.layered_filter_loss(&explainer, &train);
+        config.fit_until(2, &mut loss, explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let resumed = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         assert_eq!(weights(&resumed.explainer), weights(&whole.explainer));
         for (own, other) in resumed.records.iter().zip(&whole.records) {
@@ -79,6 +82,71 @@ fn an_interrupted_fit_goes_on_to_the_same_result() {
         }
         assert_eq!(entries(folder.path()), ["epoch-0003"], "one whole checkpoint stays");
     }
+}
+
+/// Asks filters to fall silent, and counts how often it was asked itself.
+struct Silence {
+    calls: usize,
+    strength: f64,
+}
+
+impl InterpretabilityLoss for Silence {
+    fn description(&self) -> String {
+        format!("silence of strength {}", self.strength)
+    }
+
+    fn value_and_gradient(
+        &mut self,
+        layer: usize,
+        maps: Tensor<4>,
+        members: Tensor<2, Bool>,
+    ) -> (Tensor<1>, Tensor<4>) {
+        self.calls += 1;
+        let [batch, filters, _, _] = maps.dims();
+        assert!(layer < 2 && members.dims() == [batch, filters]);
+        let value = maps.clone().sum_dims(&[0, 2, 3]).reshape([filters]).mul_scalar(self.strength);
+        (value, maps.ones_like().mul_scalar(self.strength))
+    }
+
+    fn save(&self, folder: &Path) -> Result<(), CoreError> {
+        let path = folder.join("calls");
+        std::fs::write(&path, self.calls.to_string()).map_err(CoreError::io(&path, "writing"))
+    }
+
+    fn load(&mut self, folder: &Path) -> Result<(), CoreError> {
+        let path = folder.join("calls");
+        let text = std::fs::read_to_string(&path).map_err(CoreError::io(&path, "reading"))?;
+        self.calls = text.parse().expect("a number");
+        Ok(())
+    }
+}
+
+#[test]
+fn a_loss_of_ones_own_pushes_and_is_remembered() {
+    let (performer, train, explainer) = setup(10);
+    let push = |ratio| vec![Push { ratio, schedule: PushSchedule::Constant }];
+    let mass = |ratio: f64| {
+        let mut loss = Silence { calls: 0, strength: 2.0 };
+        let config = config().with_push(push(ratio));
+        let fit = config.fit_with(&mut loss, explainer.clone(), &performer, &train, None).unwrap();
+        // Two layers, three epochs of three steps.
+        assert_eq!(loss.calls, 2 * 3 * 3);
+        assert!(fit.records.iter().all(|record| record.filter_loss.iter().all(|&value| value > 0.0)));
+        let maps = fit.explainer.forward(train.batch(&[0, 1, 2]).target).interpretable.pop().unwrap();
+        maps.sum().into_scalar::<f32>()
+    };
+    assert!(mass(3.0) < 0.9 * mass(0.0));
+
+    let folder = tempfile::tempdir().unwrap();
+    let config = config().with_checkpoints(Some(folder.path().to_path_buf()));
+    let mut loss = Silence { calls: 0, strength: 2.0 };
+    config.fit_until(1, &mut loss, explainer.clone(), &performer, &train, None).unwrap();
+    let mut other = Silence { calls: 0, strength: 3.0 };
+    let error = config.fit_with(&mut other, explainer.clone(), &performer, &train, None).unwrap_err();
+    assert!(error.to_string().contains("silence of strength 3"), "{error}");
+    let mut resumed = Silence { calls: 0, strength: 2.0 };
+    config.fit_with(&mut resumed, explainer, &performer, &train, None).unwrap();
+    assert_eq!(resumed.calls, 2 * 3 * 3);
 }
 
 fn entries(folder: &Path) -> Vec<String> {
