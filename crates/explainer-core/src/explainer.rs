@@ -7,7 +7,7 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use explainer_filter_loss::{BETA, TemplateMask, TemplateMaskConfig};
+use explainer_filter_loss::{Shape, TemplateMask, TemplateMaskConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::init::{Initializer, copied};
@@ -22,8 +22,8 @@ pub enum Masking {
     None,
     /// A [`TemplateMask`] at each map's strongest unit.
     Template {
-        /// β, how fast the mask falls off.
-        beta: f64,
+        /// How the mask falls off around its centre.
+        shape: Shape,
         /// What remains far from the strongest unit, in 0..=1.
         floor: f64,
     },
@@ -31,13 +31,13 @@ pub enum Masking {
 
 impl Masking {
     /// The paper's mask (arXiv:1805.07468).
-    pub const PUBLISHED: Self = Self::Template { beta: BETA, floor: 0.0 };
+    pub const PUBLISHED: Self = Self::Template { shape: Shape::PUBLISHED, floor: 0.0 };
 
     fn init(self, length: usize, device: &Device) -> Option<TemplateMask> {
         match self {
             Self::None => None,
-            Self::Template { beta, floor } => {
-                Some(TemplateMaskConfig::new(length).with_beta(beta).with_floor(floor).init(device))
+            Self::Template { shape, floor } => {
+                Some(TemplateMaskConfig::new(length).with_shape(shape).with_floor(floor).init(device))
             }
         }
     }

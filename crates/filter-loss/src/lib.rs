@@ -11,6 +11,8 @@
 //!   [`Scale`] makes it free of the scale of the maps. [`FilterCategories`] keeps track of which
 //!   category each filter belongs to.
 //!
+//! The templates' form is a [`Shape`], or your own [`TemplateShape`].
+//!
 //! Maps are `Tensor<4>`, `[batch, filters, n, n]`, after their ReLU. The crate picks no backend; nothing
 //! here needs more than Burn's plain tensor operations.
 //!
@@ -47,6 +49,7 @@ mod loss;
 mod mask;
 mod scale;
 mod shape;
+mod template_shape;
 mod templates;
 #[cfg(test)]
 mod testing;
@@ -55,4 +58,5 @@ pub use categories::FilterCategories;
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, inject};
 pub use mask::{TemplateMask, TemplateMaskConfig, strongest_units};
 pub use scale::Scale;
-pub use templates::{BETA, Templates, TemplatesConfig};
+pub use template_shape::{BETA, Shape, TemplateShape};
+pub use templates::{Templates, TemplatesConfig};

@@ -9,7 +9,8 @@ use crate::density::Densities;
 use crate::mask::strongest_units;
 use crate::scale::{Normalised, Scale};
 use crate::shape::check_square;
-use crate::templates::{BETA, Templates, TemplatesConfig};
+use crate::template_shape::Shape;
+use crate::templates::{Templates, TemplatesConfig};
 
 /// Which gradient [`FilterLoss`] has. The value is the same for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +48,9 @@ pub enum Gradient {
 pub struct FilterLossConfig {
     /// n, the number of units along one side of the (square) map.
     pub length: usize,
-    /// β, how fast a template falls off around its centre. [`BETA`] by default.
-    #[config(default = "BETA")]
-    pub beta: f64,
+    /// How a template falls off around its centre. [`Shape::PUBLISHED`] by default.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
     /// The scale at which the loss looks at the maps.
     #[config(default = "Scale::AsIs")]
     pub scale: Scale,
@@ -66,15 +67,25 @@ impl FilterLossConfig {
     /// Puts the templates on a device.
     ///
     /// # Panics
-    /// If `length` is 0, `beta` or the scale's trace is not positive, or `diversity` is negative.
+    /// If `length` is 0, the shape's β or width or the scale's trace is not positive, or `diversity` is
+    /// negative.
     pub fn init(&self, device: &Device) -> FilterLoss {
+        self.init_with(TemplatesConfig::new(self.length).with_shape(self.shape).init(device))
+    }
+
+    /// The loss with templates of your own, made by [`Templates::of`]; `shape` has no say then.
+    ///
+    /// # Panics
+    /// If the templates are of another length, the scale's trace is not positive, or `diversity` is
+    /// negative.
+    pub fn init_with(&self, templates: Templates) -> FilterLoss {
+        templates.check_length("FilterLoss", self.length);
         self.scale.check();
         let diversity = self.diversity;
         assert!(
             diversity.is_finite() && diversity >= 0.0,
             "the weight of diversity is {diversity}, but must not be negative"
         );
-        let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
         FilterLoss { templates, config: self.clone() }
     }
 }
@@ -189,7 +200,7 @@ impl FilterLoss {
         check_square("FilterLoss", maps.dims(), self.config.length);
         let [batch, filters, height, width] = maps.dims();
         let flat = maps.inner().cast(FloatDType::F32).reshape([batch, filters, height * width]);
-        self.config.scale.normalise(flat, self.templates.config().tau())
+        self.config.scale.normalise(flat, self.templates.tau())
     }
 
     fn densities(&self, normalised: &Normalised) -> Densities {

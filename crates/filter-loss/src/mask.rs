@@ -5,7 +5,8 @@ use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor};
 
 use crate::shape::check_square;
-use crate::templates::{BETA, TemplatesConfig};
+use crate::template_shape::Shape;
+use crate::templates::{Templates, TemplatesConfig};
 
 /// Finds the strongest unit μ̂ of each map, as its row-major index `i · width + j`.
 ///
@@ -27,11 +28,11 @@ pub fn strongest_units(maps: Tensor<4>) -> Tensor<2, Int> {
 pub struct TemplateMaskConfig {
     /// n, the number of units along one side of the (square) map.
     pub length: usize,
-    /// β, how fast the mask falls off around the strongest unit. [`BETA`] by default.
-    #[config(default = "BETA")]
-    pub beta: f64,
-    /// What remains of the map far from its strongest unit, in 0..=1: 0 is the paper's mask, 1 is no
-    /// mask at all.
+    /// How the mask falls off around its centre. [`Shape::PUBLISHED`] by default.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
+    /// What remains of the map far from the centre, in 0..=1: 0 is the paper's mask, 1 is no mask at
+    /// all.
     #[config(default = 0.0)]
     pub floor: f64,
 }
@@ -40,11 +41,19 @@ impl TemplateMaskConfig {
     /// Puts the masks on a device.
     ///
     /// # Panics
-    /// If `length` is 0, `beta` is not positive, or `floor` is outside 0..=1.
+    /// If `length` is 0, the shape's β or width is not positive, or `floor` is outside 0..=1.
     pub fn init(&self, device: &Device) -> TemplateMask {
+        self.init_with(TemplatesConfig::new(self.length).with_shape(self.shape).init(device))
+    }
+
+    /// The masks of templates of your own, made by [`Templates::of`]; `shape` has no say then.
+    ///
+    /// # Panics
+    /// If the templates are of another length, or `floor` is outside 0..=1.
+    pub fn init_with(&self, templates: Templates) -> TemplateMask {
+        templates.check_length("TemplateMask", self.length);
         let floor = self.floor;
         assert!((0.0..=1.0).contains(&floor), "the mask's floor is {floor}, but must lie in 0..=1");
-        let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
         let positive = templates.relative().narrow(0, 0, self.length * self.length).clamp_min(0.0);
         TemplateMask { masks: positive.mul_scalar(1.0 - floor).add_scalar(floor), config: self.clone() }
     }
@@ -197,6 +206,32 @@ mod tests {
                 assert_eq!(zeros.iter::<i64>().next(), Some(0));
             }
         }
+    }
+
+    #[test]
+    fn the_mask_has_the_shape_it_is_given() {
+        let device = Device::flex();
+        let shape = Shape::Cone { beta: 2.5 };
+        let mask = TemplateMaskConfig::new(5).with_shape(shape).with_floor(0.5).init(&device);
+        let kept =
+            floats(mask.forward_at(Tensor::ones([1, 1, 5, 5], &device), Tensor::full([1, 1], 12, &device)));
+        // At the Euclidean distances 0, 1, √2, and 2 and more (where 1 − 2.5 · 2/5 = 0).
+        assert_near(&[kept[12], kept[7], kept[6], kept[2], kept[0]], &[1.0, 0.75, 0.646_446_6, 0.5, 0.5]);
+        struct Everywhere;
+        impl crate::TemplateShape for Everywhere {
+            fn value(&self, _: f64, _: f64) -> f64 {
+                1.0
+            }
+        }
+        let own = TemplateMaskConfig::new(5).init_with(Templates::of(5, &Everywhere, &device));
+        assert_eq!(floats(own.forward(map(&device))), floats(map(&device)));
+    }
+
+    #[test]
+    #[should_panic(expected = "5 × 5 units got templates of 4 × 4")]
+    fn templates_of_another_length_are_refused() {
+        let device = Device::flex();
+        TemplateMaskConfig::new(5).init_with(TemplatesConfig::new(4).init(&device));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::config::Config;
 use burn::module::ParamGroup;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use explainer_filter_loss::{BETA, FilterLossConfig, Gradient, Scale};
+use explainer_filter_loss::{FilterLossConfig, Gradient, Scale, Shape};
 use serde::{Deserialize, Serialize};
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
@@ -241,9 +241,9 @@ pub struct FitConfig {
     /// κ of the filter loss, the weight of the diversity of filters.
     #[config(default = "DIVERSITY")]
     pub diversity: f64,
-    /// β of the filter loss's templates.
-    #[config(default = "BETA")]
-    pub beta: f64,
+    /// Form of the filter loss's templates.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
     /// The filter loss's push on each interpretable conv-layer; layers beyond the list get the last entry.
     #[config(default = "Push::DEFAULT.to_vec()")]
     pub push: Vec<Push>,
@@ -287,7 +287,7 @@ impl FitConfig {
     /// The filter loss on maps of side `length`.
     pub(crate) fn filter_loss(&self, length: usize) -> FilterLossConfig {
         FilterLossConfig::new(length)
-            .with_beta(self.beta)
+            .with_shape(self.shape)
             .with_scale(self.scale)
             .with_gradient(self.gradient)
             .with_diversity(self.diversity)
