@@ -7,7 +7,7 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use explainer_filter_loss::{Shape, TemplateMask, TemplateMaskConfig};
+use explainer_filter_loss::{MaskCenter, Shape, TemplateMask, TemplateMaskConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::init::{Initializer, copied};
@@ -20,24 +20,28 @@ use crate::{
 pub enum Masking {
     /// Nothing: the maps go on whole.
     None,
-    /// A [`TemplateMask`] at each map's strongest unit.
+    /// A [`TemplateMask`].
     Template {
         /// How the mask falls off around its centre.
         shape: Shape,
-        /// What remains far from the strongest unit, in 0..=1.
+        /// What remains far from the centre, in 0..=1.
         floor: f64,
+        /// Where the mask is centred.
+        center: MaskCenter,
     },
 }
 
 impl Masking {
     /// The paper's mask (arXiv:1805.07468).
-    pub const PUBLISHED: Self = Self::Template { shape: Shape::PUBLISHED, floor: 0.0 };
+    pub const PUBLISHED: Self =
+        Self::Template { shape: Shape::PUBLISHED, floor: 0.0, center: MaskCenter::Peak };
 
     fn init(self, length: usize, device: &Device) -> Option<TemplateMask> {
         match self {
             Self::None => None,
-            Self::Template { shape, floor } => {
-                Some(TemplateMaskConfig::new(length).with_shape(shape).with_floor(floor).init(device))
+            Self::Template { shape, floor, center } => {
+                let config = TemplateMaskConfig::new(length).with_shape(shape);
+                Some(config.with_floor(floor).with_center(center).init(device))
             }
         }
     }

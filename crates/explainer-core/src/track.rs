@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Tensor, activation::relu};
-use explainer_filter_loss::{TemplateMask, strongest_units};
+use explainer_filter_loss::TemplateMask;
 
 /// What a conv-layer reads, and its maps after the ReLU.
 pub(crate) struct Stage {
@@ -24,7 +24,7 @@ impl InterpretableLayer {
         relu(self.conv.forward(features))
     }
 
-    /// What goes on to the next layer: each map around its strongest unit.
+    /// What goes on to the next layer: each map around its centre.
     pub fn masked(&self, maps: Tensor<4>) -> Tensor<4> {
         match &self.mask {
             Some(mask) => mask.forward(maps),
@@ -35,7 +35,7 @@ impl InterpretableLayer {
     /// The gradient in front of the mask that `maps` had, from the one behind it.
     pub(crate) fn through_mask(&self, gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
         match &self.mask {
-            Some(mask) => mask.forward_at(gradient, strongest_units(maps)),
+            Some(mask) => mask.forward_at(gradient, mask.config().center.units(maps)),
             None => gradient,
         }
     }

@@ -56,7 +56,7 @@ mod testing;
 
 pub use categories::FilterCategories;
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, inject};
-pub use mask::{TemplateMask, TemplateMaskConfig, strongest_units};
+pub use mask::{MaskCenter, TemplateMask, TemplateMaskConfig, mass_centers, strongest_units};
 pub use scale::Scale;
 pub use template_shape::{BETA, Shape, TemplateShape};
 pub use templates::{Templates, TemplatesConfig};
