@@ -6,6 +6,7 @@
 //! peak at one unit of a feature map (arXiv:1710.00935):
 //!
 //! - the **mask layer**, [`TemplateMask`], keeps of a map what lies around its strongest unit;
+//!   [`LearnedMask`] learns for each filter how much that is;
 //! - the **filter loss**, [`FilterLoss`], is the negative mutual information of a filter's maps and the
 //!   templates. Its [`Gradient`] is given in closed form, and [`inject`] puts it into a backward pass.
 //!   [`Scale`] makes it free of the scale of the maps. [`FilterCategories`] keeps track of which
@@ -45,6 +46,7 @@
 
 mod categories;
 mod density;
+mod learned_mask;
 mod loss;
 mod mask;
 mod scale;
@@ -55,6 +57,7 @@ mod templates;
 mod testing;
 
 pub use categories::FilterCategories;
+pub use learned_mask::{LearnedMask, LearnedMaskConfig, LearnedMaskGradient};
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, inject};
 pub use mask::{MaskCenter, TemplateMask, TemplateMaskConfig, mass_centers, strongest_units};
 pub use scale::Scale;
