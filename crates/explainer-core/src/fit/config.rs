@@ -154,6 +154,9 @@ pub struct LearningRates {
     pub decoder_input: f64,
     /// The rest of the decoder.
     pub decoder: f64,
+    /// w of learned masks, from which their β is made ([`LearnedMask`](explainer_filter_loss::LearnedMask)).
+    /// Adam's steps are about as long as the rate: at that of a conv-layer β would stay where it starts.
+    pub mask: f64,
     /// w_p, a single number that has far to go.
     pub share: f64,
 }
@@ -166,12 +169,21 @@ impl LearningRates {
         ordinary: 5e-4,
         decoder_input: 3e-4,
         decoder: 1e-4,
+        mask: 1e-2,
         share: 1e-2,
     };
 
-    /// One rate for all layers, and one for w_p.
+    /// One rate for all layers and their masks, and one for w_p.
     pub const fn uniform(rate: f64, share: f64) -> Self {
-        Self { first: rate, interpretable: rate, ordinary: rate, decoder_input: rate, decoder: rate, share }
+        Self {
+            first: rate,
+            interpretable: rate,
+            ordinary: rate,
+            decoder_input: rate,
+            decoder: rate,
+            mask: rate,
+            share,
+        }
     }
 
     /// The rates of a step of which `done` (0..1) of all steps lie before it: as they are, then in the
@@ -186,6 +198,7 @@ impl LearningRates {
             ordinary: of(self.ordinary),
             decoder_input: of(self.decoder_input),
             decoder: of(self.decoder),
+            mask: of(self.mask),
             share: self.share,
         }
     }
@@ -196,6 +209,7 @@ impl LearningRates {
             .with_group(ParamGroup::from_predicate("decoder.layers.0.weight"), self.decoder_input)
             .with_group(ParamGroup::from_predicate("interpretable.layers"), self.interpretable)
             .with_group(ParamGroup::from_predicate("interpretable.layers.0."), self.first)
+            .with_group(ParamGroup::from_predicate("beta_logit"), self.mask)
             .with_group(ParamGroup::from_predicate("ordinary.convs"), self.ordinary)
             .with_group(ParamGroup::from_predicate("share_logit"), self.share)
             .step()
