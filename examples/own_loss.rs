@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use burn::tensor::{Bool, Device, Tensor};
+use burn::tensor::{Bool, Device, Int, Tensor};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, FitConfig, InterpretabilityLoss, LabelledImage, Preprocessing,
 };
@@ -26,7 +26,7 @@ impl Compactness {
     /// Of each filter, over the batch; maps are not negative.
     fn value(maps: Tensor<4>) -> Tensor<1> {
         let [batch, filters, height, width] = maps.dims();
-        let at = |units| Tensor::<1>::arange(0..units as i64, &maps.device()).float();
+        let at = |units| Tensor::<1, Int>::arange(0..units as i64, &maps.device()).float();
         let rows = at(height).div_scalar(height as f64).reshape([1, 1, height, 1]);
         let columns = at(width).div_scalar(width as f64).reshape([1, 1, 1, width]);
         let mass = maps.clone().sum_dims(&[2, 3]);

@@ -7,41 +7,12 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use explainer_filter_loss::{BETA, TemplateMask, TemplateMaskConfig};
-use serde::{Deserialize, Serialize};
 
 use crate::init::{Initializer, copied};
 use crate::{
-    Blueprint, Decoder, InterpretableLayer, InterpretableTrack, OrdinaryTrack, Performer, Pooling, ScaleNorm,
+    Blueprint, Decoder, InterpretableLayer, InterpretableTrack, Masking, OrdinaryTrack, Performer, Pooling,
+    ScaleNorm,
 };
-
-/// What stands behind every interpretable conv-layer.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Masking {
-    /// Nothing: the maps go on whole.
-    None,
-    /// A [`TemplateMask`] at each map's strongest unit.
-    Template {
-        /// β, how fast the mask falls off.
-        beta: f64,
-        /// What remains far from the strongest unit, in 0..=1.
-        floor: f64,
-    },
-}
-
-impl Masking {
-    /// The paper's mask (arXiv:1805.07468).
-    pub const PUBLISHED: Self = Self::Template { beta: BETA, floor: 0.0 };
-
-    fn init(self, length: usize, device: &Device) -> Option<TemplateMask> {
-        match self {
-            Self::None => None,
-            Self::Template { beta, floor } => {
-                Some(TemplateMaskConfig::new(length).with_beta(beta).with_floor(floor).init(device))
-            }
-        }
-    }
-}
 
 /// Sizes and form of an [`Explainer`]; [`for_performer`](Self::for_performer) takes the sizes from
 /// a performer.
@@ -63,9 +34,9 @@ pub struct ExplainerConfig {
     /// Conv-layers of the ordinary track.
     #[config(default = 1)]
     pub ordinary_layers: usize,
-    /// What stands behind every interpretable conv-layer.
-    #[config(default = "Masking::PUBLISHED")]
-    pub mask: Masking,
+    /// What stands behind each interpretable conv-layer; layers beyond the list get the last entry.
+    #[config(default = "vec![Masking::PUBLISHED]")]
+    pub masks: Vec<Masking>,
     /// Seed of the first weights.
     #[config(default = 0)]
     pub seed: u64,
@@ -89,7 +60,8 @@ impl ExplainerConfig {
     /// An explainer with random weights.
     ///
     /// # Panics
-    /// If there is no interpretable or no ordinary conv-layer, or nothing to reconstruct.
+    /// If there is no interpretable or no ordinary conv-layer, nothing to reconstruct, or a mask whose
+    /// settings are out of bounds.
     pub fn init(&self, device: &Device) -> Explainer {
         assert!(self.interpretable_layers > 0, "the interpretable track needs a conv-layer");
         assert!(self.ordinary_layers > 0, "the ordinary track needs a conv-layer");
@@ -99,7 +71,7 @@ impl ExplainerConfig {
         let layers = (0..self.interpretable_layers)
             .map(|layer| InterpretableLayer {
                 conv: init.conv([inputs(layer), self.channels]),
-                mask: self.mask.init(self.length, device),
+                mask: self.masking(layer).init(self.length, self.channels, device),
             })
             .collect();
         let convs =
@@ -120,6 +92,11 @@ impl ExplainerConfig {
             decoder: Decoder { layers: decoder },
             pool: self.pool,
         }
+    }
+
+    /// What stands behind interpretable conv-layer `layer` (from 0): nothing if the list is empty.
+    fn masking(&self, layer: usize) -> Masking {
+        *self.masks.get(layer).or(self.masks.last()).unwrap_or(&Masking::None)
     }
 
     /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer, the decoder

@@ -45,6 +45,7 @@ mod features;
 mod file;
 mod fit;
 mod init;
+mod masking;
 mod norm;
 mod performer;
 mod preprocessing;
@@ -59,12 +60,13 @@ mod views;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part};
-pub use explainer::{Encoding, Explainer, ExplainerConfig, Masking};
+pub use explainer::{Encoding, Explainer, ExplainerConfig};
 pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
 pub use fit::{
     EpochRecord, Fit, FitConfig, InterpretabilityLoss, LearningRates, LossMaps, LossWeights, NormUpdate,
     Push, PushSchedule, ReconstructionWeight, Refit, Validation,
 };
+pub use masking::{MaskLayer, Masking};
 pub use norm::ScaleNorm;
 pub use performer::{Blueprint, Performer, Pooling, Tapped};
 pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Preprocessing};

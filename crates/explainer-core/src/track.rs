@@ -2,8 +2,10 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
+use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, activation::relu};
-use explainer_filter_loss::{TemplateMask, strongest_units};
+
+use crate::MaskLayer;
 
 /// What a conv-layer reads, and its maps after the ReLU.
 pub(crate) struct Stage {
@@ -15,7 +17,7 @@ pub(crate) struct Stage {
 #[derive(Module, Debug)]
 pub struct InterpretableLayer {
     pub(crate) conv: Conv2d,
-    pub(crate) mask: Option<TemplateMask>,
+    pub(crate) mask: Option<MaskLayer>,
 }
 
 impl InterpretableLayer {
@@ -24,7 +26,7 @@ impl InterpretableLayer {
         relu(self.conv.forward(features))
     }
 
-    /// What goes on to the next layer: each map around its strongest unit.
+    /// What goes on to the next layer: each map around its centre.
     pub fn masked(&self, maps: Tensor<4>) -> Tensor<4> {
         match &self.mask {
             Some(mask) => mask.forward(maps),
@@ -32,10 +34,21 @@ impl InterpretableLayer {
         }
     }
 
-    /// The gradient in front of the mask that `maps` had, from the one behind it.
-    pub(crate) fn through_mask(&self, gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
+    /// The mask, if there is one.
+    pub fn mask(&self) -> Option<&MaskLayer> {
+        self.mask.as_ref()
+    }
+
+    /// The gradient in front of the mask that `maps` had, from the one behind it; that of the mask's own
+    /// parameters goes into `gradients`.
+    pub(crate) fn through_mask(
+        &self,
+        gradients: &mut GradientsParams,
+        maps: Tensor<4>,
+        gradient: Tensor<4>,
+    ) -> Tensor<4> {
         match &self.mask {
-            Some(mask) => mask.forward_at(gradient, strongest_units(maps)),
+            Some(mask) => mask.backward(gradients, maps, gradient),
             None => gradient,
         }
     }

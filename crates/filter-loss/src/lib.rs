@@ -6,10 +6,13 @@
 //! peak at one unit of a feature map (arXiv:1710.00935):
 //!
 //! - the **mask layer**, [`TemplateMask`], keeps of a map what lies around its strongest unit;
+//!   [`LearnedMask`] learns for each filter how much that is;
 //! - the **filter loss**, [`FilterLoss`], is the negative mutual information of a filter's maps and the
 //!   templates. Its [`Gradient`] is given in closed form, and [`inject`] puts it into a backward pass.
 //!   [`Scale`] makes it free of the scale of the maps. [`FilterCategories`] keeps track of which
 //!   category each filter belongs to.
+//!
+//! The templates' form is a [`Shape`], or your own [`TemplateShape`].
 //!
 //! Maps are `Tensor<4>`, `[batch, filters, n, n]`, after their ReLU. The crate picks no backend; nothing
 //! here needs more than Burn's plain tensor operations.
@@ -43,19 +46,23 @@
 
 mod categories;
 mod density;
+mod learned_mask;
 mod loss;
 mod mask;
 mod memory;
 mod rivalry;
 mod scale;
 mod shape;
+mod template_shape;
 mod templates;
 #[cfg(test)]
 mod testing;
 
 pub use categories::FilterCategories;
+pub use learned_mask::{LearnedMask, LearnedMaskConfig, LearnedMaskGradient};
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, Population, inject};
-pub use mask::{TemplateMask, TemplateMaskConfig, strongest_units};
+pub use mask::{MaskCenter, TemplateMask, TemplateMaskConfig, mass_centers, strongest_units};
 pub use memory::Memory;
 pub use scale::Scale;
-pub use templates::{BETA, Templates, TemplatesConfig};
+pub use template_shape::{BETA, Shape, TemplateShape};
+pub use templates::{Templates, TemplatesConfig};

@@ -11,7 +11,8 @@ use crate::memory::Memory;
 use crate::rivalry::Rivalry;
 use crate::scale::{Normalised, Scale};
 use crate::shape::check_square;
-use crate::templates::{BETA, Templates, TemplatesConfig};
+use crate::template_shape::Shape;
+use crate::templates::{Templates, TemplatesConfig};
 
 /// Which gradient [`FilterLoss`] has. The value is the same for all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,9 +76,9 @@ pub enum Population {
 pub struct FilterLossConfig {
     /// n, the number of units along one side of the (square) map.
     pub length: usize,
-    /// β, how fast a template falls off around its centre. [`BETA`] by default.
-    #[config(default = "BETA")]
-    pub beta: f64,
+    /// How a template falls off around its centre. [`Shape::PUBLISHED`] by default.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
     /// The scale at which the loss looks at the maps.
     #[config(default = "Scale::AsIs")]
     pub scale: Scale,
@@ -97,15 +98,25 @@ impl FilterLossConfig {
     /// Puts the templates on a device.
     ///
     /// # Panics
-    /// If `length` is 0, `beta` or the scale's trace is not positive, or `diversity` is negative.
+    /// If `length` is 0, the shape's β or width or the scale's trace is not positive, or `diversity` is
+    /// negative.
     pub fn init(&self, device: &Device) -> FilterLoss {
+        self.init_with(TemplatesConfig::new(self.length).with_shape(self.shape).init(device))
+    }
+
+    /// The loss with templates of your own, made by [`Templates::of`]; `shape` has no say then.
+    ///
+    /// # Panics
+    /// If the templates are of another length, the scale's trace is not positive, or `diversity` is
+    /// negative.
+    pub fn init_with(&self, templates: Templates) -> FilterLoss {
+        templates.check_length("FilterLoss", self.length);
         self.scale.check();
         let diversity = self.diversity;
         assert!(
             diversity.is_finite() && diversity >= 0.0,
             "the weight of diversity is {diversity}, but must not be negative"
         );
-        let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
         FilterLoss { templates, config: self.clone() }
     }
 }
@@ -191,8 +202,7 @@ impl FilterLoss {
     /// # Panics
     /// If the momentum does not lie between 0 and 1.
     pub fn memory(&self, filters: usize, momentum: f64) -> Memory {
-        let templates = self.templates.config().count();
-        Memory::new(filters, templates, momentum, &self.templates.relative().device())
+        Memory::new(filters, self.units() + 1, momentum, &self.templates.relative().device())
     }
 
     /// [`value_and_gradient`](Self::value_and_gradient) with the population of a memory, after it has taken
@@ -228,7 +238,7 @@ impl FilterLoss {
         let units = height * width;
         let (maps, members) = (maps.inner(), members.inner());
         let flat = maps.clone().cast(FloatDType::F32).reshape([batch, filters, units]);
-        let normalised = self.config.scale.normalise(flat, self.templates.config().tau());
+        let normalised = self.config.scale.normalise(flat, self.templates.tau());
         let rows = normalised.maps.clone().reshape([batch * filters, units]);
         let traces = rows.matmul(self.templates.relative().transpose()).mul_scalar(normalised.gain);
         let population = match self.config.population {
@@ -270,17 +280,21 @@ impl FilterLoss {
         normalised.pull_back(gradient).reshape(shape)
     }
 
+    /// n².
+    fn units(&self) -> usize {
+        self.config.length * self.config.length
+    }
+
     /// T̂ of every map: the template at its strongest unit, or the negative one.
     fn targets(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<2, Int> {
-        let negative = self.templates.config().units() as i64;
-        strongest_units(maps).mask_fill(members.bool_not(), negative)
+        strongest_units(maps).mask_fill(members.bool_not(), self.units() as i64)
     }
 
     /// T̂/τ of every map.
     fn chosen(&self, targets: Tensor<2, Int>) -> Tensor<3> {
         let [batch, filters] = targets.dims();
         let chosen = self.templates.relative().select(0, targets.reshape([batch * filters]));
-        chosen.reshape([batch, filters, self.templates.config().units()])
+        chosen.reshape([batch, filters, self.units()])
     }
 
     /// Σ_T w_T · T/τ of every map.

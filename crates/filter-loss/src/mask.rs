@@ -1,11 +1,13 @@
-//! The mask layer: keep what lies around a map's strongest unit.
+//! The mask layer: keep what lies around the part a map shows.
 
 use burn::config::Config;
 use burn::module::Module;
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, FloatDType, Int, Tensor};
+use serde::{Deserialize, Serialize};
 
 use crate::shape::check_square;
-use crate::templates::{BETA, TemplatesConfig};
+use crate::template_shape::Shape;
+use crate::templates::{Templates, TemplatesConfig};
 
 /// Finds the strongest unit μ̂ of each map, as its row-major index `i · width + j`.
 ///
@@ -22,42 +24,111 @@ pub fn strongest_units(maps: Tensor<4>) -> Tensor<2, Int> {
     flat.argmax(2).reshape([batch, filters])
 }
 
+/// Finds the unit nearest to the centre of mass of each map, as its row-major index `i · width + j`:
+///
+/// ```text
+/// i = ⌊Σ_ij x_ij · i / Σ_ij x_ij + ½⌋      j likewise
+/// ```
+///
+/// The maps must be finite and not negative, as they are after a ReLU. They are divided by their largest value
+/// first, so that their magnitude does not matter. A map that is zero everywhere has index 0.
+///
+/// Source: the released code of arXiv:1710.00935.
+///
+/// # Shapes
+/// - maps: `[batch, filters, height, width]`
+/// - output: `[batch, filters]`, never tracked
+pub fn mass_centers(maps: Tensor<4>) -> Tensor<2, Int> {
+    let [batch, filters, height, width] = maps.dims();
+    let maps = maps.inner().cast(FloatDType::F32);
+    let largest = maps.clone().max_dim(3).max_dim(2);
+    // Divided by 1 instead of its largest value, a silent map has no mass; divided by 1 once more, its
+    // centre is 0. The mass of any other map is at least the 1 of its largest value.
+    let silent = largest.clone().equal_scalar(0.0).float();
+    let maps = maps / (largest + silent.clone());
+    let mass = maps.clone().sum_dim(3).sum_dim(2) + silent;
+    let places = |count: usize| Tensor::<1, Int>::arange(0..count as i64, &maps.device()).float();
+    let rows = maps.clone().sum_dim(3) * places(height).reshape([1, 1, height, 1]);
+    let columns = maps.clone().sum_dim(2) * places(width).reshape([1, 1, 1, width]);
+    let nearest = |moment: Tensor<4>| (moment / mass.clone()).add_scalar(0.5).floor();
+    let index = nearest(rows.sum_dim(2)).mul_scalar(width as f64) + nearest(columns.sum_dim(3));
+    index.reshape([batch, filters]).int()
+}
+
+/// Where a mask is centred.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum MaskCenter {
+    /// At the strongest unit: [`strongest_units`] (arXiv:1805.07468).
+    #[default]
+    Peak,
+    /// At the rounded centre of mass: [`mass_centers`] (the released code of arXiv:1710.00935). Where a
+    /// map fires at two places, that lies between them.
+    CenterOfMass,
+}
+
+impl MaskCenter {
+    /// The centre of each map, as its row-major index.
+    ///
+    /// # Shapes
+    /// - maps: `[batch, filters, height, width]`
+    /// - output: `[batch, filters]`, never tracked
+    pub fn units(self, maps: Tensor<4>) -> Tensor<2, Int> {
+        match self {
+            Self::Peak => strongest_units(maps),
+            Self::CenterOfMass => mass_centers(maps),
+        }
+    }
+}
+
 /// Configuration of [`TemplateMask`].
 #[derive(Config, Debug)]
 pub struct TemplateMaskConfig {
     /// n, the number of units along one side of the (square) map.
     pub length: usize,
-    /// β, how fast the mask falls off around the strongest unit. [`BETA`] by default.
-    #[config(default = "BETA")]
-    pub beta: f64,
-    /// What remains of the map far from its strongest unit, in 0..=1: 0 is the paper's mask, 1 is no
-    /// mask at all.
+    /// How the mask falls off around its centre. [`Shape::PUBLISHED`] by default.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
+    /// What remains of the map far from the centre, in 0..=1: 0 is the paper's mask, 1 is no mask at
+    /// all.
     #[config(default = 0.0)]
     pub floor: f64,
+    /// Where the mask is centred. [`MaskCenter::Peak`], the paper's, by default.
+    #[config(default = "MaskCenter::Peak")]
+    pub center: MaskCenter,
 }
 
 impl TemplateMaskConfig {
     /// Puts the masks on a device.
     ///
     /// # Panics
-    /// If `length` is 0, `beta` is not positive, or `floor` is outside 0..=1.
+    /// If `length` is 0, the shape's β or width is not positive, or `floor` is outside 0..=1.
     pub fn init(&self, device: &Device) -> TemplateMask {
+        self.init_with(TemplatesConfig::new(self.length).with_shape(self.shape).init(device))
+    }
+
+    /// The masks of templates of your own, made by [`Templates::of`]; `shape` has no say then.
+    ///
+    /// # Panics
+    /// If the templates are of another length, or `floor` is outside 0..=1.
+    pub fn init_with(&self, templates: Templates) -> TemplateMask {
+        templates.check_length("TemplateMask", self.length);
         let floor = self.floor;
         assert!((0.0..=1.0).contains(&floor), "the mask's floor is {floor}, but must lie in 0..=1");
-        let templates = TemplatesConfig::new(self.length).with_beta(self.beta).init(device);
         let positive = templates.relative().narrow(0, 0, self.length * self.length).clamp_min(0.0);
         TemplateMask { masks: positive.mul_scalar(1.0 - floor).add_scalar(floor), config: self.clone() }
     }
 }
 
-/// The mask layer: multiplies each map by the positive part of the template at its strongest unit.
+/// The mask layer: multiplies each map by the positive part of the template at its centre.
 ///
 /// ```text
 /// y = x ∘ (f + (1 − f) · max(T_μ̂ / τ, 0))      μ̂ = argmax x
 /// ```
 ///
 /// The mask is a constant in the backward pass: the gradient is multiplied by it and that is all.
-/// The floor f is 0 in the paper. Dividing by τ leaves the strongest unit as it was.
+/// The floor f is 0 in the paper. Dividing by τ leaves the centre as it was. μ̂ may be the centre of
+/// mass instead ([`MaskCenter`]).
 ///
 /// Source: arXiv:1805.07468, "mask layer"; templates of arXiv:1710.00935. The floor is ours.
 #[derive(Module, Debug)]
@@ -69,7 +140,7 @@ pub struct TemplateMask {
 }
 
 impl TemplateMask {
-    /// Masks each map around its own strongest unit (see [`strongest_units`] for ties).
+    /// Masks each map around its own centre (see [`strongest_units`] for ties).
     ///
     /// # Shapes
     /// - maps: `[batch, filters, n, n]`
@@ -78,11 +149,11 @@ impl TemplateMask {
     /// # Panics
     /// If the maps are not n × n.
     pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
-        let centers = strongest_units(maps.clone());
+        let centers = self.config.center.units(maps.clone());
         self.forward_at(maps, centers)
     }
 
-    /// Masks each map around a given unit, a row-major index as [`strongest_units`] gives it.
+    /// Masks each map around a given unit, a row-major index as [`MaskCenter::units`] gives it.
     ///
     /// # Shapes
     /// - maps: `[batch, filters, n, n]`
@@ -197,6 +268,94 @@ mod tests {
                 assert_eq!(zeros.iter::<i64>().next(), Some(0));
             }
         }
+    }
+
+    /// The rounded centre of mass in `f64`, by its definition.
+    fn mass_center(map: &[f32], width: usize) -> i64 {
+        let (mut mass, mut rows, mut columns) = (0.0, 0.0, 0.0);
+        for (unit, &value) in map.iter().enumerate() {
+            let value = f64::from(value);
+            mass += value;
+            rows += value * (unit / width) as f64;
+            columns += value * (unit % width) as f64;
+        }
+        let nearest = |moment: f64| if mass > 0.0 { (moment / mass).round() as i64 } else { 0 };
+        nearest(rows) * width as i64 + nearest(columns)
+    }
+
+    fn units(centers: Tensor<2, Int>) -> Vec<i64> {
+        centers.into_data().iter::<i64>().collect()
+    }
+
+    #[test]
+    fn the_centre_of_mass_is_that_of_its_definition_at_any_magnitude() {
+        // To the fifth power, so that the mass is not spread evenly and its centre not always in the middle.
+        let maps = uniform::<4>([7, 5, 4, 9], -0.4, 1.0, 3).clamp_min(0.0).powi_scalar(5);
+        let expected: Vec<i64> = floats(maps.clone()).chunks(36).map(|map| mass_center(map, 9)).collect();
+        assert!(expected.iter().collect::<std::collections::BTreeSet<_>>().len() > 5, "{expected:?}");
+        for magnitude in [1e-30, 1e-10, 1.0, 1e4, 1e30] {
+            assert_eq!(units(mass_centers(maps.clone().mul_scalar(magnitude))), expected, "{magnitude}");
+        }
+    }
+
+    #[test]
+    fn a_map_of_one_unit_has_its_mass_there_and_a_silent_one_index_zero() {
+        let device = Device::flex();
+        for magnitude in [1e-45, 1e-30, 1.0, 1e4, 1e38] {
+            for unit in [0, 5, 17, 24] {
+                let mut values = [0f32; 25];
+                values[unit] = magnitude as f32;
+                let map = Tensor::from_data(TensorData::new(values.to_vec(), [1, 1, 5, 5]), &device);
+                assert_eq!(units(mass_centers(map)), [unit as i64], "{magnitude}");
+            }
+        }
+        assert_eq!(units(mass_centers(Tensor::zeros([2, 2, 5, 5], &device))), [0; 4]);
+        let full = Tensor::full([1, 1, 14, 14], f32::MAX, &device);
+        assert_eq!(units(mass_centers(full)), [7 * 14 + 7], "6.5 is rounded up");
+    }
+
+    #[test]
+    fn a_map_can_be_kept_around_its_centre_of_mass() {
+        let device = Device::flex().autodiff();
+        // Peak at (0, 0), as much mass at (0, 2) and (0, 4): the centre is (0, 2).
+        let mut values = [0f32; 25];
+        (values[0], values[2], values[4]) = (2.0, 1.9, 1.9);
+        let maps = Tensor::from_data(TensorData::new(values.to_vec(), [1, 1, 5, 5]), &device).require_grad();
+        let mask = TemplateMaskConfig::new(5).with_center(MaskCenter::CenterOfMass).init(&device);
+        let masked = mask.forward(maps.clone());
+        let mut expected = [0f32; 25];
+        (expected[2], expected[1], expected[3], expected[7]) = (1.0, 0.2, 0.2, 0.2);
+        let grads = masked.clone().sum().backward();
+        assert_near(&floats(maps.grad(&grads).unwrap()), &expected);
+        assert_near(&floats(masked)[..5], &[0.0, 0.0, 1.9, 0.0, 0.0]);
+        let silent = Tensor::zeros([1, 1, 5, 5], &device);
+        assert_eq!(floats(mask.forward(silent)), [0.0; 25]);
+    }
+
+    #[test]
+    fn the_mask_has_the_shape_it_is_given() {
+        let device = Device::flex();
+        let shape = Shape::Cone { beta: 2.5 };
+        let mask = TemplateMaskConfig::new(5).with_shape(shape).with_floor(0.5).init(&device);
+        let kept =
+            floats(mask.forward_at(Tensor::ones([1, 1, 5, 5], &device), Tensor::full([1, 1], 12, &device)));
+        // At the Euclidean distances 0, 1, √2, and 2 and more (where 1 − 2.5 · 2/5 = 0).
+        assert_near(&[kept[12], kept[7], kept[6], kept[2], kept[0]], &[1.0, 0.75, 0.646_446_6, 0.5, 0.5]);
+        struct Everywhere;
+        impl crate::TemplateShape for Everywhere {
+            fn value(&self, _: f64, _: f64) -> f64 {
+                1.0
+            }
+        }
+        let own = TemplateMaskConfig::new(5).init_with(Templates::of(5, &Everywhere, &device));
+        assert_eq!(floats(own.forward(map(&device))), floats(map(&device)));
+    }
+
+    #[test]
+    #[should_panic(expected = "5 × 5 units got templates of 4 × 4")]
+    fn templates_of_another_length_are_refused() {
+        let device = Device::flex();
+        TemplateMaskConfig::new(5).init_with(TemplatesConfig::new(4).init(&device));
     }
 
     #[test]

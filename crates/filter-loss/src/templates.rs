@@ -4,30 +4,26 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// How fast a template falls off around its centre (arXiv:1710.00935).
-pub const BETA: f64 = 4.0;
+use crate::template_shape::{Shape, TemplateShape, by_offset};
 
-/// Configuration of [`Templates`].
+/// Configuration of [`Templates`] of one of the crate's own [shapes](Shape).
 #[derive(Config, Debug)]
 pub struct TemplatesConfig {
     /// n, the number of units along one side of the (square) map.
     pub length: usize,
-    /// β, how fast a template falls off around its centre. [`BETA`] by default.
-    #[config(default = "BETA")]
-    pub beta: f64,
+    /// How a template falls off around its centre. [`Shape::PUBLISHED`] by default.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
 }
 
 impl TemplatesConfig {
     /// Puts the templates on a device.
     ///
     /// # Panics
-    /// If `length` is 0, or `beta` is not a finite positive number.
+    /// If `length` is 0, or the shape's β or width is not a finite positive number.
     pub fn init(&self, device: &Device) -> Templates {
-        self.check();
-        let shape = [self.count(), self.units()];
-        let relative: Vec<f32> = self.relative().into_iter().map(|value| value as f32).collect();
-        let relative = Tensor::<2>::from_data(TensorData::new(relative, shape), device).inner();
-        Templates { relative, config: self.clone() }
+        self.shape.check();
+        Templates::of(self.length, &self.shape, device)
     }
 
     /// n², the number of units of a map, and of positive templates.
@@ -42,7 +38,7 @@ impl TemplatesConfig {
 
     /// τ = 0.5 / n², the value of a template at its centre (arXiv:1710.00935).
     pub fn tau(&self) -> f64 {
-        0.5 / self.units() as f64
+        tau(self.length)
     }
 
     /// α = n² / (1 + n²), the prior probability that a map shows a part at all (arXiv:1710.00935).
@@ -69,26 +65,7 @@ impl TemplatesConfig {
     /// All templates in `f64`, row by row as in [`Templates::matrix`].
     pub fn values(&self) -> Vec<f64> {
         let tau = self.tau();
-        self.relative().into_iter().map(|value| tau * value).collect()
-    }
-
-    /// All templates divided by τ.
-    fn relative(&self) -> Vec<f64> {
-        let (n, units) = (self.length, self.units());
-        let mut values = Vec::with_capacity(self.count() * units);
-        for center in 0..units {
-            for unit in 0..units {
-                let distance = (center / n).abs_diff(unit / n) + (center % n).abs_diff(unit % n);
-                values.push((1.0 - self.beta * distance as f64 / n as f64).max(-1.0));
-            }
-        }
-        values.resize(self.count() * units, -1.0);
-        values
-    }
-
-    pub(crate) fn check(&self) {
-        assert!(self.length > 0, "templates need maps of at least one unit, not of length 0");
-        assert!(self.beta.is_finite() && self.beta > 0.0, "beta is {}, but must be positive", self.beta);
+        relative(self.length, &self.shape).into_iter().map(|value| tau * value).collect()
     }
 }
 
@@ -98,34 +75,80 @@ impl TemplatesConfig {
 /// T_μ(i, j) = τ · max(1 − β · ‖(i, j) − μ‖₁ / n, −1)      T⁻(i, j) = −τ      τ = 0.5 / n²
 /// ```
 ///
+/// This is the paper's form, [`Shape::PUBLISHED`]. Another one has its
+/// [`value`](TemplateShape::value) in place of the maximum.
+///
 /// Source: arXiv:1710.00935, section 3; used by arXiv:1805.07468 for its mask layer and filter loss.
+/// Other shapes are ours.
 #[derive(Module, Debug)]
 pub struct Templates {
     /// All templates divided by τ: `[n² + 1, n²]`.
     relative: Tensor<2>,
     #[module(skip)]
-    config: TemplatesConfig,
+    length: usize,
 }
 
 impl Templates {
+    /// Templates of a shape of your own, for maps of `length × length` units;
+    /// [`TemplatesConfig`] makes those of the crate's shapes.
+    ///
+    /// # Panics
+    /// If `length` is 0, or the shape's value is not 1 at the centre or not within −1..=1 elsewhere.
+    pub fn of(length: usize, shape: &impl TemplateShape, device: &Device) -> Self {
+        assert!(length > 0, "templates need maps of at least one unit, not of length 0");
+        let at_center = shape.value(0.0, 0.0);
+        assert!(at_center == 1.0, "a template's value at its centre is {at_center}, but must be 1");
+        let check = |value: f64| {
+            assert!((-1.0..=1.0).contains(&value), "a template has the value {value}, outside −1..=1");
+            value as f32
+        };
+        let values: Vec<f32> = relative(length, shape).into_iter().map(check).collect();
+        let data = TensorData::new(values, [length * length + 1, length * length]);
+        Self { relative: Tensor::from_data(data, device).inner(), length }
+    }
+
     /// The templates as rows, each a map in row-major order: row `μ = i · n + j` is centred at
     /// `(i, j)`, and the last row is the negative template.
     ///
     /// # Shapes
     /// - output: `[n² + 1, n²]`
     pub fn matrix(&self) -> Tensor<2> {
-        self.relative().mul_scalar(self.config.tau())
+        self.relative().mul_scalar(self.tau())
     }
 
-    /// What the templates were made from.
-    pub fn config(&self) -> &TemplatesConfig {
-        &self.config
+    /// n, the number of units along one side of the maps.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// τ = 0.5 / n², the value of a template at its centre (arXiv:1710.00935).
+    pub fn tau(&self) -> f64 {
+        tau(self.length)
     }
 
     /// The templates divided by τ, so that a positive one is 1 at its centre; never tracked.
     pub(crate) fn relative(&self) -> Tensor<2> {
         self.relative.clone().inner()
     }
+
+    /// # Panics
+    /// If the templates are not for maps of `length × length` units.
+    pub(crate) fn check_length(&self, who: &str, length: usize) {
+        let own = self.length;
+        assert!(own == length, "{who} for maps of {length} × {length} units got templates of {own} × {own}");
+    }
+}
+
+/// τ of maps of `length × length` units.
+fn tau(length: usize) -> f64 {
+    0.5 / (length * length) as f64
+}
+
+/// All templates divided by τ, the negative one last.
+fn relative(length: usize, shape: &impl TemplateShape) -> Vec<f64> {
+    let mut values = by_offset(length, |rows, columns| shape.value(rows, columns));
+    values.resize(values.len() + length * length, -1.0);
+    values
 }
 
 #[cfg(test)]
@@ -156,12 +179,13 @@ mod tests {
     #[test]
     fn the_matrix_holds_the_values_and_is_never_tracked() {
         for device in [Device::flex(), Device::flex().autodiff()] {
-            let templates = TemplatesConfig::new(7).with_beta(2.5).init(&device);
+            let config = TemplatesConfig::new(7).with_shape(Shape::Cone { beta: 2.5 });
+            let templates = config.init(&device);
             let matrix = templates.matrix();
             assert_eq!(matrix.dims(), [50, 49]);
             assert!(!matrix.is_autodiff());
             let values = matrix.into_data().try_to_vec::<f32>().unwrap();
-            for (value, expected) in values.iter().zip(templates.config().values()) {
+            for (value, expected) in values.iter().zip(config.values()) {
                 assert!((f64::from(*value) - expected).abs() < 1e-8);
             }
         }
@@ -180,6 +204,42 @@ mod tests {
     #[test]
     #[should_panic(expected = "beta is NaN")]
     fn a_beta_that_is_no_number_is_refused() {
-        TemplatesConfig::new(3).with_beta(f64::NAN).init(&Device::flex());
+        TemplatesConfig::new(3).with_shape(Shape::Pyramid { beta: f64::NAN }).init(&Device::flex());
+    }
+
+    /// A form that is no distance's: 1 at the centre and to its right, this elsewhere.
+    struct Tail(f64);
+
+    impl TemplateShape for Tail {
+        fn value(&self, rows: f64, columns: f64) -> f64 {
+            if rows == 0.0 && columns >= 0.0 { 1.0 } else { self.0 }
+        }
+    }
+
+    #[test]
+    fn a_shape_of_ones_own_is_taken_as_it_is() {
+        let templates = Templates::of(3, &Tail(-0.25), &Device::flex());
+        let matrix = templates.matrix().div_scalar(templates.tau());
+        let values = matrix.into_data().try_to_vec::<f32>().unwrap();
+        assert_eq!(values[4 * 9..5 * 9], [-0.25, -0.25, -0.25, -0.25, 1.0, 1.0, -0.25, -0.25, -0.25]);
+        assert_eq!(values[9 * 9..], [-1.0; 9]);
+    }
+
+    #[test]
+    #[should_panic(expected = "the value NaN, outside")]
+    fn a_shape_that_is_no_number_is_refused() {
+        Templates::of(3, &Tail(f64::NAN), &Device::flex());
+    }
+
+    #[test]
+    #[should_panic(expected = "at its centre is 0.5")]
+    fn a_shape_that_is_not_one_at_its_centre_is_refused() {
+        struct Half;
+        impl TemplateShape for Half {
+            fn value(&self, _: f64, _: f64) -> f64 {
+                0.5
+            }
+        }
+        Templates::of(3, &Half, &Device::flex());
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::tensor::Tensor;
-use explainer_filter_loss::{FilterCategories, TemplateMask, TemplateMaskConfig};
+use explainer_filter_loss::FilterCategories;
 use serde::{Deserialize, Serialize};
 
 use super::config::FitConfig;
@@ -14,7 +14,7 @@ use super::loss::InterpretabilityLoss;
 use super::record::EpochRecord;
 use crate::features::floats;
 use crate::file::bad;
-use crate::{CoreError, Explainer, Features, InterpretableLayer};
+use crate::{CoreError, Explainer, Features, MaskLayer};
 
 const EXPLAINER: &str = "explainer.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -61,21 +61,18 @@ pub(crate) fn setting(
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     let mut config = serde_json::json!(config);
     config.as_object_mut().expect("a struct").remove("refit");
+    let masks = explainer.interpretable.layers.iter().map(|layer| layer.mask().map(MaskLayer::setting));
     serde_json::json!({
         "fit": config,
         "loss": loss.description(),
         "parameters": explainer.num_params(),
         "filters": explainer.filters(),
         "pool": explainer.pool,
-        "masks": explainer.interpretable.layers.iter().map(masking).collect::<Vec<_>>(),
+        "masks": masks.collect::<Vec<_>>(),
         "rows": train.len(),
         "checksum of the features": train.checksum(),
         "checksum of the first weights": checksum(explainer),
     })
-}
-
-fn masking(layer: &InterpretableLayer) -> Option<&TemplateMaskConfig> {
-    layer.mask.as_ref().map(TemplateMask::config)
 }
 
 /// A checksum of all parameters of a module.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use burn::config::Config;
 use burn::module::ParamGroup;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrScheduler};
-use explainer_filter_loss::{BETA, FilterLossConfig, Gradient, Population, Scale};
+use explainer_filter_loss::{FilterLossConfig, Gradient, Population, Scale, Shape};
 use serde::{Deserialize, Serialize};
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
@@ -154,6 +154,9 @@ pub struct LearningRates {
     pub decoder_input: f64,
     /// The rest of the decoder.
     pub decoder: f64,
+    /// w of learned masks, from which their β is made ([`LearnedMask`](explainer_filter_loss::LearnedMask)).
+    /// Adam's steps are about as long as the rate: at that of a conv-layer β would stay where it starts.
+    pub mask: f64,
     /// w_p, a single number that has far to go.
     pub share: f64,
 }
@@ -166,12 +169,21 @@ impl LearningRates {
         ordinary: 5e-4,
         decoder_input: 3e-4,
         decoder: 1e-4,
+        mask: 1e-2,
         share: 1e-2,
     };
 
-    /// One rate for all layers, and one for w_p.
+    /// One rate for all layers and their masks, and one for w_p.
     pub const fn uniform(rate: f64, share: f64) -> Self {
-        Self { first: rate, interpretable: rate, ordinary: rate, decoder_input: rate, decoder: rate, share }
+        Self {
+            first: rate,
+            interpretable: rate,
+            ordinary: rate,
+            decoder_input: rate,
+            decoder: rate,
+            mask: rate,
+            share,
+        }
     }
 
     /// The rates of a step of which `done` (0..1) of all steps lie before it: as they are, then in the
@@ -186,6 +198,7 @@ impl LearningRates {
             ordinary: of(self.ordinary),
             decoder_input: of(self.decoder_input),
             decoder: of(self.decoder),
+            mask: of(self.mask),
             share: self.share,
         }
     }
@@ -196,6 +209,7 @@ impl LearningRates {
             .with_group(ParamGroup::from_predicate("decoder.layers.0.weight"), self.decoder_input)
             .with_group(ParamGroup::from_predicate("interpretable.layers"), self.interpretable)
             .with_group(ParamGroup::from_predicate("interpretable.layers.0."), self.first)
+            .with_group(ParamGroup::from_predicate("beta_logit"), self.mask)
             .with_group(ParamGroup::from_predicate("ordinary.convs"), self.ordinary)
             .with_group(ParamGroup::from_predicate("share_logit"), self.share)
             .step()
@@ -248,9 +262,9 @@ pub struct FitConfig {
     /// κ of the filter loss, the weight of the diversity of filters.
     #[config(default = "DIVERSITY")]
     pub diversity: f64,
-    /// β of the filter loss's templates.
-    #[config(default = "BETA")]
-    pub beta: f64,
+    /// Form of the filter loss's templates.
+    #[config(default = "Shape::PUBLISHED")]
+    pub shape: Shape,
     /// The filter loss's push on each interpretable conv-layer; layers beyond the list get the last entry.
     #[config(default = "Push::DEFAULT.to_vec()")]
     pub push: Vec<Push>,
@@ -298,7 +312,7 @@ impl FitConfig {
     /// The filter loss on maps of side `length`.
     pub(crate) fn filter_loss(&self, length: usize) -> FilterLossConfig {
         FilterLossConfig::new(length)
-            .with_beta(self.beta)
+            .with_shape(self.shape)
             .with_scale(self.scale)
             .with_gradient(self.gradient)
             .with_population(self.population)

@@ -153,7 +153,8 @@ impl Stepper<'_> {
                     through_relu(arriving, maps)
                 };
                 let through_conv = conv::input_gradient(conv.weight.val(), downwards);
-                arriving = plain.interpretable.layers[*below].through_mask(through_conv, stage.maps.clone());
+                let below = &plain.interpretable.layers[*below];
+                arriving = below.through_mask(&mut gradients, stage.maps.clone(), through_conv);
             }
             conv::register(&mut gradients, conv, input, gradient);
         }
@@ -281,9 +282,9 @@ mod tests {
     use crate::fit::config::{Push, PushSchedule};
     use crate::fit::loss::LayeredFilterLoss;
     use crate::testing::{TinyPerformer, features};
-    use crate::{ExplainerConfig, FeatureConfig};
+    use crate::{ExplainerConfig, FeatureConfig, MaskLayer, Masking};
     use burn::tensor::Device;
-    use explainer_filter_loss::FilterLoss;
+    use explainer_filter_loss::{FilterLoss, MaskCenter, Shape};
 
     struct Setting {
         train: Features,
@@ -291,10 +292,11 @@ mod tests {
         config: FitConfig,
     }
 
-    fn setting(ratio: f64) -> Setting {
+    fn setting(ratio: f64, masks: Vec<Masking>) -> Setting {
         let performer = TinyPerformer::new(2);
         let train = features(&performer, 6, &FeatureConfig::plain().with_mirror(true));
-        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+        let config = ExplainerConfig::for_performer(&performer).with_masks(masks);
+        let explainer = config.init_from(&performer, &Device::flex());
         let push = vec![Push { ratio, schedule: PushSchedule::Constant }];
         let explainer = explainer.calibrated(&train).train();
         Setting { train, explainer, config: FitConfig::new().with_push(push) }
@@ -331,7 +333,24 @@ mod tests {
 
     #[test]
     fn staged_gradients_are_those_of_one_graph() {
-        let setting = setting(0.0);
+        let [peak, mass] = [MaskCenter::Peak, MaskCenter::CenterOfMass];
+        let template = |shape, floor, center| Masking::Template { shape, floor, center };
+        for masks in [
+            vec![Masking::PUBLISHED],
+            vec![Masking::None],
+            vec![template(Shape::Cone { beta: 2.5 }, 0.2, mass)],
+            vec![template(Shape::Gaussian { width: 0.2 }, 0.0, peak), Masking::None],
+            vec![Masking::Learned { center: peak }],
+            vec![Masking::Learned { center: mass }],
+            vec![Masking::None, Masking::Learned { center: peak }],
+            vec![Masking::Learned { center: mass }, Masking::PUBLISHED],
+        ] {
+            staged_gradients_are_right_behind(masks);
+        }
+    }
+
+    fn staged_gradients_are_right_behind(masks: Vec<Masking>) {
+        let setting = setting(0.0, masks);
         let (mut outcome, lambdas, _) = step(&setting);
         let explainer = &setting.explainer;
         let loss = whole_loss(&setting, &lambdas);
@@ -342,6 +361,11 @@ mod tests {
         for layer in &explainer.interpretable.layers {
             let own = outcome.gradients.remove::<4>(layer.conv.weight.id).unwrap();
             close(own, layer.conv.weight.val().grad(&grads).unwrap());
+            if let Some(MaskLayer::Learned(mask)) = &layer.mask {
+                let beta = mask.beta_logit();
+                let own = outcome.gradients.remove::<1>(beta.id).unwrap();
+                close(own.unsqueeze(), beta.val().grad(&grads).unwrap().unsqueeze());
+            }
         }
         let ordinary = &explainer.ordinary.convs[0].weight;
         close(outcome.gradients.remove::<4>(ordinary.id).unwrap(), ordinary.val().grad(&grads).unwrap());
@@ -357,7 +381,7 @@ mod tests {
 
     #[test]
     fn eta_asks_for_no_more_than_its_share() {
-        let mut setting = setting(0.0);
+        let mut setting = setting(0.0, vec![Masking::PUBLISHED]);
         let p = f64::from(setting.explainer.share());
         let id = setting.explainer.share_logit.id;
         let mut at = |eta: f64, share: f64| {
@@ -380,7 +404,7 @@ mod tests {
     #[test]
     fn a_push_that_does_not_reach_below_leaves_the_layer_below_alone() {
         let gradient = |ratios: [f64; 2], reaches: bool| {
-            let mut setting = setting(0.0);
+            let mut setting = setting(0.0, vec![Masking::PUBLISHED]);
             let push = ratios.map(|ratio| Push { ratio, schedule: PushSchedule::Constant });
             setting.config = setting.config.with_push(push.to_vec()).with_push_reaches_below(reaches);
             let (mut outcome, ..) = step(&setting);
@@ -405,7 +429,7 @@ mod tests {
     }
 
     fn the_push_is_right_on(loss_maps: LossMaps) {
-        let mut setting = setting(0.4);
+        let mut setting = setting(0.4, vec![Masking::PUBLISHED]);
         setting.config = setting.config.with_loss_maps(loss_maps);
         let (mut outcome, lambdas, filter_loss) = step(&setting);
         let explainer = &setting.explainer;

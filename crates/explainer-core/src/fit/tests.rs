@@ -2,17 +2,28 @@ use std::path::Path;
 
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
+use explainer_filter_loss::{MaskCenter, Shape};
 
 use super::*;
 use crate::features::floats;
 use crate::testing::{SIZE, TinyPerformer, features, images};
-use crate::{ExplainerConfig, FeatureConfig};
+use crate::{ExplainerConfig, FeatureConfig, InterpretableLayer, MaskLayer, Masking};
 
 fn setup(count: usize) -> (TinyPerformer, Features, Explainer) {
+    setup_with(count, vec![Masking::PUBLISHED])
+}
+
+fn setup_with(count: usize, masks: Vec<Masking>) -> (TinyPerformer, Features, Explainer) {
     let performer = TinyPerformer::new(5);
     let train = features(&performer, count, &FeatureConfig::plain().with_mirror(true));
-    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+    let config = ExplainerConfig::for_performer(&performer).with_masks(masks);
+    let explainer = config.init_from(&performer, &Device::flex());
     (performer, train, explainer)
+}
+
+/// Learned on both layers, each from another centre.
+fn learned() -> Vec<Masking> {
+    [MaskCenter::Peak, MaskCenter::CenterOfMass].map(|center| Masking::Learned { center }).to_vec()
 }
 
 fn config() -> FitConfig {
@@ -32,6 +43,9 @@ fn weights(explainer: &Explainer) -> Vec<f32> {
     let mut values = floats(explainer.share_logit.val());
     for layer in &explainer.interpretable.layers {
         values.extend(floats(layer.conv.weight.val()));
+        if let Some(MaskLayer::Learned(mask)) = layer.mask() {
+            values.extend(floats(mask.beta()));
+        }
     }
     values.extend(floats(explainer.ordinary.convs[0].weight.val()));
     values.extend(floats(explainer.decoder.layers[1].weight.val()));
@@ -62,10 +76,13 @@ fn a_fit_reconstructs_better_and_records_every_term() {
 
 #[test]
 fn an_interrupted_fit_goes_on_to_the_same_result() {
-    let (performer, train, explainer) = setup(10);
-    for (norm, decay, memory) in
-        [(NormUpdate::Fixed, 0.5, None), (NormUpdate::Running { momentum: 0.01 }, 0.0, Some(0.3))]
-    {
+    let published = vec![Masking::PUBLISHED];
+    for (norm, decay, masks, memory) in [
+        (NormUpdate::Fixed, 0.5, published.clone(), None),
+        (NormUpdate::Running { momentum: 0.01 }, 0.0, published, Some(0.3)),
+        (NormUpdate::Fixed, 0.5, learned(), None),
+    ] {
+        let (performer, train, explainer) = setup_with(10, masks);
         let config = config().with_norm(norm).with_decay(decay).with_memory(memory);
         let whole = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -185,9 +202,13 @@ fn a_checkpoint_of_other_features_or_first_weights_is_refused() {
     let sizes = ExplainerConfig::for_performer(&performer);
     let error = refused(&sizes.clone().with_seed(3).init_from(&performer, &Device::flex()), &train);
     assert!(error.contains("checksum of the first weights"), "{error}");
-    let unmasked = sizes.with_mask(crate::Masking::None).init_from(&performer, &Device::flex());
-    let error = refused(&unmasked, &train);
-    assert!(error.contains("masks"), "{error}");
+    let shape = Shape::PUBLISHED;
+    let mass = Masking::Template { shape, floor: 0.0, center: MaskCenter::CenterOfMass };
+    for masks in [vec![Masking::None], vec![Masking::PUBLISHED, Masking::None], vec![mass]] {
+        let other = sizes.clone().with_masks(masks).init_from(&performer, &Device::flex());
+        let error = refused(&other, &train);
+        assert!(error.contains("masks"), "{error}");
+    }
     // What is the same but made anew goes on.
     let (performer, train, explainer) = setup(10);
     config.fit(explainer, &performer, &train, None).unwrap();
@@ -346,6 +367,46 @@ fn an_explainer_survives_its_file() {
 }
 
 #[test]
+fn learned_masks_are_fitted_and_survive_their_file() {
+    let (performer, train, explainer) = setup_with(10, learned());
+    let betas = |explainer: &Explainer| -> Vec<f32> {
+        let masks = explainer.interpretable.layers.iter().filter_map(InterpretableLayer::mask);
+        let beta = |mask: &MaskLayer| match mask {
+            MaskLayer::Learned(mask) => floats(mask.beta()),
+            MaskLayer::Template(_) => Vec::new(),
+        };
+        masks.flat_map(beta).collect()
+    };
+    let fit = config().fit(explainer.clone(), &performer, &train, None).unwrap();
+    let fitted = betas(&fit.explainer);
+    assert_eq!(fitted.len(), 2 * explainer.filters());
+    for (first, last) in betas(&explainer).into_iter().zip(&fitted) {
+        assert!((first - 4.0).abs() < 1e-6 && (last - 4.0).abs() > 1e-4, "{fitted:?}");
+        assert!((3.0..=6.0).contains(last), "{fitted:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("explainer.bpk");
+    fit.explainer.save(&file).unwrap();
+    assert_eq!(betas(&explainer.load(&file).unwrap()), fitted);
+    // A file without them is none of an explainer that has them.
+    setup(2).2.save(&file).unwrap();
+    assert!(fit.explainer.load(&file).is_err());
+}
+
+#[test]
+fn layers_beyond_the_list_of_masks_get_the_last_entry() {
+    let config = ExplainerConfig::for_performer(&TinyPerformer::new(5)).with_interpretable_layers(3);
+    let masked = |masks: Vec<Masking>| -> Vec<bool> {
+        let explainer = config.clone().with_masks(masks).init(&Device::flex());
+        explainer.interpretable.layers.iter().map(|layer| layer.mask().is_some()).collect()
+    };
+    assert_eq!(masked(vec![Masking::PUBLISHED]), [true, true, true]);
+    assert_eq!(masked(vec![Masking::None, Masking::PUBLISHED]), [false, true, true]);
+    assert_eq!(masked(vec![Masking::PUBLISHED, Masking::None]), [true, false, false]);
+    assert_eq!(masked(Vec::new()), [false, false, false]);
+}
+
+#[test]
 fn every_parameter_has_the_rate_of_its_layer() {
     struct Rates(Vec<(String, f64)>, Vec<String>);
     impl burn::module::ModuleVisitor for Rates {
@@ -363,6 +424,7 @@ fn every_parameter_has_the_rate_of_its_layer() {
                 ordinary: 3.0,
                 decoder_input: 4.0,
                 decoder: 5.0,
+                mask: 7.0,
                 share: 6.0,
             };
             let rate = rates.groups().lr_from_param(param.id, Some(&path));
@@ -370,12 +432,14 @@ fn every_parameter_has_the_rate_of_its_layer() {
         }
     }
     let mut rates = Rates(Vec::new(), Vec::new());
-    setup(2).2.visit(&mut rates);
+    setup_with(2, learned()).2.visit(&mut rates);
     let expected = [
         ("interpretable.layers.0.conv.weight", 1.0),
         ("interpretable.layers.0.conv.bias", 1.0),
         ("interpretable.layers.1.conv.weight", 2.0),
         ("interpretable.layers.1.conv.bias", 2.0),
+        ("interpretable.layers.0.mask.Learned.beta_logit", 7.0),
+        ("interpretable.layers.1.mask.Learned.beta_logit", 7.0),
         ("ordinary.convs.0.weight", 3.0),
         ("ordinary.convs.0.bias", 3.0),
         ("share_logit", 6.0),
