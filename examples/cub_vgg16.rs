@@ -32,7 +32,7 @@ const BIRD: usize = 0;
 const NEGATIVE: usize = 1;
 /// A seed that training the performer never saw.
 const DATA_SEED: u64 = 20_181_123;
-const EPOCHS: usize = 10;
+const EPOCHS: usize = 7;
 
 /// Fits an explainer to a narrow VGG-16 on synthetic birds and prints what it found.
 #[derive(Parser, Debug)]

@@ -28,7 +28,7 @@ pub struct FitArgs {
     #[arg(long, value_parser = at_least_one)]
     pub epochs: Option<usize>,
     /// Random crops of every training image that are used beside it.
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     pub crops: usize,
     /// Images of one fitting step.
     #[arg(long, value_parser = at_least_one)]

@@ -3,13 +3,14 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
 use crate::MaskLayer;
+use crate::conv::Input;
 
 /// What a conv-layer reads, and its maps after the ReLU.
 pub(crate) struct Stage {
-    pub(crate) input: Tensor<4>,
+    pub(crate) input: Input,
     pub(crate) maps: Tensor<4>,
 }
 
@@ -23,7 +24,7 @@ pub struct InterpretableLayer {
 impl InterpretableLayer {
     /// The maps after the ReLU, before the mask: where the filter loss acts and parts are read.
     pub fn maps(&self, features: Tensor<4>) -> Tensor<4> {
-        relu(self.conv.forward(features))
+        Input::new(features).maps(&self.conv)
     }
 
     /// What goes on to the next layer: each map around its centre.
@@ -69,21 +70,21 @@ pub struct InterpretableTrack {
 impl InterpretableTrack {
     /// Maps of every layer (after the ReLU, before the mask), and the track's output.
     pub fn forward(&self, target: Tensor<4>) -> (Vec<Tensor<4>>, Tensor<4>) {
-        let maps: Vec<_> = self.stages(target).into_iter().map(|stage| stage.maps).collect();
+        let maps: Vec<_> = self.stages(Input::new(target)).into_iter().map(|stage| stage.maps).collect();
         let (layer, last) = self.layers.last().zip(maps.last()).expect("the track has a conv-layer");
         let output = layer.masked(last.clone());
         (maps, output)
     }
 
     /// What every layer reads, and its maps.
-    pub(crate) fn stages(&self, target: Tensor<4>) -> Vec<Stage> {
+    pub(crate) fn stages(&self, target: Input) -> Vec<Stage> {
         let mut stages: Vec<Stage> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
             let input = match stages.last() {
-                Some(below) => self.layers[index - 1].masked(below.maps.clone()),
+                Some(below) => Input::new(self.layers[index - 1].masked(below.maps.clone())),
                 None => target.clone(),
             };
-            stages.push(Stage { maps: layer.maps(input.clone()), input });
+            stages.push(Stage { maps: input.maps(&layer.conv), input });
         }
         stages
     }
@@ -104,16 +105,19 @@ pub struct OrdinaryTrack {
 impl OrdinaryTrack {
     /// The maps after the last ReLU.
     pub fn forward(&self, target: Tensor<4>) -> Tensor<4> {
-        self.stages(target).pop().expect("the track has a conv-layer").maps
+        self.stages(Input::new(target)).pop().expect("the track has a conv-layer").maps
     }
 
     /// What every layer reads, and its maps.
-    pub(crate) fn stages(&self, target: Tensor<4>) -> Vec<Stage> {
-        let mut input = target;
-        let through = |conv: &Conv2d| {
-            let maps = relu(conv.forward(input.clone()));
-            Stage { input: std::mem::replace(&mut input, maps.clone()), maps }
-        };
-        self.convs.iter().map(through).collect()
+    pub(crate) fn stages(&self, target: Input) -> Vec<Stage> {
+        let mut stages: Vec<Stage> = Vec::with_capacity(self.convs.len());
+        for conv in &self.convs {
+            let input = match stages.last() {
+                Some(below) => Input::new(below.maps.clone()),
+                None => target.clone(),
+            };
+            stages.push(Stage { maps: input.maps(conv), input });
+        }
+        stages
     }
 }

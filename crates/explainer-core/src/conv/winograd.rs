@@ -1,0 +1,330 @@
+//! The tile transforms of Winograd's convolution F(4×4, 3×3), on the CPU.
+//!
+//! A tile of 4×4 outputs is computed from a patch of 6×6 inputs, and with
+//!
+//! ```text
+//! Y = Aᵀ [ (G w Gᵀ) ⊙ (Bᵀ X B) ] A
+//! ```
+//!
+//! the sum over channels becomes a matrix product for each of the 36 planes, with a quarter of the
+//! multiplications of the direct algorithm. The backward pass is the adjoint of each of the steps, so that
+//! it uses the forward's tiles again. The matrix products are Burn's; here is the way from maps to tiles
+//! and back, sixteen tiles at a time.
+//!
+//! Source: Lavin and Gray, arXiv:1509.09308.
+
+use std::array;
+use std::ops::{Add, Mul, Sub};
+
+use rayon::prelude::*;
+
+/// Side of a tile of outputs.
+const TILE: usize = 4;
+/// Side of the patch of inputs that it is computed from.
+const PATCH: usize = 6;
+/// Products of a patch.
+pub(super) const PLANES: usize = PATCH * PATCH;
+
+/// The plane of A Y Aᵀ that holds the sum of Y, for row 1 of A is all ones.
+pub(super) const SUM_PLANE: usize = PATCH + 1;
+
+/// G Gᵀ-wise: row `6·i + j` holds what each of the nine weights of a kernel adds to plane (i, j),
+/// `[36, 9]`.
+pub(super) fn kernel_transform() -> Vec<f32> {
+    const G: [[f64; 3]; PATCH] = [
+        [0.25, 0.0, 0.0],
+        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
+        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
+        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
+        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
+        [0.0, 0.0, 1.0],
+    ];
+    let at = |plane: usize, weight: usize| G[plane / PATCH][weight / 3] * G[plane % PATCH][weight % 3];
+    (0..PLANES * 9).map(|index| at(index / 9, index % 9) as f32).collect()
+}
+
+/// The error of an output, in units of the largest plane of its tile: 2⁻¹⁶, 2⁸ times that of one `f32`
+/// operation.
+const ROUNDING: f32 = 1.0 / 65536.0;
+
+/// A number of each of sixteen tiles.
+#[derive(Clone, Copy)]
+struct Lanes([f32; LANES]);
+
+const LANES: usize = 16;
+
+impl Add for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(array::from_fn(|lane| self.0[lane] + other.0[lane]))
+    }
+}
+
+impl Sub for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(array::from_fn(|lane| self.0[lane] - other.0[lane]))
+    }
+}
+
+impl Mul<f32> for Lanes {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, factor: f32) -> Self {
+        Self(array::from_fn(|lane| self.0[lane] * factor))
+    }
+}
+
+/// Bᵀ x.
+#[inline(always)]
+fn b_transposed(x: [Lanes; PATCH]) -> [Lanes; PATCH] {
+    let [x0, x1, x2, x3, x4, x5] = x;
+    let (even, odd) = (x4 - x2 * 4.0, x3 - x1 * 4.0);
+    let (outer, inner) = (x4 - x2, (x3 - x1) * 2.0);
+    [x0 * 4.0 - x2 * 5.0 + x4, even + odd, even - odd, outer + inner, outer - inner, x1 * 4.0 - x3 * 5.0 + x5]
+}
+
+/// B v, its adjoint.
+#[inline(always)]
+fn b(v: [Lanes; PATCH]) -> [Lanes; PATCH] {
+    let [v0, v1, v2, v3, v4, v5] = v;
+    let (sum, difference) = (v1 + v2, v1 - v2);
+    let (wide_sum, wide_difference) = (v3 + v4, (v3 - v4) * 2.0);
+    [
+        v0 * 4.0,
+        v5 * 4.0 - difference * 4.0 - wide_difference,
+        v0 * -5.0 - sum * 4.0 - wide_sum,
+        difference + wide_difference - v5 * 5.0,
+        v0 + sum + wide_sum,
+        v5,
+    ]
+}
+
+/// Aᵀ m.
+#[inline(always)]
+fn a_transposed(m: [Lanes; PATCH]) -> [Lanes; TILE] {
+    let [m0, m1, m2, m3, m4, m5] = m;
+    let (sum, difference) = (m1 + m2, m1 - m2);
+    let (wide_sum, wide_difference) = (m3 + m4, m3 - m4);
+    [
+        m0 + sum + wide_sum,
+        difference + wide_difference * 2.0,
+        sum + wide_sum * 4.0,
+        difference + wide_difference * 8.0 + m5,
+    ]
+}
+
+/// A y, its adjoint.
+#[inline(always)]
+fn a(y: [Lanes; TILE]) -> [Lanes; PATCH] {
+    let [y0, y1, y2, y3] = y;
+    let (even, odd) = (y0 + y2, y1 + y3);
+    let (wide_even, wide_odd) = (y0 + y2 * 4.0, y1 * 2.0 + y3 * 8.0);
+    [y0, even + odd, even - odd, wide_even + wide_odd, wide_even - wide_odd, y3]
+}
+
+/// A one-dimensional transform along both dimensions.
+#[inline(always)]
+fn both<const M: usize, const N: usize>(
+    values: [[Lanes; M]; M],
+    along: impl Fn([Lanes; M]) -> [Lanes; N],
+) -> [[Lanes; N]; N] {
+    let columns: [[Lanes; N]; M] = array::from_fn(|column| along(array::from_fn(|row| values[row][column])));
+    array::from_fn(|row| along(array::from_fn(|column| columns[column][row])))
+}
+
+/// Maps `[images, channels, height, width]` and how tiles cover them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    images: usize,
+    channels: usize,
+    height: usize,
+    width: usize,
+}
+
+impl Grid {
+    pub(super) fn new([images, channels, height, width]: [usize; 4]) -> Self {
+        Self { images, channels, height, width }
+    }
+
+    /// The same maps with another number of channels.
+    pub(super) fn with_channels(self, channels: usize) -> Self {
+        Self { channels, ..self }
+    }
+
+    pub(super) fn dims(self) -> [usize; 4] {
+        [self.images, self.channels, self.height, self.width]
+    }
+
+    /// The shape of the maps' tiles.
+    pub(super) fn tiles_dims(self) -> [usize; 3] {
+        [self.channels, PLANES, self.tiles()]
+    }
+
+    /// Tiles of all maps of a channel.
+    fn tiles(self) -> usize {
+        self.images * self.tiles_of_a_map()
+    }
+
+    fn tiles_of_a_map(self) -> usize {
+        self.height.div_ceil(TILE) * self.width.div_ceil(TILE)
+    }
+
+    /// Width of a map whose frame of one zero on each side is widened to whole tiles.
+    fn framed_width(self) -> usize {
+        self.width.div_ceil(TILE) * TILE + 2
+    }
+
+    fn framed_len(self) -> usize {
+        (self.height.div_ceil(TILE) * TILE + 2) * self.framed_width()
+    }
+
+    /// Where the patches of up to sixteen tiles start in a framed map, from tile `first` on; the last one is
+    /// repeated where there are fewer.
+    fn patches(self, first: usize) -> [usize; LANES] {
+        let across = self.width.div_ceil(TILE);
+        array::from_fn(|lane| {
+            let tile = (first + lane).min(self.tiles_of_a_map() - 1);
+            tile / across * TILE * self.framed_width() + tile % across * TILE
+        })
+    }
+
+    /// Puts a map into its frame.
+    fn frame(self, map: &[f32], framed: &mut [f32]) {
+        let rows = framed.chunks_exact_mut(self.framed_width()).skip(1);
+        for (row, framed) in map.chunks_exact(self.width).zip(rows) {
+            framed[1..=self.width].copy_from_slice(row);
+        }
+    }
+
+    /// From maps to tiles, channel by channel: of every map and every sixteen tiles what `transform` makes
+    /// of the framed map and the places of the patches: `[channels, 36, tiles]`.
+    fn to_tiles(
+        self,
+        maps: &[f32],
+        transform: impl Fn(&[f32], [usize; LANES]) -> [[Lanes; PATCH]; PATCH] + Sync,
+    ) -> Vec<f32> {
+        let (all, own) = (self.tiles(), self.tiles_of_a_map());
+        let mut tiles = vec![0.0; self.channels * PLANES * all];
+        let units = self.height * self.width;
+        let fill = |framed: &mut Vec<f32>, (channel, tiles): (usize, &mut [f32])| {
+            for image in 0..self.images {
+                let start = (image * self.channels + channel) * units;
+                self.frame(&maps[start..start + units], framed);
+                for first in (0..own).step_by(LANES) {
+                    let planes = transform(framed, self.patches(first));
+                    let count = LANES.min(own - first);
+                    for (plane, lanes) in planes.as_flattened().iter().enumerate() {
+                        let start = plane * all + image * own + first;
+                        tiles[start..start + count].copy_from_slice(&lanes.0[..count]);
+                    }
+                }
+            }
+        };
+        tiles
+            .par_chunks_exact_mut(PLANES * all)
+            .enumerate()
+            .for_each_init(|| vec![0.0; self.framed_len()], fill);
+        tiles
+    }
+
+    /// From tiles `[36, channels, tiles]` to maps: `place` adds what it makes of the planes of sixteen tiles
+    /// to a framed map of zeros.
+    fn to_maps(
+        self,
+        tiles: &[f32],
+        place: impl Fn(usize, &[[Lanes; PATCH]; PATCH], &mut [f32], &[usize]) + Sync,
+    ) -> Vec<f32> {
+        let (all, own) = (self.tiles(), self.tiles_of_a_map());
+        let mut maps = vec![0.0; self.images * self.channels * self.height * self.width];
+        let fill = |framed: &mut Vec<f32>, (index, map): (usize, &mut [f32])| {
+            let (image, channel) = (index / self.channels, index % self.channels);
+            framed.fill(0.0);
+            for first in (0..own).step_by(LANES) {
+                let count = LANES.min(own - first);
+                let mut planes = [[Lanes([0.0; LANES]); PATCH]; PATCH];
+                for (plane, lanes) in planes.as_flattened_mut().iter_mut().enumerate() {
+                    let start = (plane * self.channels + channel) * all + image * own + first;
+                    lanes.0[..count].copy_from_slice(&tiles[start..start + count]);
+                }
+                place(channel, &planes, framed, &self.patches(first)[..count]);
+            }
+            let rows = framed.chunks_exact(self.framed_width()).skip(1);
+            for (row, framed) in map.chunks_exact_mut(self.width).zip(rows) {
+                row.copy_from_slice(&framed[1..=self.width]);
+            }
+        };
+        maps.par_chunks_exact_mut(self.height * self.width)
+            .enumerate()
+            .for_each_init(|| vec![0.0; self.framed_len()], fill);
+        maps
+    }
+
+    /// Bᵀ X B of the patches X of maps: `[channels, 36, tiles]`.
+    pub(super) fn input(self, maps: &[f32]) -> Vec<f32> {
+        let width = self.framed_width();
+        self.to_tiles(maps, |framed, patches| {
+            let patch: [[Lanes; PATCH]; PATCH] = array::from_fn(|row| {
+                array::from_fn(|column| {
+                    Lanes(array::from_fn(|lane| framed[patches[lane] + row * width + column]))
+                })
+            });
+            both(patch, b_transposed)
+        })
+    }
+
+    /// The adjoint of [`input`](Self::input): the sum of B V Bᵀ over the patches that hold a unit. Planes
+    /// first: from `[36, channels, tiles]`.
+    pub(super) fn input_adjoint(self, tiles: &[f32]) -> Vec<f32> {
+        let width = self.framed_width();
+        self.to_maps(tiles, |_, planes, framed, patches| {
+            let patch = both(*planes, b);
+            for (row, lanes) in patch.iter().enumerate() {
+                for (column, lanes) in lanes.iter().enumerate() {
+                    for (start, value) in patches.iter().zip(lanes.0) {
+                        framed[start + row * width + column] += value;
+                    }
+                }
+            }
+        })
+    }
+
+    /// relu(Aᵀ M A + b) of the planes M, from `[36, channels, tiles]`, b being a bias of each channel.
+    ///
+    /// What is within rounding of 0 is 0. Where a kernel sees nothing but zeros, as behind a mask, the
+    /// direct algorithm gives the bias, and with none exactly 0; here it is what is left of the rest of the
+    /// patch, and a silent unit would come out as one that is barely active.
+    pub(super) fn output(self, tiles: &[f32], bias: &[f32]) -> Vec<f32> {
+        let width = self.framed_width();
+        self.to_maps(tiles, |channel, planes, framed, patches| {
+            let largest = planes.as_flattened().iter().fold([0f32; LANES], |largest, plane| {
+                array::from_fn(|lane| largest[lane].max(plane.0[lane].abs()))
+            });
+            let tile = both(*planes, a_transposed);
+            for (row, lanes) in tile.iter().enumerate() {
+                for (column, lanes) in lanes.iter().enumerate() {
+                    for (lane, start) in patches.iter().enumerate() {
+                        let value = lanes.0[lane] + bias[channel];
+                        let silent = value <= ROUNDING * largest[lane];
+                        framed[start + (row + 1) * width + column + 1] = if silent { 0.0 } else { value };
+                    }
+                }
+            }
+        })
+    }
+
+    /// The adjoint of Aᵀ M A: A Y Aᵀ of the tiles Y of maps, `[channels, 36, tiles]`.
+    pub(super) fn output_adjoint(self, maps: &[f32]) -> Vec<f32> {
+        let width = self.framed_width();
+        self.to_tiles(maps, |framed, patches| {
+            let tile: [[Lanes; TILE]; TILE] = array::from_fn(|row| {
+                array::from_fn(|column| {
+                    Lanes(array::from_fn(|lane| framed[patches[lane] + (row + 1) * width + column + 1]))
+                })
+            });
+            both(tile, a)
+        })
+    }
+}
