@@ -46,6 +46,7 @@ mod file;
 mod fit;
 mod init;
 mod masking;
+mod memory;
 mod norm;
 mod performer;
 mod preprocessing;

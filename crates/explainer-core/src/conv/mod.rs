@@ -11,8 +11,10 @@ use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use winograd::{Grid, PLANES, SUM_PLANE, kernel_transform};
+
+use crate::memory::{in_memory, tensor, values};
 
 /// What conv-layers read, prepared once for all that read it.
 #[derive(Clone)]
@@ -29,21 +31,6 @@ pub(crate) enum Gradient {
     Maps(Tensor<4>),
     /// Its tiles, `[D, 36, tiles]`.
     Tiles(Tensor<3>, Grid),
-}
-
-/// Whether the numbers of a tensor lie in the CPU's memory, where they can be read without a copy, and need
-/// no graph.
-fn in_memory(maps: &Tensor<4>) -> bool {
-    // A device tells its backend by its text only.
-    maps.dtype() == DType::F32 && !maps.is_autodiff() && format!("{:?}", maps.device()).contains("Flex")
-}
-
-fn values(data: &TensorData) -> &[f32] {
-    data.as_slice().expect("tensors in memory are of f32")
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// G w Gᵀ of every kernel, `[36, D, C]`.
@@ -226,12 +213,5 @@ mod tests {
         let far = [maps.clone().narrow(2, 5, 8).abs().max(), maps.clone().narrow(3, 5, 8).abs().max()];
         assert_eq!(far.map(|largest| largest.into_scalar::<f32>()), [0.0; 2]);
         assert!(maps.max().into_scalar::<f32>() > 100.0);
-    }
-
-    #[test]
-    fn the_algorithm_is_chosen_by_what_holds_the_maps() {
-        let maps = |device: &Device| Tensor::<4>::ones([1, 1, 4, 4], device);
-        assert!(matches!(Input::new(maps(&Device::flex())), Input::Tiles(..)));
-        assert!(matches!(Input::new(maps(&Device::flex().autodiff())), Input::Maps(_)));
     }
 }

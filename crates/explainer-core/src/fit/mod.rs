@@ -1,5 +1,6 @@
 //! Fitting an explainer to a performer.
 
+mod adam;
 mod checkpoint;
 mod config;
 mod loss;
@@ -10,7 +11,7 @@ mod validate;
 use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::optim::ModuleOptimizer;
 use burn::tensor::{Int, Tensor};
 use explainer_filter_loss::FilterCategories;
 use indicatif::ProgressBar;
@@ -120,7 +121,7 @@ impl FitConfig {
         let bar = progress_bar((self.epochs * fitting.steps()) as u64, "fit", self.progress);
         bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
         while fitting.state.records.len() < last {
-            fitting.epoch(performer, validation, &bar)?;
+            fitting = fitting.epoch(performer, validation, &bar)?;
             if let Some(folder) = &self.checkpoints {
                 checkpoint::save(
                     folder,
@@ -163,7 +164,7 @@ impl<'a> Fitting<'a> {
             Some(_) => checkpoint::setting(config, &*loss, &explainer, train),
             None => serde_json::Value::Null,
         };
-        let optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
+        let optimizer = adam::optimizer();
         let lambdas = Lambdas::measure(train, config);
         let saved = match &config.checkpoints {
             Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone(), loss)?,
@@ -190,18 +191,19 @@ impl<'a> Fitting<'a> {
     }
 
     fn epoch<P: Performer>(
-        &mut self,
+        mut self,
         performer: &P,
         validation: Option<&Features>,
         bar: &ProgressBar,
-    ) -> Result<(), CoreError> {
+    ) -> Result<Self, CoreError> {
         let started = Instant::now();
         let epoch = self.state.records.len() + 1;
         let mut sum = Terms::default();
         for (step, indices) in self.order(epoch).chunks(self.config.batch_size).enumerate() {
             let done =
                 ((epoch - 1) * self.steps() + step) as f64 / (self.config.epochs * self.steps()) as f64;
-            let terms = self.step(indices, epoch, done);
+            let terms;
+            (self, terms) = self.step(indices, epoch, done);
             terms.check(&self.lambdas, epoch, step + 1)?;
             sum.add(&terms);
             bar.set_message(format!("error {:.4}", terms.reconstruction.iter().sum::<f64>()));
@@ -224,7 +226,7 @@ impl<'a> Fitting<'a> {
             validation,
             seconds: started.elapsed().as_secs_f64(),
         });
-        Ok(())
+        Ok(self)
     }
 
     /// Stops a fit whose last update left a weight that is not finite.
@@ -255,14 +257,15 @@ impl<'a> Fitting<'a> {
         order
     }
 
-    /// One step, of which `done` (0..1) of the fit lies before it.
-    fn step(&mut self, indices: &[usize], epoch: usize, done: f64) -> Terms {
+    /// One step, of which `done` (0..1) of the fit lies before it. The optimiser has the explainer for
+    /// itself, so that it can change it in place.
+    fn step(mut self, indices: &[usize], epoch: usize, done: f64) -> (Self, Terms) {
         let config = self.config;
         let mut stepper = Stepper { config, loss: &mut *self.loss, lambdas: &self.lambdas };
         let batch = self.train.batch(indices);
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
         let rates = config.rates.at(done, config.decay).groups();
-        let mut explainer = self.optimizer.step(rates, self.explainer.clone(), outcome.gradients);
+        let mut explainer = self.optimizer.step(rates, self.explainer, outcome.gradients);
         if let NormUpdate::Running { momentum } = config.norm {
             // As α was measured first: on the images with an object, on all where no image has one.
             let categories = self.train.categories();
@@ -278,13 +281,9 @@ impl<'a> Fitting<'a> {
                 explainer.ordinary_norm = explainer.ordinary_norm.updated(ordinary, momentum);
             }
         }
-        self.explainer = explainer;
-        outcome.terms
+        (Self { explainer, ..self }, outcome.terms)
     }
 }
-
-/// Adam's ε as its authors have it, small beside the gradients of relative errors.
-const ADAM_EPSILON: f32 = 1e-8;
 
 #[cfg(test)]
 mod tests;
