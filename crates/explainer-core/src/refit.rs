@@ -36,8 +36,8 @@ impl Explainer {
     /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
     /// is the present output, held to be at most 0.
     ///
-    /// A step of conjugate gradients costs two products with all rows, as much as two thirds of an
-    /// epoch of that layer.
+    /// A step of conjugate gradients costs one product with the Gram matrix of the inputs or of the rows,
+    /// whichever are fewer.
     ///
     /// # Errors
     /// [`CoreError::Diverged`] if a weight is not finite; [`CoreError::Io`] if rows that do not fit into
@@ -148,8 +148,11 @@ impl System<'_> {
         batches(self.features.len(), BATCH)
     }
 
-    /// The layer with the change V added, by conjugate gradients for all outputs at once: each has
-    /// its own step sizes.
+    /// The layer with the change V added: with X and E the inputs and errors as rows, both centred,
+    ///
+    /// `V = (XᵀX + penalty)⁻¹ XᵀE = Xᵀ (XXᵀ + penalty)⁻¹ E`,
+    ///
+    /// whichever matrix is the smaller.
     fn solve<P: Performer>(
         &self,
         layer: &Linear,
@@ -158,42 +161,53 @@ impl System<'_> {
         iterations: usize,
         done: impl Fn(),
     ) -> Linear {
-        let count = self.features.len() as f64;
+        let count = self.features.len();
         let [inputs, outputs] = layer.weight.dims();
-        let device = self.features.device();
-        let (mut sum, mut energy) = (Tensor::<2>::zeros([1, inputs], device), 0.0);
-        let mut missing = Tensor::<2>::zeros([1, outputs], device);
-        let mut rest = Tensor::<2>::zeros([inputs, outputs], device);
-        for indices in self.batches() {
+        let batch = |indices: Vec<usize>| {
             let rows = self.rows(&indices);
             let present = linear(layer, rows.clone());
             let error = wanted.values(&self.features.batch(&indices), present.clone()) - present;
-            sum = sum + rows.clone().sum_dim(0);
-            energy += f64::from(rows.clone().square().sum().into_scalar::<f32>());
-            missing = missing + error.clone().sum_dim(0);
-            rest = rest + rows.transpose().matmul(error);
-        }
+            (rows, error)
+        };
         // A layer without a bias cannot move the mean: nothing is centred then.
-        let centred = if layer.bias.is_some() { 1.0 / count } else { 0.0 };
-        let (mean, missing) = (sum.mul_scalar(centred), missing.mul_scalar(centred));
-        rest = rest - mean.clone().transpose().matmul(missing.clone()).mul_scalar(count);
-        let spread = energy / count - f64::from(mean.clone().square().sum().into_scalar::<f32>());
-        let penalty = ridge * spread;
-        done();
-
-        let mut change = Tensor::<2>::zeros([inputs, outputs], device);
-        let mut direction = rest.clone();
-        let mut square = rest.clone().square().sum_dim(0);
-        for _ in 0..iterations {
-            let image = self.normal(&mean, direction.clone()) + direction.clone().mul_scalar(penalty);
-            let curvature = (direction.clone() * image.clone()).sum_dim(0).clamp_min(SMALLEST);
-            let step = square.clone() / curvature;
-            change = change + direction.clone() * step.clone();
-            rest = rest - image * step;
-            let next = rest.clone().square().sum_dim(0);
-            direction = rest.clone() + direction * (next.clone() / square.clamp_min(SMALLEST));
-            square = next;
+        let centred = if layer.bias.is_some() { 1.0 / count as f64 } else { 0.0 };
+        let spread = |squares: Tensor<1>| f64::from(squares.into_scalar::<f32>()) / count as f64;
+        let (change, mean, missing);
+        if count < inputs {
+            let (rows, errors): (Vec<_>, Vec<_>) = self.batches().map(batch).unzip();
+            let (rows, errors) = (Tensor::cat(rows, 0), Tensor::cat(errors, 0));
+            (mean, missing) =
+                (rows.clone().sum_dim(0).mul_scalar(centred), errors.clone().sum_dim(0).mul_scalar(centred));
+            let (rows, errors) = (rows - mean.clone(), errors - missing.clone());
+            let penalty = ridge * spread(rows.clone().square().sum());
             done();
+            let gram = rows.clone().matmul(rows.clone().transpose());
+            change = rows.transpose().matmul(conjugate_gradients(&gram, penalty, errors, iterations, done));
+        } else {
+            let device = self.features.device();
+            let zeros = |height, width| Tensor::<2>::zeros([height, width], device);
+            let mut sums =
+                [zeros(1, inputs), zeros(1, outputs), zeros(inputs, inputs), zeros(inputs, outputs)];
+            for (rows, errors) in self.batches().map(batch) {
+                let across = rows.clone().transpose();
+                let terms = [
+                    rows.clone().sum_dim(0),
+                    errors.clone().sum_dim(0),
+                    across.clone().matmul(rows),
+                    across.matmul(errors),
+                ];
+                let mut terms = terms.into_iter();
+                sums = sums.map(|sum| sum + terms.next().expect("as many terms as sums"));
+            }
+            let [sum, missed, gram, right] = sums;
+            (mean, missing) = (sum.mul_scalar(centred), missed.mul_scalar(centred));
+            let across = mean.clone().transpose().mul_scalar(count as f64);
+            let gram = gram - across.clone().matmul(mean.clone());
+            let right = right - across.matmul(missing.clone());
+            let diagonal = gram.clone() * Tensor::<2>::eye(inputs, device);
+            let penalty = ridge * spread(diagonal.sum());
+            done();
+            change = conjugate_gradients(&gram, penalty, right, iterations, done);
         }
         let bias = missing - mean.matmul(change.clone());
         let mut solved = layer.clone();
@@ -201,16 +215,32 @@ impl System<'_> {
         solved.bias = layer.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
         solved
     }
+}
 
-    /// `Σ_images (x − E x)(x − E x)ᵀ V`.
-    fn normal(&self, mean: &Tensor<2>, direction: Tensor<2>) -> Tensor<2> {
-        let along = mean.clone().matmul(direction.clone()).mul_scalar(self.features.len() as f64);
-        let start = mean.clone().transpose().matmul(along).neg();
-        self.batches().fold(start, |sum, indices| {
-            let rows = self.rows(&indices);
-            sum + rows.clone().transpose().matmul(rows.matmul(direction.clone()))
-        })
+/// `(gram + penalty)⁻¹ right`, for all columns of `right` at once: each has its own step sizes.
+fn conjugate_gradients(
+    gram: &Tensor<2>,
+    penalty: f64,
+    right: Tensor<2>,
+    iterations: usize,
+    done: impl Fn(),
+) -> Tensor<2> {
+    let mut solution = right.zeros_like();
+    let mut rest = right.clone();
+    let mut direction = right.clone();
+    let mut square = right.square().sum_dim(0);
+    for _ in 0..iterations {
+        let image = gram.clone().matmul(direction.clone()) + direction.clone().mul_scalar(penalty);
+        let curvature = (direction.clone() * image.clone()).sum_dim(0).clamp_min(SMALLEST);
+        let step = square.clone() / curvature;
+        solution = solution + direction.clone() * step.clone();
+        rest = rest - image * step;
+        let next = rest.clone().square().sum_dim(0);
+        direction = rest.clone() + direction * (next.clone() / square.clamp_min(SMALLEST));
+        square = next;
+        done();
     }
+    solution
 }
 
 fn moved<const D: usize>(parameter: &Param<Tensor<D>>, change: Tensor<D>) -> Param<Tensor<D>> {
@@ -297,9 +327,19 @@ mod tests {
         solved(normal, (0..inputs).map(|i| (0..outputs).map(|o| right(i, o)).collect()).collect())
     }
 
+    /// With fewer rows than inputs, and with more.
     #[test]
     fn the_first_layer_solves_the_normal_equations() {
-        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        for images in [20, 120] {
+            the_normal_equations_are_solved(images);
+        }
+    }
+
+    fn the_normal_equations_are_solved(images: usize) {
+        let (performer, _, explainer) = setup(&FeatureConfig::plain());
+        let train = features(&performer, images, &FeatureConfig::plain());
+        let [inputs, _] = explainer.decoder.layers[0].weight.dims();
+        assert_eq!(images < inputs, images == 20, "{inputs} inputs");
         let all: Vec<usize> = (0..train.len()).collect();
         let batch = train.batch(&all);
         let (maps, parts) = explainer.interpretable.forward(batch.target.clone());
