@@ -24,7 +24,7 @@ use explainer_performers::{AlexNet, Weights};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const EPOCHS: usize = 4;
+const EPOCHS: usize = 3;
 
 /// Fits an explainer to an AlexNet on one animal and prints what it found.
 #[derive(Parser, Debug)]

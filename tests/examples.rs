@@ -14,8 +14,11 @@ use clap::Parser;
 use common::program::{exit, failure::told, files};
 use common::{Experiment, FitArgs, Networks};
 use description::Description;
-use explainer_core::{IMAGENET_MEAN, IMAGENET_STD, LossWeights, Preprocessing};
+use explainer_core::{
+    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Pooling, Preprocessing,
+};
 use explainer_datasets::{Framing, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_filter_loss::{Gradient, Scale};
 use explainer_performers::{Vgg16, Weights};
 use serde_json::{Value, json};
 
@@ -246,5 +249,41 @@ fn a_performers_description_is_honoured_and_checked() {
         description["classes"] = json!([]);
         let error = describe(description).preprocessing().expect_err("nonsense");
         assert!(error.to_string().contains("net.json: "), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn settings_are_set_by_their_names() {
+    let set = |settings: &[&str]| {
+        let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
+        let args = flags(with_flag).map_err(|error| error.to_string())?;
+        let fit = args.fit_config(2, LossWeights::PUBLISHED).map_err(|error| error.to_string())?;
+        let explainer = ExplainerConfig::new(3, 4, 5, Pooling { kernel: 2, stride: 2, padding: 0 }, vec![6]);
+        let explainer = args.explainer_config(explainer).map_err(|error| error.to_string())?;
+        Ok::<_, String>((fit, explainer))
+    };
+    let (fit, explainer) = set(&[
+        "fit.gradient=Exact",
+        "fit.weights.eta=0.3",
+        r#"fit.scale={"Energy":{"trace":3.0}}"#,
+        r#"explainer.masks=["None"]"#,
+    ])
+    .expect("settings");
+    assert_eq!(fit.gradient, Gradient::Exact);
+    assert_eq!((fit.weights.eta, fit.weights.share), (0.3, LossWeights::RELATIVE.share));
+    assert_eq!(fit.scale, Scale::Energy { trace: 3.0 });
+    assert_eq!(explainer.masks, [Masking::None]);
+    assert_eq!(fit.epochs, 2);
+
+    for (setting, expected) in [
+        ("fit.gradiant=Exact", "expected one of the settings"),
+        ("fit.weights.eta.x=1", "found x"),
+        ("fit.gradient=Best", "--set fit.gradient: unknown variant"),
+        ("fit.batch_size=-3", "--set fit.batch_size"),
+        ("gradient=Exact", "starts with `fit.` or `explainer.`"),
+        ("fit.gradient", "NAME=VALUE"),
+    ] {
+        let error = set(&[setting]).expect_err(setting);
+        assert!(error.contains(expected), "{setting}: {error}");
     }
 }

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use explainer_core::{FitConfig, LossWeights};
+use explainer_core::{ExplainerConfig, FitConfig, LossWeights};
 
 use super::Failure;
 use super::program::{DeviceArgs, at_least_one, files};
+use super::settings::{Setting, changed};
 
 /// Which form of the method is fitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,6 +37,10 @@ pub struct FitArgs {
     /// Form of the method.
     #[arg(long, value_enum, default_value_t = Form::Default)]
     pub form: Form,
+    /// Sets one of the library's settings by its name, as `fit.diversity=0.1`, `fit.gradient=Exact`,
+    /// `fit.weights.eta=0.1`, `explainer.masks=["None"]`; the JSON file has them all.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub set: Vec<Setting>,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Writes all figures to this file as JSON.
@@ -55,17 +60,23 @@ impl FitArgs {
     }
 
     /// The settings the flags ask for; `published` are the paper's weights for the performer.
-    pub fn fit_config(&self, default_epochs: usize, published: LossWeights) -> FitConfig {
+    pub fn fit_config(&self, default_epochs: usize, published: LossWeights) -> Result<FitConfig, Failure> {
         let config = match self.form {
             Form::Default => FitConfig::new(),
             Form::Published => FitConfig::published(published),
             Form::MaskOnly => FitConfig::new().with_push(Vec::new()),
         };
         let batch_size = self.batch_size.unwrap_or(config.batch_size);
-        config
+        let config = config
             .with_epochs(self.epochs.unwrap_or(default_epochs))
             .with_batch_size(batch_size)
             .with_seed(self.seed)
-            .with_checkpoints(self.out.as_ref().map(|folder| folder.join("checkpoints")))
+            .with_checkpoints(self.out.as_ref().map(|folder| folder.join("checkpoints")));
+        changed(config, "fit", &self.set)
+    }
+
+    /// The explainer that the flags ask for.
+    pub fn explainer_config(&self, config: ExplainerConfig) -> Result<ExplainerConfig, Failure> {
+        changed(config.with_seed(self.seed), "explainer", &self.set)
     }
 }

@@ -11,7 +11,7 @@ use explainer_datasets::{Dataset, DatasetError, Split};
 use explainer_metrics::classification_error;
 
 use super::evaluate::{Compared, Layers};
-use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, peak_rss_mib};
+use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings, peak_rss_mib};
 use super::program::files;
 use super::{Failure, FitArgs, sheet, table};
 
@@ -40,6 +40,9 @@ impl<P: Performer> Experiment<'_, P> {
     /// Computes features, fits, evaluates, prints the table and writes what was asked for.
     pub fn run(&self, device: &Device) -> Result<(), Failure> {
         self.args.check_outputs()?;
+        let performer = &self.networks.performer;
+        let config = self.args.explainer_config(ExplainerConfig::for_performer(performer))?;
+        let fit_config = self.args.fit_config(self.default_epochs, self.published)?;
         let mut seconds = Seconds::default();
         let started = Instant::now();
         let views = FeatureConfig::new().with_crops(self.args.crops).with_seed(self.args.seed);
@@ -48,10 +51,7 @@ impl<P: Performer> Experiment<'_, P> {
         seconds.features = started.elapsed().as_secs_f64();
 
         let started = Instant::now();
-        let performer = &self.networks.performer;
-        let config = ExplainerConfig::for_performer(performer).with_seed(self.args.seed);
         let unfitted = config.init_from(performer, device);
-        let fit_config = self.args.fit_config(self.default_epochs, self.published);
         let fit = fit_config.fit(unfitted.clone(), performer, &train, Some(&validation))?;
         seconds.fit = started.elapsed().as_secs_f64();
 
@@ -92,6 +92,7 @@ impl<P: Performer> Experiment<'_, P> {
             agreement,
             seconds,
             peak_rss_mib: peak_rss_mib(),
+            settings: Settings { explainer: config, fit: fit_config.with_checkpoints(None) },
         };
         table::print(&figures);
         if let Some(file) = &self.args.json {

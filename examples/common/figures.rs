@@ -1,5 +1,6 @@
 //! The figures of one experiment, as they go into the JSON file.
 
+use explainer_core::{ExplainerConfig, FitConfig};
 use explainer_metrics::Summary;
 use serde::Serialize;
 
@@ -90,6 +91,14 @@ pub struct Figures {
     pub agreement: f64,
     pub seconds: Seconds,
     pub peak_rss_mib: Option<f64>,
+    pub settings: Settings,
+}
+
+/// What the explainer and its fit were made from; `--set` takes the same names.
+#[derive(Clone, Debug, Serialize)]
+pub struct Settings {
+    pub explainer: ExplainerConfig,
+    pub fit: FitConfig,
 }
 
 /// The most memory the process has held, in MiB, where the system tells (Linux).

@@ -7,6 +7,7 @@ mod experiment;
 mod figures;
 #[path = "../program/mod.rs"]
 pub mod program;
+mod settings;
 mod sheet;
 mod table;
 

@@ -182,7 +182,8 @@ impl System<'_> {
             let penalty = ridge * spread(rows.clone().square().sum());
             done();
             let gram = rows.clone().matmul(rows.clone().transpose());
-            change = rows.transpose().matmul(conjugate_gradients(&gram, penalty, errors, iterations, done));
+            let normal = Normal { gram, penalty, of_rows: true };
+            change = rows.transpose().matmul(normal.solve(errors, iterations, done));
         } else {
             let device = self.features.device();
             let zeros = |height, width| Tensor::<2>::zeros([height, width], device);
@@ -207,7 +208,7 @@ impl System<'_> {
             let diagonal = gram.clone() * Tensor::<2>::eye(inputs, device);
             let penalty = ridge * spread(diagonal.sum());
             done();
-            change = conjugate_gradients(&gram, penalty, right, iterations, done);
+            change = Normal { gram, penalty, of_rows: false }.solve(right, iterations, done);
         }
         let bias = missing - mean.matmul(change.clone());
         let mut solved = layer.clone();
@@ -217,30 +218,49 @@ impl System<'_> {
     }
 }
 
-/// `(gram + penalty)⁻¹ right`, for all columns of `right` at once: each has its own step sizes.
-fn conjugate_gradients(
-    gram: &Tensor<2>,
+/// The matrix of a ridge regression, and what its solution is for.
+struct Normal {
+    /// XᵀX, or XXᵀ.
+    gram: Tensor<2>,
     penalty: f64,
-    right: Tensor<2>,
-    iterations: usize,
-    done: impl Fn(),
-) -> Tensor<2> {
-    let mut solution = right.zeros_like();
-    let mut rest = right.clone();
-    let mut direction = right.clone();
-    let mut square = right.square().sum_dim(0);
-    for _ in 0..iterations {
-        let image = gram.clone().matmul(direction.clone()) + direction.clone().mul_scalar(penalty);
-        let curvature = (direction.clone() * image.clone()).sum_dim(0).clamp_min(SMALLEST);
-        let step = square.clone() / curvature;
-        solution = solution + direction.clone() * step.clone();
-        rest = rest - image * step;
-        let next = rest.clone().square().sum_dim(0);
-        direction = rest.clone() + direction * (next.clone() / square.clamp_min(SMALLEST));
-        square = next;
-        done();
+    /// Whether the Gram matrix is that of the rows, so that Xᵀ times the solution is what is wanted.
+    of_rows: bool,
+}
+
+impl Normal {
+    /// `(gram + penalty)⁻¹ right`, for all columns of `right` at once: each has its own step sizes.
+    ///
+    /// Lengths and angles are those of the change V, also where its coordinates are those of the rows:
+    /// `‖Xᵀα‖² = α·XXᵀα`. So every step is the same on either side, and stopping early leaves the least
+    /// squared error that the steps so far allow.
+    fn solve(&self, right: Tensor<2>, iterations: usize, done: impl Fn()) -> Tensor<2> {
+        let Self { gram, penalty, of_rows } = self;
+        let mut solution = right.zeros_like();
+        let mut rest = right;
+        let mut direction: Option<(Tensor<2>, Tensor<2>)> = None;
+        let mut square = Tensor::zeros([1, 1], &rest.device());
+        for _ in 0..iterations {
+            let image = gram.clone().matmul(rest.clone());
+            let dual = if *of_rows { image.clone() } else { rest.clone() };
+            let next = (rest.clone() * dual).sum_dim(0);
+            let (along, its_image) = match direction {
+                None => (rest.clone(), image),
+                Some((along, its_image)) => {
+                    let turn = next.clone() / square.clamp_min(SMALLEST);
+                    (rest.clone() + along * turn.clone(), image + its_image * turn)
+                }
+            };
+            square = next;
+            let applied = its_image.clone() + along.clone().mul_scalar(*penalty);
+            let dual = if *of_rows { its_image.clone() } else { along.clone() };
+            let step = square.clone() / (applied.clone() * dual).sum_dim(0).clamp_min(SMALLEST);
+            solution = solution + along.clone() * step.clone();
+            rest = rest - applied * step;
+            direction = Some((along, its_image));
+            done();
+        }
+        solution
     }
-    solution
 }
 
 fn moved<const D: usize>(parameter: &Param<Tensor<D>>, change: Tensor<D>) -> Param<Tensor<D>> {
@@ -384,6 +404,23 @@ mod tests {
         );
         let same = explainer.clone().refitted(&performer, &train, &Refit::None, false).unwrap();
         assert_eq!(weights(same), weights(explainer));
+    }
+
+    /// After any number of steps, not only at the end.
+    #[test]
+    fn steps_are_the_same_by_rows_and_by_inputs() {
+        let mut init = crate::init::Initializer::new(9, &Device::flex());
+        let (rows, errors) = (init.linear(12, 30).weight.val(), init.linear(12, 4).weight.val());
+        let across = rows.clone().transpose();
+        let by_rows = Normal { gram: rows.clone().matmul(across.clone()), penalty: 0.01, of_rows: true };
+        let by_inputs = Normal { gram: across.clone().matmul(rows), penalty: 0.01, of_rows: false };
+        for iterations in [1, 2, 5, 9] {
+            let one = across.clone().matmul(by_rows.solve(errors.clone(), iterations, || ()));
+            let other = by_inputs.solve(across.clone().matmul(errors.clone()), iterations, || ());
+            let largest = other.clone().abs().max().into_scalar::<f32>();
+            let difference = (one - other).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-3 * largest, "{iterations}: {difference} of {largest}");
+        }
     }
 
     /// A performer that has something between the layers of its blueprint: all its features are halved.

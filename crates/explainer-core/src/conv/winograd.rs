@@ -53,6 +53,27 @@ struct Lanes([f32; LANES]);
 
 const LANES: usize = 16;
 
+impl Lanes {
+    /// The first `count` of `values`, and zeros.
+    #[inline(always)]
+    fn load(values: &[f32], count: usize) -> Self {
+        match values.first_chunk() {
+            // A copy whose length is known takes a few instructions, and one that is not a call.
+            Some(whole) if count == LANES => Self(*whole),
+            _ => Self(array::from_fn(|lane| if lane < count { values[lane] } else { 0.0 })),
+        }
+    }
+
+    /// Writes the first `count`.
+    #[inline(always)]
+    fn store(self, values: &mut [f32], count: usize) {
+        match values.first_chunk_mut() {
+            Some(whole) if count == LANES => *whole = self.0,
+            _ => values[..count].copy_from_slice(&self.0[..count]),
+        }
+    }
+}
+
 impl Add for Lanes {
     type Output = Self;
     #[inline(always)]
@@ -217,8 +238,7 @@ impl Grid {
                     let planes = transform(framed, self.patches(first));
                     let count = LANES.min(own - first);
                     for (plane, lanes) in planes.as_flattened().iter().enumerate() {
-                        let start = plane * all + image * own + first;
-                        tiles[start..start + count].copy_from_slice(&lanes.0[..count]);
+                        lanes.store(&mut tiles[plane * all + image * own + first..], count);
                     }
                 }
             }
@@ -247,7 +267,7 @@ impl Grid {
                 let mut planes = [[Lanes([0.0; LANES]); PATCH]; PATCH];
                 for (plane, lanes) in planes.as_flattened_mut().iter_mut().enumerate() {
                     let start = (plane * self.channels + channel) * all + image * own + first;
-                    lanes.0[..count].copy_from_slice(&tiles[start..start + count]);
+                    *lanes = Lanes::load(&tiles[start..], count);
                 }
                 place(channel, &planes, framed, &self.patches(first)[..count]);
             }

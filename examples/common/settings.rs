@@ -1,0 +1,62 @@
+//! Settings of a fit and of an explainer by their names, for ablations.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Failure;
+
+/// One of them, as `fit.gradient=Exact` or `explainer.masks=["None"]`.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The names from the root on.
+    path: Vec<String>,
+    value: Value,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+        let path: Vec<String> = path.split('.').map(str::to_string).collect();
+        if path.len() < 2 || !["fit", "explainer"].contains(&path[0].as_str()) {
+            return Err(format!("expected a name that starts with `fit.` or `explainer.`, found {text}"));
+        }
+        // What is not JSON is a word, so that it needs no quotation marks within those of a shell.
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()));
+        Ok(Self { path, value })
+    }
+}
+
+impl Setting {
+    fn put(&self, root: &mut Value) -> Result<(), Failure> {
+        let mut slot = root;
+        for name in &self.path[1..] {
+            let names = slot.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>().join(", "));
+            slot = slot.get_mut(name).ok_or_else(|| {
+                let among = names.unwrap_or_else(|| "none".to_string());
+                format!("--set {}: expected one of the settings {among}; found {name}", self.path.join("."))
+            })?;
+        }
+        *slot = self.value.clone();
+        Ok(())
+    }
+}
+
+/// `config` with the settings whose names start with `root`.
+pub fn changed<T>(config: T, root: &str, settings: &[Setting]) -> Result<T, Failure>
+where
+    T: Serialize + DeserializeOwned,
+{
+    let mut value = serde_json::to_value(&config)?;
+    for setting in settings.iter().filter(|setting| setting.path[0] == root) {
+        setting.put(&mut value)?;
+        // Setting by setting, so that the error is told of the right one.
+        serde_json::from_value::<T>(value.clone())
+            .map_err(|error| format!("--set {}: {error}", setting.path.join(".")))?;
+    }
+    Ok(serde_json::from_value(value)?)
+}
