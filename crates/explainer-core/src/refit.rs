@@ -16,8 +16,9 @@ const BATCH: usize = 512;
 /// A performer's upper features and what its own layers make of the target features may differ by
 /// this share of the largest value, in `f32`.
 const SAME: f32 = 1e-3;
-/// Keeps a quotient finite where both sides are zero: an output that is solved already.
-const SMALLEST: f32 = 1e-30;
+/// An output is solved where the square of what is left has fallen to this share: in `f32` there is nothing
+/// but rounding beyond.
+const SOLVED: f32 = 1e-10;
 
 impl Explainer {
     /// The explainer with every decoder layer solved for the least squared error on `features`, the
@@ -235,28 +236,31 @@ impl Normal {
     /// squared error that the steps so far allow.
     fn solve(&self, right: Tensor<2>, iterations: usize, done: impl Fn()) -> Tensor<2> {
         let Self { gram, penalty, of_rows } = self;
+        let dual = |coordinates: &Tensor<2>, image: &Tensor<2>| match of_rows {
+            true => image.clone(),
+            false => coordinates.clone(),
+        };
         let mut solution = right.zeros_like();
         let mut rest = right;
-        let mut direction: Option<(Tensor<2>, Tensor<2>)> = None;
-        let mut square = Tensor::zeros([1, 1], &rest.device());
+        let mut image = gram.clone().matmul(rest.clone());
+        let (mut direction, mut its_image) = (rest.clone(), image.clone());
+        let mut square = (rest.clone() * dual(&rest, &image)).sum_dim(0);
+        let least = square.clone().mul_scalar(SOLVED);
         for _ in 0..iterations {
-            let image = gram.clone().matmul(rest.clone());
-            let dual = if *of_rows { image.clone() } else { rest.clone() };
-            let next = (rest.clone() * dual).sum_dim(0);
-            let (along, its_image) = match direction {
-                None => (rest.clone(), image),
-                Some((along, its_image)) => {
-                    let turn = next.clone() / square.clamp_min(SMALLEST);
-                    (rest.clone() + along * turn.clone(), image + its_image * turn)
-                }
-            };
-            square = next;
-            let applied = its_image.clone() + along.clone().mul_scalar(*penalty);
-            let dual = if *of_rows { its_image.clone() } else { along.clone() };
-            let step = square.clone() / (applied.clone() * dual).sum_dim(0).clamp_min(SMALLEST);
-            solution = solution + along.clone() * step.clone();
+            // A column that is solved up to rounding stays as it is.
+            let solved = square.clone().lower_equal(least.clone());
+            let applied = its_image.clone() + direction.clone().mul_scalar(*penalty);
+            let curvature = (applied.clone() * dual(&direction, &its_image)).sum_dim(0);
+            let step =
+                square.clone().mask_fill(solved.clone(), 0.0) / curvature.mask_fill(solved.clone(), 1.0);
+            solution = solution + direction.clone() * step.clone();
             rest = rest - applied * step;
-            direction = Some((along, its_image));
+            image = gram.clone().matmul(rest.clone());
+            let next = (rest.clone() * dual(&rest, &image)).sum_dim(0);
+            let turn = next.clone().mask_fill(solved.clone(), 0.0) / square.mask_fill(solved, 1.0);
+            direction = rest.clone() + direction * turn.clone();
+            its_image = image + its_image * turn;
+            square = next;
             done();
         }
         solution
@@ -414,7 +418,7 @@ mod tests {
         let across = rows.clone().transpose();
         let by_rows = Normal { gram: rows.clone().matmul(across.clone()), penalty: 0.01, of_rows: true };
         let by_inputs = Normal { gram: across.clone().matmul(rows), penalty: 0.01, of_rows: false };
-        for iterations in [1, 2, 5, 9] {
+        for iterations in [1, 2, 5, 9, 60] {
             let one = across.clone().matmul(by_rows.solve(errors.clone(), iterations, || ()));
             let other = by_inputs.solve(across.clone().matmul(errors.clone()), iterations, || ());
             let largest = other.clone().abs().max().into_scalar::<f32>();
