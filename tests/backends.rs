@@ -96,7 +96,8 @@ fn filter_losses(device: &Device) -> Vec<(String, Vec<f32>)> {
         (0..6).flat_map(|image| MAGNITUDES.into_iter().flat_map(move |m| map(image, m))).collect();
     let shape = [6, MAGNITUDES.len(), N, N];
     let maps = Tensor::<4>::from_data(TensorData::new(values, shape), device);
-    let members: Vec<bool> = (0..6 * MAGNITUDES.len()).map(|at| at / MAGNITUDES.len() % 3 > 0).collect();
+    let members: Vec<bool> =
+        (0..6 * MAGNITUDES.len()).map(|at| !(at / MAGNITUDES.len()).is_multiple_of(3)).collect();
     let members = Tensor::<2, Bool>::from_data(TensorData::new(members, [6, MAGNITUDES.len()]), device);
     let mut found = Vec::new();
     for scale in [Scale::AsIs, Scale::Mass { trace: 2.0 }, Scale::Energy { trace: 2.0 }] {
