@@ -5,24 +5,18 @@
 //! cargo bench --bench filter_loss
 //! ```
 
-#[path = "../tests/small/mod.rs"]
-mod small;
+mod made_up;
 
 use std::time::Instant;
 
 use burn::tensor::{Bool, Device, Tensor};
-use explainer_core::{
-    ExplainerConfig, FeatureConfig, Features, FitConfig, InterpretabilityLoss, LabelledImage, LearningRates,
-    Performer, Pooling, Refit,
-};
+use explainer_core::{FitConfig, InterpretabilityLoss, LearningRates, Pooling, Refit};
 use explainer_filter_loss::{FilterLoss, FilterLossConfig, Gradient, Scale};
-use small::{Sizes, Small};
+use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Rows of an epoch, one batch.
-const ROWS: usize = 32;
 /// The first epoch warms up.
 const EPOCHS: usize = 4;
 
@@ -60,15 +54,7 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
     let device = Device::default();
     let length = sizes.length;
     let performer = Small::new(sizes, &device);
-    let bytes = performer.preprocessing().bytes();
-    let image = |index: usize| LabelledImage {
-        pixels: (0..bytes).map(|at| (at * 7 + index * 31) as u8).collect(),
-        category: Some(0),
-    };
-    let images = (0..ROWS).map(|index| Ok::<_, std::io::Error>(image(index)));
-    let plain = FeatureConfig::plain().with_progress(false);
-    let features = Features::extract(&performer, images, &plain, &device).expect("features");
-    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+    let (explainer, features) = setting(&performer, &device);
     let loss = FilterLossConfig::new(length)
         .with_scale(Scale::Mass { trace: 0.7 })
         .with_gradient(gradient)
@@ -102,19 +88,16 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
 }
 
 fn main() {
-    let two = Pooling { kernel: 2, stride: 2, padding: 0 };
-    let three = Pooling { kernel: 3, stride: 2, padding: 0 };
+    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
     for (gradient, diversity) in [
         (Gradient::Approximate, 0.0),
         (Gradient::Approximate, 0.01),
         (Gradient::Exact, 0.0),
         (Gradient::Released, 0.0),
     ] {
-        let narrow = Sizes { channels: [64, 64], length: 8, pool: two, upper: [128, 128] };
-        measure("narrow", narrow, gradient, diversity);
-        let alexnet = Sizes { channels: [256, 256], length: 13, pool: three, upper: [1024, 1024] };
-        measure("AlexNet", alexnet, gradient, diversity);
-        let vgg16 = Sizes { channels: [512, 512], length: 14, pool: two, upper: [4096, 4096] };
+        measure("narrow", narrow(), gradient, diversity);
+        measure("AlexNet", alexnet(), gradient, diversity);
+        let vgg16 = Sizes { channels: [512, 512], length: 14, pool, upper: [4096; 2] };
         measure("VGG-16", vgg16, gradient, diversity);
     }
 }

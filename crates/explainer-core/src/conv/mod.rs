@@ -41,7 +41,7 @@ fn planes_of(weight: Tensor<4>) -> Tensor<3> {
     planes.reshape([PLANES, outputs, inputs])
 }
 
-/// G as a matrix from a kernel's nine weights to its planes, `[36, 9]`.
+/// w ↦ G w Gᵀ on a device, `[36, 9]`.
 fn transform(device: &Device) -> Tensor<2> {
     tensor(kernel_transform(), [PLANES, 9], device)
 }

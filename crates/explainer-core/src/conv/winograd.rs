@@ -28,7 +28,7 @@ pub(super) const PLANES: usize = PATCH * PATCH;
 /// The plane of A Y Aᵀ that holds the sum of Y, for row 1 of A is all ones.
 pub(super) const SUM_PLANE: usize = PATCH + 1;
 
-/// G Gᵀ-wise: row `6·i + j` holds what each of the nine weights of a kernel adds to plane (i, j),
+/// w ↦ G w Gᵀ as a matrix: row `6·i + j` holds what each of a kernel's nine weights adds to plane (i, j),
 /// `[36, 9]`.
 pub(super) fn kernel_transform() -> Vec<f32> {
     const G: [[f64; 3]; PATCH] = [
@@ -202,14 +202,13 @@ impl Grid {
         (self.height.div_ceil(TILE) * TILE + 2) * self.framed_width()
     }
 
-    /// Where the patches of up to sixteen tiles start in a framed map, from tile `first` on; the last one is
-    /// repeated where there are fewer.
-    fn patches(self, first: usize) -> [usize; LANES] {
-        let across = self.width.div_ceil(TILE);
-        array::from_fn(|lane| {
-            let tile = (first + lane).min(self.tiles_of_a_map() - 1);
-            tile / across * TILE * self.framed_width() + tile % across * TILE
-        })
+    /// Where the patches of every sixteen tiles start in a framed map; the last one is repeated where there
+    /// are fewer.
+    fn patches(self) -> Vec<[usize; LANES]> {
+        let (own, across) = (self.tiles_of_a_map(), self.width.div_ceil(TILE));
+        let start = |tile: usize| tile / across * TILE * self.framed_width() + tile % across * TILE;
+        let sixteen = |first: usize| array::from_fn(|lane| start((first + lane).min(own - 1)));
+        (0..own).step_by(LANES).map(sixteen).collect()
     }
 
     /// Puts a map into its frame.
@@ -227,15 +226,15 @@ impl Grid {
         maps: &[f32],
         transform: impl Fn(&[f32], [usize; LANES]) -> [[Lanes; PATCH]; PATCH] + Sync,
     ) -> Vec<f32> {
-        let (all, own) = (self.tiles(), self.tiles_of_a_map());
+        let (all, own, patches) = (self.tiles(), self.tiles_of_a_map(), self.patches());
         let mut tiles = vec![0.0; self.channels * PLANES * all];
         let units = self.height * self.width;
         let fill = |framed: &mut Vec<f32>, (channel, tiles): (usize, &mut [f32])| {
             for image in 0..self.images {
                 let start = (image * self.channels + channel) * units;
                 self.frame(&maps[start..start + units], framed);
-                for first in (0..own).step_by(LANES) {
-                    let planes = transform(framed, self.patches(first));
+                for (first, &patches) in (0..own).step_by(LANES).zip(&patches) {
+                    let planes = transform(framed, patches);
                     let count = LANES.min(own - first);
                     for (plane, lanes) in planes.as_flattened().iter().enumerate() {
                         lanes.store(&mut tiles[plane * all + image * own + first..], count);
@@ -257,19 +256,19 @@ impl Grid {
         tiles: &[f32],
         place: impl Fn(usize, &[[Lanes; PATCH]; PATCH], &mut [f32], &[usize]) + Sync,
     ) -> Vec<f32> {
-        let (all, own) = (self.tiles(), self.tiles_of_a_map());
+        let (all, own, patches) = (self.tiles(), self.tiles_of_a_map(), self.patches());
         let mut maps = vec![0.0; self.images * self.channels * self.height * self.width];
         let fill = |framed: &mut Vec<f32>, (index, map): (usize, &mut [f32])| {
             let (image, channel) = (index / self.channels, index % self.channels);
             framed.fill(0.0);
-            for first in (0..own).step_by(LANES) {
+            for (first, patches) in (0..own).step_by(LANES).zip(&patches) {
                 let count = LANES.min(own - first);
                 let mut planes = [[Lanes([0.0; LANES]); PATCH]; PATCH];
                 for (plane, lanes) in planes.as_flattened_mut().iter_mut().enumerate() {
                     let start = (plane * self.channels + channel) * all + image * own + first;
                     *lanes = Lanes::load(&tiles[start..], count);
                 }
-                place(channel, &planes, framed, &self.patches(first)[..count]);
+                place(channel, &planes, framed, &patches[..count]);
             }
             let rows = framed.chunks_exact(self.framed_width()).skip(1);
             for (row, framed) in map.chunks_exact_mut(self.width).zip(rows) {

@@ -11,7 +11,7 @@ use crate::CoreError;
 use crate::file::bad;
 
 /// A loss on the maps of the interpretable conv-layers, which bends their filters towards what can be
-/// read. [`FilterLoss`] is one; [`FitConfig::fit_with`](crate::FitConfig::fit_with) takes any other.
+/// read: by default the [`FilterLoss`]; [`FitConfig::fit_with`](crate::FitConfig::fit_with) takes any.
 ///
 /// How hard it pushes is not its business: its gradient is scaled by [`Push`](crate::Push).
 pub trait InterpretabilityLoss {

@@ -3,9 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use explainer_filter_loss::{FilterLossConfig, Gradient, Population, Scale, TemplatesConfig};
 
-mod common;
-
-use common::{SCALES, bools, by_filter, floats, membership, oracle, random};
+use super::maps::{SCALES, bools, by_filter, floats, membership, random};
+use super::oracle;
 
 const GRADIENTS: [Gradient; 3] = [Gradient::Approximate, Gradient::Exact, Gradient::Released];
 

@@ -1,8 +1,4 @@
-//! Maps for tests, the same in every run, and the oracle. Not every test file needs all of it.
-
-#![allow(dead_code)]
-
-pub mod oracle;
+//! Maps for tests, the same in every run.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use explainer_filter_loss::Scale;

@@ -1,13 +1,12 @@
-//! The filter loss against plain loops in `f64`, written from the definitions.
+//! Value, gradients, scales and diversity over the batch as population.
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use explainer_filter_loss::{
     FilterLoss, FilterLossConfig, Gradient, Scale, TemplatesConfig, inject, strongest_units,
 };
 
-mod common;
-
-use common::{SCALES, bools, by_filter, floats, membership, oracle, random};
+use super::maps::{SCALES, bools, by_filter, floats, membership, random};
+use super::oracle;
 
 fn loss(n: usize, scale: Scale) -> FilterLoss {
     FilterLossConfig::new(n).with_scale(scale).init(&Device::flex())

@@ -1,0 +1,42 @@
+//! What the benches fit: an explainer of made-up features, at the sizes of known networks.
+
+#[path = "../../tests/small/mod.rs"]
+mod small;
+
+use burn::tensor::Device;
+use explainer_core::{
+    Explainer, ExplainerConfig, FeatureConfig, Features, LabelledImage, Performer, Pooling,
+};
+pub use small::{Sizes, Small};
+
+/// Rows of an epoch, one batch.
+pub const ROWS: usize = 32;
+
+/// The demo's network.
+pub fn narrow() -> Sizes {
+    Sizes {
+        channels: [64, 64],
+        length: 8,
+        pool: Pooling { kernel: 2, stride: 2, padding: 0 },
+        upper: [128; 2],
+    }
+}
+
+/// An AlexNet with fully connected layers of 1024.
+pub fn alexnet() -> Sizes {
+    let pool = Pooling { kernel: 3, stride: 2, padding: 0 };
+    Sizes { channels: [256, 256], length: 13, pool, upper: [1024; 2] }
+}
+
+/// An unfitted explainer and the features of [`ROWS`] images.
+pub fn setting(performer: &Small, device: &Device) -> (Explainer, Features) {
+    let bytes = performer.preprocessing().bytes();
+    let image = |index: usize| LabelledImage {
+        pixels: (0..bytes).map(|at| (at * 7 + index * 31) as u8).collect(),
+        category: Some(0),
+    };
+    let images = (0..ROWS).map(|index| Ok::<_, std::io::Error>(image(index)));
+    let config = FeatureConfig::plain().with_progress(false);
+    let features = Features::extract(performer, images, &config, device).expect("features");
+    (ExplainerConfig::for_performer(performer).init_from(performer, device), features)
+}
