@@ -19,10 +19,6 @@ const SIZE: usize = 6;
 const EPOCHS: [[f64; 3]; 2] = [[10.576_212, 0.563_581, 0.493_763], [6.426_349, 0.528_540, 0.488_759]];
 const RELATIVE_ERRORS: [f64; 2] = [0.051_005, 0.003_021_03];
 
-/// Backends convolve by different algorithms, and Adam makes steps of the sign of gradients that are nearly
-/// zero.
-const ALIKE: f64 = 5e-3;
-
 fn images() -> impl Iterator<Item = Result<LabelledImage, std::io::Error>> {
     (0..6u32).map(|image| {
         let pixels = (0..(3 * SIZE * SIZE) as u32)
@@ -75,7 +71,7 @@ fn every_cpu_backend_fits_alike() {
         let expected = EPOCHS.concat().into_iter().chain(RELATIVE_ERRORS);
         for (found, expected) in found.zip(expected) {
             assert!(
-                (found - expected).abs() <= ALIKE * expected.abs(),
+                (found - expected).abs() <= 1e-3 * expected.abs(),
                 "{name}: {found} for {expected}; epochs {epochs:?}, errors {errors:?}"
             );
         }

@@ -10,9 +10,9 @@ mod winograd;
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use burn::tensor::{Device, Tensor};
-use winograd::{Grid, PLANES, SUM_PLANE, kernel_transform};
+use winograd::{Grid, PLANES, SUM_PLANE, kernel_adjoint, kernel_transform};
 
 use crate::memory::{in_memory, tensor, values};
 
@@ -37,13 +37,9 @@ pub(crate) enum Gradient {
 fn planes_of(weight: Tensor<4>) -> Tensor<3> {
     let [outputs, inputs, height, width] = weight.dims();
     let kernels = weight.reshape([outputs * inputs, height * width]);
-    let planes = transform(&kernels.device()).matmul(kernels.transpose());
+    let transform = tensor(kernel_transform(), [PLANES, height * width], &kernels.device());
+    let planes: Tensor<2> = transform.matmul(kernels.transpose());
     planes.reshape([PLANES, outputs, inputs])
-}
-
-/// w ↦ G w Gᵀ on a device, `[36, 9]`.
-fn transform(device: &Device) -> Tensor<2> {
-    tensor(kernel_transform(), [PLANES, 9], device)
 }
 
 /// Puts the gradients of `conv`'s weight and bias into `gradients`.
@@ -91,10 +87,9 @@ impl Input {
             (Self::Tiles(input, _), Gradient::Tiles(gradient, _)) => {
                 let ([inputs, ..], [outputs, ..]) = (input.dims(), gradient.dims());
                 let products = gradient.clone().swap_dims(0, 1).matmul(input.clone().permute([1, 2, 0]));
-                let weights = transform(&products.device())
-                    .transpose()
-                    .matmul(products.reshape([PLANES, outputs * inputs]));
-                weights.transpose().reshape([outputs, inputs, 3, 3])
+                let device = products.device();
+                let kernels = kernel_adjoint(values(&products.into_data()));
+                tensor(kernels, [outputs, inputs, 3, 3], &device)
             }
             _ => unreachable!("input and gradient of a layer are on one device"),
         }
@@ -150,6 +145,7 @@ mod tests {
     use super::*;
     use crate::features::floats;
     use crate::init::Initializer;
+    use burn::tensor::Device;
     use burn::tensor::module::conv2d;
     use burn::tensor::ops::ConvOptions;
 
@@ -210,6 +206,18 @@ mod tests {
         let input = strong.pad((0, 9, 0, 9), 0.0);
         let maps = Input::tiled(input).maps(&conv);
         assert_eq!(maps.dims(), [3, 16, 13, 13]);
+        // No more does an input, or a weight, of which nothing behind the layer depends.
+        let behind = Gradient::tiled(maps.ones_like().narrow(2, 0, 2).pad((0, 0, 0, 11), 0.0));
+        let input_gradient = behind.input_gradient(conv.weight.val());
+        assert_eq!(input_gradient.clone().narrow(2, 3, 10).abs().max().into_scalar::<f32>(), 0.0);
+        assert!(input_gradient.abs().max().into_scalar::<f32>() > 1e-2);
+        let corner = maps.zeros_like().slice_fill([0..3, 0..16, 9..10, 9..10], 1.0);
+        let read = Input::tiled(maps.zeros_like().narrow(1, 0, 8).slice_fill([0..3, 0..8, 9..10, 8..9], 1.0));
+        let weights = floats(read.weight_gradient(&Gradient::tiled(corner)));
+        // One unit beside the other: only the weight to the left of the middle has a gradient.
+        for (at, weight) in weights.into_iter().enumerate() {
+            assert!(if at % 9 == 3 { (weight - 3.0).abs() < 1e-4 } else { weight == 0.0 }, "{at}: {weight}");
+        }
         let far = [maps.clone().narrow(2, 5, 8).abs().max(), maps.clone().narrow(3, 5, 8).abs().max()];
         assert_eq!(far.map(|largest| largest.into_scalar::<f32>()), [0.0; 2]);
         assert!(maps.max().into_scalar::<f32>() > 100.0);

@@ -18,6 +18,8 @@ use std::ops::{Add, Mul, Sub};
 
 use rayon::prelude::*;
 
+/// Side of a kernel.
+const KERNEL: usize = 3;
 /// Side of a tile of outputs.
 const TILE: usize = 4;
 /// Side of the patch of inputs that it is computed from.
@@ -43,9 +45,17 @@ pub(super) fn kernel_transform() -> Vec<f32> {
     (0..PLANES * 9).map(|index| at(index / 9, index % 9) as f32).collect()
 }
 
-/// The error of an output, in units of the largest plane of its tile: 2⁻¹⁶, 2⁸ times that of one `f32`
+/// The error of a number, in units of the largest plane it is made of: 2⁻¹⁶, 2⁸ times that of one `f32`
 /// operation.
+///
+/// What is within rounding of 0 is 0. The direct algorithm gives exactly 0 where a kernel sees nothing but
+/// zeros, as behind a mask; here it is what is left of the rest of the patch. A silent unit would come out
+/// as one that is barely active, and a weight without a gradient as one with a tiny gradient, of which Adam
+/// makes a whole step.
 const ROUNDING: f32 = 1.0 / 65536.0;
+
+/// The same in units of the sum of all its terms: 2⁻²⁰.
+const SUM_ROUNDING: f32 = ROUNDING / 16.0;
 
 /// A number of each of sixteen tiles.
 #[derive(Clone, Copy)]
@@ -62,6 +72,17 @@ impl Lanes {
             Some(whole) if count == LANES => Self(*whole),
             _ => Self(array::from_fn(|lane| if lane < count { values[lane] } else { 0.0 })),
         }
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        Self(self.0.map(f32::abs))
+    }
+
+    /// The first `count` of every plane's values.
+    #[inline(always)]
+    fn planes<'a>(of: impl Fn(usize) -> &'a [f32], count: usize) -> [[Self; PATCH]; PATCH] {
+        array::from_fn(|row| array::from_fn(|column| Self::load(of(row * PATCH + column), count)))
     }
 
     /// Writes the first `count`.
@@ -144,6 +165,64 @@ fn a(y: [Lanes; TILE]) -> [Lanes; PATCH] {
     let (even, odd) = (y0 + y2, y1 + y3);
     let (wide_even, wide_odd) = (y0 + y2 * 4.0, y1 * 2.0 + y3 * 8.0);
     [y0, even + odd, even - odd, wide_even + wide_odd, wide_even - wide_odd, y3]
+}
+
+/// Gᵀ u.
+#[inline(always)]
+fn g_transposed(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
+    let [u0, u1, u2, u3, u4, u5] = u;
+    let (sum, difference) = ((u1 + u2) * (1.0 / 6.0), (u2 - u1) * (1.0 / 6.0));
+    let (wide_sum, wide_difference) = (u3 + u4, u3 - u4);
+    [
+        u0 * 0.25 - sum + wide_sum * (1.0 / 24.0),
+        difference + wide_difference * (1.0 / 12.0),
+        wide_sum * (1.0 / 6.0) - sum + u5,
+    ]
+}
+
+/// The sum of the sizes of the terms of Gᵀ u, from those of u. They differ from plane to plane by a factor of
+/// 500, so that the largest plane says too little of the error.
+#[inline(always)]
+fn g_transposed_terms(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
+    let [u0, u1, u2, u3, u4, u5] = u;
+    let (sum, wide_sum) = ((u1 + u2) * (1.0 / 6.0), u3 + u4);
+    [
+        u0 * 0.25 + sum + wide_sum * (1.0 / 24.0),
+        sum + wide_sum * (1.0 / 12.0),
+        wide_sum * (1.0 / 6.0) + sum + u5,
+    ]
+}
+
+/// What is within rounding of 0 in numbers that are made of these planes.
+#[inline(always)]
+fn rounding(planes: &[[Lanes; PATCH]; PATCH]) -> [f32; LANES] {
+    let largest = planes
+        .as_flattened()
+        .iter()
+        .fold([0f32; LANES], |largest, plane| array::from_fn(|lane| largest[lane].max(plane.0[lane].abs())));
+    largest.map(|largest| ROUNDING * largest)
+}
+
+/// The adjoint of [`kernel_transform`]: Gᵀ U G of the planes U of kernels, from `[36, kernels]` to
+/// `[kernels, 3, 3]`.
+pub(super) fn kernel_adjoint(planes: &[f32]) -> Vec<f32> {
+    let all = planes.len() / PLANES;
+    let mut kernels = vec![0.0; all * KERNEL * KERNEL];
+    let fill = |(chunk, kernels): (usize, &mut [f32])| {
+        let (first, count) = (chunk * LANES, kernels.len() / (KERNEL * KERNEL));
+        let planes = Lanes::planes(|plane| &planes[plane * all + first..], count);
+        let weights = both(planes, g_transposed);
+        let terms = both(planes.map(|row| row.map(Lanes::abs)), g_transposed_terms);
+        for (at, (lanes, terms)) in weights.as_flattened().iter().zip(terms.as_flattened()).enumerate() {
+            for lane in 0..count {
+                let value = lanes.0[lane];
+                let silent = value.abs() <= SUM_ROUNDING * terms.0[lane];
+                kernels[lane * KERNEL * KERNEL + at] = if silent { 0.0 } else { value };
+            }
+        }
+    };
+    kernels.par_chunks_mut(LANES * KERNEL * KERNEL).enumerate().for_each(fill);
+    kernels
 }
 
 /// A one-dimensional transform along both dimensions.
@@ -263,11 +342,8 @@ impl Grid {
             framed.fill(0.0);
             for (first, patches) in (0..own).step_by(LANES).zip(&patches) {
                 let count = LANES.min(own - first);
-                let mut planes = [[Lanes([0.0; LANES]); PATCH]; PATCH];
-                for (plane, lanes) in planes.as_flattened_mut().iter_mut().enumerate() {
-                    let start = (plane * self.channels + channel) * all + image * own + first;
-                    *lanes = Lanes::load(&tiles[start..], count);
-                }
+                let start = |plane: usize| (plane * self.channels + channel) * all + image * own + first;
+                let planes = Lanes::planes(|plane| &tiles[start(plane)..], count);
                 place(channel, &planes, framed, &patches[..count]);
             }
             let rows = framed.chunks_exact(self.framed_width()).skip(1);
@@ -299,11 +375,14 @@ impl Grid {
     pub(super) fn input_adjoint(self, tiles: &[f32]) -> Vec<f32> {
         let width = self.framed_width();
         self.to_maps(tiles, |_, planes, framed, patches| {
+            let rounding = rounding(planes);
             let patch = both(*planes, b);
             for (row, lanes) in patch.iter().enumerate() {
                 for (column, lanes) in lanes.iter().enumerate() {
-                    for (start, value) in patches.iter().zip(lanes.0) {
-                        framed[start + row * width + column] += value;
+                    for (lane, start) in patches.iter().enumerate() {
+                        let value = lanes.0[lane];
+                        let silent = value.abs() <= rounding[lane];
+                        framed[start + row * width + column] += if silent { 0.0 } else { value };
                     }
                 }
             }
@@ -311,22 +390,16 @@ impl Grid {
     }
 
     /// relu(Aᵀ M A + b) of the planes M, from `[36, channels, tiles]`, b being a bias of each channel.
-    ///
-    /// What is within rounding of 0 is 0. Where a kernel sees nothing but zeros, as behind a mask, the
-    /// direct algorithm gives the bias, and with none exactly 0; here it is what is left of the rest of the
-    /// patch, and a silent unit would come out as one that is barely active.
     pub(super) fn output(self, tiles: &[f32], bias: &[f32]) -> Vec<f32> {
         let width = self.framed_width();
         self.to_maps(tiles, |channel, planes, framed, patches| {
-            let largest = planes.as_flattened().iter().fold([0f32; LANES], |largest, plane| {
-                array::from_fn(|lane| largest[lane].max(plane.0[lane].abs()))
-            });
+            let rounding = rounding(planes);
             let tile = both(*planes, a_transposed);
             for (row, lanes) in tile.iter().enumerate() {
                 for (column, lanes) in lanes.iter().enumerate() {
                     for (lane, start) in patches.iter().enumerate() {
                         let value = lanes.0[lane] + bias[channel];
-                        let silent = value <= ROUNDING * largest[lane];
+                        let silent = value <= rounding[lane];
                         framed[start + (row + 1) * width + column + 1] = if silent { 0.0 } else { value };
                     }
                 }
