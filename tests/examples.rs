@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::plan::{Plan, table};
 use common::program::{exit, failure::told, files};
 use common::{Experiment, FitArgs, Networks};
 use description::Description;
@@ -71,9 +72,9 @@ fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<FitArgs, clap::
 }
 
 /// `cub_vgg16` with few birds and one epoch.
-fn run(out: &Path, json: &Path) -> Result<(), common::Failure> {
-    let paths = [out, json].map(|path| path.to_str().expect("UTF-8"));
-    let args = flags(["--epochs", "1", "--crops", "0", "--out", paths[0], "--json", paths[1]])?;
+fn run(out: &Path, (flag, file): (&str, &Path)) -> Result<(), common::Failure> {
+    let paths = [out, file].map(|path| path.to_str().expect("UTF-8"));
+    let args = flags(["--epochs", "1", "--crops", "0", "--out", paths[0], flag, paths[1]])?;
     let device = args.device.open()?;
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
     let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
@@ -105,10 +106,83 @@ fn assert_numbers(value: &Value, keys: &[&str], at: &str) {
 }
 
 #[test]
+fn a_plan_makes_each_of_its_fits_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, plan) = (folder.path().join("out"), folder.path().join("plan.toml"));
+    let cells = out.join("cells.jsonl");
+    let none = "[[variation]]\nname = \"no loss\"\nset = [\"fit.push=[]\"]\n";
+    fs::write(&plan, format!("seeds = [3]\n{none}")).expect("a plan");
+    run(&out, ("--plan", &plan)).expect("one fit");
+    let first = fs::read_to_string(&cells).expect("cells");
+    assert_eq!(first.lines().count(), 1);
+
+    fs::write(&plan, format!("seeds = [3, 4]\n{none}")).expect("a plan");
+    run(&out, ("--plan", &plan)).expect("one more");
+    let both = fs::read_to_string(&cells).expect("cells");
+    // The first fit's seconds would differ if it had been made again.
+    assert!(both.starts_with(&first));
+    let seeds: Vec<Value> =
+        both.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seed"].clone()).collect();
+    assert_eq!(seeds, [3, 4]);
+
+    // A fit with other settings is another fit; a wrong setting is told before any.
+    fs::write(&plan, format!("seeds = [3]\n[[variation]]\nname = \"default\"\n{none}")).expect("a plan");
+    run(&out, ("--plan", &plan)).expect("the default");
+    assert_eq!(fs::read_to_string(&cells).expect("cells").lines().count(), 3);
+    fs::write(
+        &plan,
+        "seeds = [5]\n[[variation]]\nname = \"default\"\n[[variation]]\nname = \"?\"\nset = [\"fit.eta=1\"]",
+    )
+    .expect("a plan");
+    let error = run(&out, ("--plan", &plan)).expect_err("no such setting").to_string();
+    assert!(error.contains("fit.eta"), "{error}");
+    assert_eq!(fs::read_to_string(&cells).expect("cells").lines().count(), 3);
+
+    fs::write(&cells, format!("{first}{{\"seed\":")).expect("cells");
+    let error = run(&out, ("--plan", &plan)).expect_err("a broken line").to_string();
+    assert!(error.contains("cells.jsonl, line 2"), "{error}");
+}
+
+#[test]
+fn a_table_has_the_mean_and_the_range_of_every_row() {
+    let cell = |second: f64| {
+        let of = json!({"conv_interp_2": second, "top_conv": 2.0});
+        json!({
+            "location_instability": of, "peak_spread": of, "diversity": of,
+            "tracking": {"conv_interp_2": {"mean": second}, "top_conv": {"mean": 0.5}},
+            "live_filters": 3, "filters": 4, "share": 0.625, "reconstruction": {"fc_dec_1": 0.0125},
+            "agreement": 1.0, "seconds": {"fit": 7.0},
+        })
+    };
+    let (one, other) = (cell(1.0), cell(2.0));
+    let table = table([("one", vec![&one]), ("both", vec![&one, &other])]);
+    let rows: Vec<&str> = table.lines().skip(2).collect();
+    assert_eq!(rows[0], "| one | 0.50 | 2.00 | 0.75 | 0.50 | 0.50 | 0.62 | 0.0125 | 1.000 | 7 |");
+    assert!(rows[1].starts_with("| both | 0.75 (0.50–1.00) | 3.00 (2.00–4.00) |"), "{}", rows[1]);
+}
+
+#[test]
+fn the_shipped_plans_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plans");
+    let plans: Vec<_> =
+        fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    assert!(!plans.is_empty());
+    for path in plans {
+        let plan = Plan::read(&path).expect("a plan");
+        for variation in plan.variations {
+            flags([])
+                .expect("no flags")
+                .fit_config(1, LossWeights::PUBLISHED, 0, &variation.set)
+                .expect("settings of a fit");
+        }
+    }
+}
+
+#[test]
 fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, json) = (folder.path().join("made/out"), folder.path().join("made/too/figures.json"));
-    run(&out, &json).expect("a run");
+    run(&out, ("--json", &json)).expect("a run");
 
     let mut figures = read(&json);
     assert_eq!(read(&out.join("figures.json")), figures);
@@ -135,7 +209,7 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     assert!(out.join("explainer.bpk").is_file());
     let record = read(&out.join("record.json"));
 
-    run(&out, &json).expect("the same run again");
+    run(&out, ("--json", &json)).expect("the same run again");
     // The epoch's seconds would differ if it had been fitted again.
     assert_eq!(read(&out.join("record.json")), record);
     let mut again = read(&json);
@@ -257,9 +331,9 @@ fn settings_are_set_by_their_names() {
     let set = |settings: &[&str]| {
         let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
         let args = flags(with_flag).map_err(|error| error.to_string())?;
-        let fit = args.fit_config(2, LossWeights::PUBLISHED).map_err(|error| error.to_string())?;
+        let fit = args.fit_config(2, LossWeights::PUBLISHED, 0, &[]).map_err(|error| error.to_string())?;
         let explainer = ExplainerConfig::new(3, 4, 5, Pooling { kernel: 2, stride: 2, padding: 0 }, vec![6]);
-        let explainer = args.explainer_config(explainer).map_err(|error| error.to_string())?;
+        let explainer = args.explainer_config(explainer, 0, &[]).map_err(|error| error.to_string())?;
         Ok::<_, String>((fit, explainer))
     };
     let (fit, explainer) = set(&[

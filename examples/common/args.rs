@@ -50,6 +50,11 @@ pub struct FitArgs {
     /// The same command goes on from the last checkpoint there.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Instead of one fit, makes every fit of a plan (TOML: seeds and variations, see examples/plans) on the
+    /// same features, and prints a table of them all. Keeps each finished fit's figures as a line of
+    /// cells.jsonl in the folder of --out, and does not make it again; `--seed` is that of the features.
+    #[arg(long, value_name = "FILE", requires = "out", conflicts_with = "json")]
+    pub plan: Option<PathBuf>,
 }
 
 impl FitArgs {
@@ -59,8 +64,15 @@ impl FitArgs {
         self.out.as_deref().map_or(Ok(()), files::check_folder)
     }
 
-    /// The settings the flags ask for; `published` are the paper's weights for the performer.
-    pub fn fit_config(&self, default_epochs: usize, published: LossWeights) -> Result<FitConfig, Failure> {
+    /// The settings the flags ask for, `further` ones changed; `published` are the paper's weights for the
+    /// performer.
+    pub fn fit_config(
+        &self,
+        default_epochs: usize,
+        published: LossWeights,
+        seed: u64,
+        further: &[Setting],
+    ) -> Result<FitConfig, Failure> {
         let config = match self.form {
             Form::Default => FitConfig::new(),
             Form::Published => FitConfig::published(published),
@@ -70,13 +82,19 @@ impl FitArgs {
         let config = config
             .with_epochs(self.epochs.unwrap_or(default_epochs))
             .with_batch_size(batch_size)
-            .with_seed(self.seed)
+            .with_seed(seed)
             .with_checkpoints(self.out.as_ref().map(|folder| folder.join("checkpoints")));
-        changed(config, "fit", &self.set)
+        changed(changed(config, "fit", &self.set)?, "fit", further)
     }
 
-    /// The explainer that the flags ask for.
-    pub fn explainer_config(&self, config: ExplainerConfig) -> Result<ExplainerConfig, Failure> {
-        changed(config.with_seed(self.seed), "explainer", &self.set)
+    /// The explainer that the flags ask for, `further` settings changed.
+    pub fn explainer_config(
+        &self,
+        config: ExplainerConfig,
+        seed: u64,
+        further: &[Setting],
+    ) -> Result<ExplainerConfig, Failure> {
+        let config = changed(config.with_seed(seed), "explainer", &self.set)?;
+        changed(config, "explainer", further)
     }
 }

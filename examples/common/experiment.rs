@@ -9,10 +9,13 @@ use explainer_core::{
 };
 use explainer_datasets::{Dataset, DatasetError, Split};
 use explainer_metrics::classification_error;
+use serde_json::{Value, json};
 
 use super::evaluate::{Compared, Layers};
 use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings, peak_rss_mib};
+use super::plan::{self, Cells, Plan};
 use super::program::files;
+use super::settings::Setting;
 use super::{Failure, FitArgs, sheet, table};
 
 /// The performer and its control.
@@ -36,23 +39,118 @@ pub struct Experiment<'a, P> {
     pub published: LossWeights,
 }
 
+/// The features of the training and validation images.
+struct Data {
+    train: Features,
+    validation: Features,
+    seconds: f64,
+}
+
+/// A fit, and what was seen of it.
+struct Outcome {
+    fit: Fit,
+    layers: Layers,
+    figures: Figures,
+}
+
 impl<P: Performer> Experiment<'_, P> {
     /// Computes features, fits, evaluates, prints the table and writes what was asked for.
     pub fn run(&self, device: &Device) -> Result<(), Failure> {
         self.args.check_outputs()?;
-        let performer = &self.networks.performer;
-        let config = self.args.explainer_config(ExplainerConfig::for_performer(performer))?;
-        let fit_config = self.args.fit_config(self.default_epochs, self.published)?;
-        let mut seconds = Seconds::default();
+        if let Some(plan) = &self.args.plan {
+            return self.run_plan(&Plan::read(plan)?, device);
+        }
+        let settings = self.settings(self.args.seed, &[])?;
+        let Outcome { fit, layers, figures } = self.outcome(&self.data(device)?, settings, device)?;
+        table::print(&figures);
+        if let Some(file) = &self.args.json {
+            files::write_json(file, &figures)?;
+        }
+        if let Some(folder) = &self.args.out {
+            self.keep(folder, &fit, &layers, &figures)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the fits of a plan that are not finished yet, and prints the table of all.
+    fn run_plan(&self, plan: &Plan, device: &Device) -> Result<(), Failure> {
+        let folder = self.args.out.as_ref().ok_or("--plan needs --out")?;
+        let mut cells = Cells::open(folder.join("cells.jsonl"))?;
+        // Settings first: a wrong one is told before the first fit, not after the hours of others.
+        let mut rows = Vec::new();
+        for variation in &plan.variations {
+            let cell = |&seed| {
+                let mut settings = self.settings(seed, &variation.set)?;
+                settings.fit.checkpoints = None;
+                Ok::<_, Failure>((settings.clone(), self.identity(seed, settings)?))
+            };
+            rows.push(plan.seeds.iter().map(cell).collect::<Result<Vec<_>, _>>()?);
+        }
+        let mut data = None;
+        for (variation, row) in plan.variations.iter().zip(&rows) {
+            for (settings, identity) in row {
+                if cells.find(identity).is_some() {
+                    continue;
+                }
+                let data = match &mut data {
+                    Some(data) => data,
+                    none => none.insert(self.data(device)?),
+                };
+                println!("{}, seed {}", variation.name, settings.fit.seed);
+                let figures = self.outcome(data, settings.clone(), device)?.figures;
+                cells.push(serde_json::to_value(&figures)?)?;
+            }
+        }
+        let finished = |row: &'_ Vec<(Settings, Value)>| -> Vec<&Value> {
+            row.iter().filter_map(|(_, identity)| cells.find(identity)).collect()
+        };
+        let named = plan.variations.iter().zip(&rows);
+        println!("\n{}", plan::table(named.map(|(variation, row)| (variation.name.as_str(), finished(row)))));
+        Ok(())
+    }
+
+    /// What tells the cell of a plan from others.
+    fn identity(&self, seed: u64, settings: Settings) -> Result<Value, Failure> {
+        Ok(json!({
+            "dataset": self.dataset.name(),
+            "category": self.category(),
+            "performer": self.networks.name,
+            "images": self.annotated().len(),
+            "seed": seed,
+            "settings": serde_json::to_value(settings)?,
+        }))
+    }
+
+    fn category(&self) -> String {
+        self.dataset.categories().join("+")
+    }
+
+    /// The settings the flags ask for, with `further` ones changed.
+    fn settings(&self, seed: u64, further: &[Setting]) -> Result<Settings, Failure> {
+        let explainer = ExplainerConfig::for_performer(&self.networks.performer);
+        Ok(Settings {
+            crops: self.args.crops,
+            explainer: self.args.explainer_config(explainer, seed, further)?,
+            fit: self.args.fit_config(self.default_epochs, self.published, seed, further)?,
+        })
+    }
+
+    fn data(&self, device: &Device) -> Result<Data, Failure> {
         let started = Instant::now();
         let views = FeatureConfig::new().with_crops(self.args.crops).with_seed(self.args.seed);
         let train = self.features(Split::Train, &views, device)?;
         let validation = self.features(Split::Validation, &FeatureConfig::plain(), device)?;
-        seconds.features = started.elapsed().as_secs_f64();
+        Ok(Data { train, validation, seconds: started.elapsed().as_secs_f64() })
+    }
 
+    /// One fit, evaluated.
+    fn outcome(&self, data: &Data, settings: Settings, device: &Device) -> Result<Outcome, Failure> {
+        let performer = &self.networks.performer;
+        let Data { train, validation, .. } = data;
+        let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
         let started = Instant::now();
-        let unfitted = config.init_from(performer, device);
-        let fit = fit_config.fit(unfitted.clone(), performer, &train, Some(&validation))?;
+        let unfitted = settings.explainer.init_from(performer, device);
+        let fit = settings.fit.fit(unfitted.clone(), performer, train, Some(validation))?;
         seconds.fit = started.elapsed().as_secs_f64();
 
         let started = Instant::now();
@@ -65,14 +163,14 @@ impl<P: Performer> Experiment<'_, P> {
         };
         let layers = compared.layers(self.dataset, &images, device)?;
         let (reconstruction, agreement) = held_out(&fit)?;
-        let error = self.errors(&fit.explainer, &validation)?;
-        let (side, seed) = (performer.preprocessing().size, self.args.seed);
+        let error = self.errors(&fit.explainer, validation)?;
+        let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let (peak_spread, diversity) = (layers.spread(side), layers.diversity());
         seconds.evaluate = started.elapsed().as_secs_f64();
         let figures = Figures {
             dataset: self.dataset.name().to_string(),
-            category: self.dataset.categories().join("+"),
+            category: self.category(),
             performer: self.networks.name.clone(),
             form: format!("{:?}", self.args.form),
             seed,
@@ -92,16 +190,9 @@ impl<P: Performer> Experiment<'_, P> {
             agreement,
             seconds,
             peak_rss_mib: peak_rss_mib(),
-            settings: Settings { explainer: config, fit: fit_config.with_checkpoints(None) },
+            settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
         };
-        table::print(&figures);
-        if let Some(file) = &self.args.json {
-            files::write_json(file, &figures)?;
-        }
-        if let Some(folder) = &self.args.out {
-            self.keep(folder, &fit, &layers, &images, &figures)?;
-        }
-        Ok(())
+        Ok(Outcome { fit, layers, figures })
     }
 
     /// Features of one part of the dataset.
@@ -153,18 +244,11 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// Writes what `--out` asks for beside the checkpoints.
-    fn keep(
-        &self,
-        folder: &Path,
-        fit: &Fit,
-        layers: &Layers,
-        images: &[usize],
-        figures: &Figures,
-    ) -> Result<(), Failure> {
+    fn keep(&self, folder: &Path, fit: &Fit, layers: &Layers, figures: &Figures) -> Result<(), Failure> {
         fit.explainer.save(&folder.join("explainer.bpk"))?;
         files::write_json(&folder.join("record.json"), &fit.records)?;
         files::write_json(&folder.join("figures.json"), figures)?;
-        let sheet = sheet::draw(self.dataset, layers, images)?;
+        let sheet = sheet::draw(self.dataset, layers, &self.annotated())?;
         files::write(&folder.join("contact_sheet.png"), |file| {
             Ok(sheet.write_to(file, image::ImageFormat::Png)?)
         })?;

@@ -97,6 +97,8 @@ pub struct Figures {
 /// What the explainer and its fit were made from; `--set` takes the same names.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
+    /// Random crops of every training image.
+    pub crops: usize,
     pub explainer: ExplainerConfig,
     pub fit: FitConfig,
 }

@@ -1,10 +1,11 @@
-//! What the examples that fit an explainer share: flags, the experiment, its table, JSON and contact
-//! sheet.
+//! What the examples that fit an explainer share: flags, the experiment and plans of many, tables, JSON
+//! and contact sheet.
 
 mod args;
 mod evaluate;
 mod experiment;
 mod figures;
+pub mod plan;
 #[path = "../program/mod.rs"]
 pub mod program;
 mod settings;

@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Failure;
 
 /// One of them, as `fit.gradient=Exact` or `explainer.masks=["None"]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Setting {
     /// The names from the root on.
     path: Vec<String>,
@@ -28,6 +29,14 @@ impl FromStr for Setting {
         // What is not JSON is a word, so that it needs no quotation marks within those of a shell.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()));
         Ok(Self { path, value })
+    }
+}
+
+impl TryFrom<String> for Setting {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
