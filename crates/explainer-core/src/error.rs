@@ -59,6 +59,14 @@ pub enum CoreError {
         /// The value found.
         value: f32,
     },
+    /// The least squares of a decoder layer have no solution that `f32` could tell from others.
+    #[error("{what}: its ridge regression is singular in f32 (pivot {pivot:e}); a larger ridge helps")]
+    Singular {
+        /// The layer.
+        what: String,
+        /// What should have been above 0.
+        pivot: f64,
+    },
     /// A score is not a number, so that there is no prediction.
     #[error(transparent)]
     Scores(#[from] explainer_metrics::MetricsError),

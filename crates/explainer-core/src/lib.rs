@@ -36,6 +36,7 @@
 //! ```
 
 mod calibrate;
+mod cholesky;
 mod conv;
 mod decoder;
 mod error;

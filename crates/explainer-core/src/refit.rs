@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData, activation::relu};
 
+use crate::cholesky::{Cholesky, NotPositive};
 use crate::decoder::linear;
 use crate::features::{FeatureBatch, Features, floats};
 use crate::fit::{Refit, batches};
@@ -16,9 +17,6 @@ const BATCH: usize = 512;
 /// A performer's upper features and what its own layers make of the target features may differ by
 /// this share of the largest value, in `f32`.
 const SAME: f32 = 1e-3;
-/// An output is solved where the square of what is left has fallen to this share: in `f32` there is nothing
-/// but rounding beyond.
-const SOLVED: f32 = 1e-10;
 
 impl Explainer {
     /// The explainer with every decoder layer solved for the least squared error on `features`, the
@@ -29,18 +27,18 @@ impl Explainer {
     ///
     /// `Σ_images ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
-    /// by conjugate gradients on centred inputs, so that b' comes out by itself. The optimiser's last
-    /// weights are the prior. Before the ReLU a silent unit still says how silent it is, which is most
+    /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before the ReLU a silent unit still says how silent it is, which is most
     /// of what there is to learn from on few images (DESIGN §6).
     ///
     /// If the performer's layers of the [`Blueprint`](crate::Blueprint) do not give its upper features
     /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
     /// is the present output, held to be at most 0.
     ///
-    /// A step of conjugate gradients costs one product with the Gram matrix of the inputs or of the rows,
-    /// whichever are fewer.
+    /// A Cholesky factor of the Gram matrix of the inputs or of the rows, whichever are fewer, solves it for
+    /// all outputs at once.
     ///
     /// # Errors
+    /// [`CoreError::Singular`] if the ridge is too small for `f32`;
     /// [`CoreError::Diverged`] if a weight is not finite; [`CoreError::Io`] if rows that do not fit into
     /// memory cannot be written.
     pub fn refitted<P: Performer>(
@@ -51,9 +49,9 @@ impl Explainer {
         progress: bool,
     ) -> Result<Self, CoreError> {
         let mut explainer = self.valid();
-        let Refit::Ridge { ridge, iterations } = *refit else { return Ok(explainer) };
+        let Refit::Ridge { ridge } = *refit else { return Ok(explainer) };
         let layers = explainer.decoder.layers.len();
-        let bar = progress_bar((layers * (iterations + 1)) as u64, "decoder", progress);
+        let bar = progress_bar(layers as u64, "decoder", progress);
         let encoded = |indices: &[usize]| {
             let target = features.batch(indices).target;
             let (_, parts) = explainer.interpretable.forward(target.clone());
@@ -64,8 +62,11 @@ impl Explainer {
             let own = explainer.decoder.layers[layer].clone();
             let wanted = Wanted::of(performer, &explainer, features, layer);
             let system = System { inputs: &inputs, features };
-            let solved = system.solve(&own, &wanted, ridge, iterations, || bar.inc(1));
-            check(&solved, layer, iterations)?;
+            let solved = system
+                .solve(&own, &wanted, ridge)
+                .map_err(|NotPositive { pivot }| CoreError::Singular { what: named(layer), pivot })?;
+            check(&solved, layer)?;
+            bar.inc(1);
             if layer + 1 < layers {
                 inputs = stored(features, |indices| relu(linear(&solved, system.rows(indices))))?;
             }
@@ -159,9 +160,7 @@ impl System<'_> {
         layer: &Linear,
         wanted: &Wanted<'_, P>,
         ridge: f64,
-        iterations: usize,
-        done: impl Fn(),
-    ) -> Linear {
+    ) -> Result<Linear, NotPositive> {
         let count = self.features.len();
         let [inputs, outputs] = layer.weight.dims();
         let batch = |indices: Vec<usize>| {
@@ -181,10 +180,8 @@ impl System<'_> {
                 (rows.clone().sum_dim(0).mul_scalar(centred), errors.clone().sum_dim(0).mul_scalar(centred));
             let (rows, errors) = (rows - mean.clone(), errors - missing.clone());
             let penalty = ridge * spread(rows.clone().square().sum());
-            done();
             let gram = rows.clone().matmul(rows.clone().transpose());
-            let normal = Normal { gram, penalty, of_rows: true };
-            change = rows.transpose().matmul(normal.solve(errors, iterations, done));
+            change = rows.transpose().matmul(penalised(gram, penalty)?.solve(errors));
         } else {
             let device = self.features.device();
             let zeros = |height, width| Tensor::<2>::zeros([height, width], device);
@@ -208,76 +205,37 @@ impl System<'_> {
             let right = right - across.matmul(missing.clone());
             let diagonal = gram.clone() * Tensor::<2>::eye(inputs, device);
             let penalty = ridge * spread(diagonal.sum());
-            done();
-            change = Normal { gram, penalty, of_rows: false }.solve(right, iterations, done);
+            change = penalised(gram, penalty)?.solve(right);
         }
         let bias = missing - mean.matmul(change.clone());
         let mut solved = layer.clone();
         solved.weight = moved(&layer.weight, change);
         solved.bias = layer.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
-        solved
+        Ok(solved)
     }
 }
 
-/// The matrix of a ridge regression, and what its solution is for.
-struct Normal {
-    /// XᵀX, or XXᵀ.
-    gram: Tensor<2>,
-    penalty: f64,
-    /// Whether the Gram matrix is that of the rows, so that Xᵀ times the solution is what is wanted.
-    of_rows: bool,
+/// The factor of `gram + penalty`.
+fn penalised(gram: Tensor<2>, penalty: f64) -> Result<Cholesky, NotPositive> {
+    let identity = Tensor::<2>::eye(gram.dims()[0], &gram.device());
+    Cholesky::new(gram + identity.mul_scalar(penalty))
 }
 
-impl Normal {
-    /// `(gram + penalty)⁻¹ right`, for all columns of `right` at once: each has its own step sizes.
-    ///
-    /// Lengths and angles are those of the change V, also where its coordinates are those of the rows:
-    /// `‖Xᵀα‖² = α·XXᵀα`. So every step is the same on either side, and stopping early leaves the least
-    /// squared error that the steps so far allow.
-    fn solve(&self, right: Tensor<2>, iterations: usize, done: impl Fn()) -> Tensor<2> {
-        let Self { gram, penalty, of_rows } = self;
-        let dual = |coordinates: &Tensor<2>, image: &Tensor<2>| match of_rows {
-            true => image.clone(),
-            false => coordinates.clone(),
-        };
-        let mut solution = right.zeros_like();
-        let mut rest = right;
-        let mut image = gram.clone().matmul(rest.clone());
-        let (mut direction, mut its_image) = (rest.clone(), image.clone());
-        let mut square = (rest.clone() * dual(&rest, &image)).sum_dim(0);
-        let least = square.clone().mul_scalar(SOLVED);
-        for _ in 0..iterations {
-            // A column that is solved up to rounding stays as it is.
-            let solved = square.clone().lower_equal(least.clone());
-            let applied = its_image.clone() + direction.clone().mul_scalar(*penalty);
-            let curvature = (applied.clone() * dual(&direction, &its_image)).sum_dim(0);
-            let step =
-                square.clone().mask_fill(solved.clone(), 0.0) / curvature.mask_fill(solved.clone(), 1.0);
-            solution = solution + direction.clone() * step.clone();
-            rest = rest - applied * step;
-            image = gram.clone().matmul(rest.clone());
-            let next = (rest.clone() * dual(&rest, &image)).sum_dim(0);
-            let turn = next.clone().mask_fill(solved.clone(), 0.0) / square.mask_fill(solved, 1.0);
-            direction = rest.clone() + direction * turn.clone();
-            its_image = image + its_image * turn;
-            square = next;
-            done();
-        }
-        solution
-    }
+fn named(layer: usize) -> String {
+    format!("fc-dec-{}", layer + 1)
 }
 
 fn moved<const D: usize>(parameter: &Param<Tensor<D>>, change: Tensor<D>) -> Param<Tensor<D>> {
     Param::initialized(parameter.id, parameter.val() + change)
 }
 
-fn check(solved: &Linear, layer: usize, iterations: usize) -> Result<(), CoreError> {
+fn check(solved: &Linear, layer: usize) -> Result<(), CoreError> {
     let value = solved.weight.val().abs().sum().into_scalar::<f32>();
     if value.is_finite() {
         return Ok(());
     }
-    let what = format!("the norm of the refitted weights of fc-dec-{}", layer + 1);
-    Err(CoreError::Diverged { what, epoch: 0, step: iterations, value })
+    let what = format!("the norm of the refitted weights of {}", named(layer));
+    Err(CoreError::Diverged { what, epoch: 0, step: 0, value })
 }
 
 #[cfg(test)]
@@ -299,7 +257,7 @@ mod tests {
     }
 
     fn refitted(performer: &impl Performer, train: &Features, explainer: &Explainer) -> Explainer {
-        let refit = Refit::Ridge { ridge: RIDGE, iterations: 200 };
+        let refit = Refit::Ridge { ridge: RIDGE };
         explainer.clone().refitted(performer, train, &refit, false).unwrap()
     }
 
@@ -410,21 +368,12 @@ mod tests {
         assert_eq!(weights(same), weights(explainer));
     }
 
-    /// After any number of steps, not only at the end.
     #[test]
-    fn steps_are_the_same_by_rows_and_by_inputs() {
-        let mut init = crate::init::Initializer::new(9, &Device::flex());
-        let (rows, errors) = (init.linear(12, 30).weight.val(), init.linear(12, 4).weight.val());
-        let across = rows.clone().transpose();
-        let by_rows = Normal { gram: rows.clone().matmul(across.clone()), penalty: 0.01, of_rows: true };
-        let by_inputs = Normal { gram: across.clone().matmul(rows), penalty: 0.01, of_rows: false };
-        for iterations in [1, 2, 5, 9, 60] {
-            let one = across.clone().matmul(by_rows.solve(errors.clone(), iterations, || ()));
-            let other = by_inputs.solve(across.clone().matmul(errors.clone()), iterations, || ());
-            let largest = other.clone().abs().max().into_scalar::<f32>();
-            let difference = (one - other).abs().max().into_scalar::<f32>();
-            assert!(difference < 1e-3 * largest, "{iterations}: {difference} of {largest}");
-        }
+    fn a_ridge_that_is_too_small_for_the_rows_is_an_error() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let error = explainer.refitted(&performer, &train, &Refit::Ridge { ridge: 0.0 }, false).unwrap_err();
+        assert!(matches!(error, CoreError::Singular { .. }), "{error}");
+        assert!(error.to_string().contains("fc-dec-1"), "{error}");
     }
 
     /// A performer that has something between the layers of its blueprint: all its features are halved.

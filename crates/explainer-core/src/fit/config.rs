@@ -125,14 +125,12 @@ pub enum Refit {
     Ridge {
         /// Weight of the change's square, in units of an input's mean square distance from its mean.
         ridge: f64,
-        /// Steps of conjugate gradients.
-        iterations: usize,
     },
 }
 
 impl Refit {
-    /// A small penalty, and steps enough to come close to the solution.
-    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, iterations: 100 };
+    /// A small penalty.
+    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03 };
 }
 
 /// Adam's learning rates.
