@@ -75,9 +75,9 @@ impl Cholesky {
         let mut forward = Vec::with_capacity(self.columns.len());
         for Column { inverse, below } in &self.columns {
             let ([rows, _], [width, _]) = (rest.dims(), inverse.dims());
-            let solved = inverse.clone().matmul(rest.clone().slice([0..width]));
+            let solved = inverse.clone().matmul(rest.clone().narrow(0, 0, width));
             if let Some(below) = below {
-                rest = rest.slice([width..rows]) - below.clone().matmul(solved.clone());
+                rest = rest.narrow(0, width, rows - width) - below.clone().matmul(solved.clone());
             }
             forward.push(solved);
         }
