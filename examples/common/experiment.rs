@@ -77,12 +77,12 @@ impl<P: Performer> Experiment<'_, P> {
         let folder = self.args.out.as_ref().ok_or("--plan needs --out")?;
         let mut cells = Cells::open(folder.join("cells.jsonl"))?;
         // Settings first: a wrong one is told before the first fit, not after the hours of others.
-        let mut rows = Vec::new();
+        let (images, mut rows) = (self.annotated().len(), Vec::new());
         for variation in &plan.variations {
             let cell = |&seed| {
                 let mut settings = self.settings(seed, &variation.set)?;
                 settings.fit.checkpoints = None;
-                Ok::<_, Failure>((settings.clone(), self.identity(seed, settings)?))
+                Ok::<_, Failure>((settings.clone(), self.identity(seed, images, settings)?))
             };
             rows.push(plan.seeds.iter().map(cell).collect::<Result<Vec<_>, _>>()?);
         }
@@ -110,12 +110,12 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// What tells the cell of a plan from others.
-    fn identity(&self, seed: u64, settings: Settings) -> Result<Value, Failure> {
+    fn identity(&self, seed: u64, images: usize, settings: Settings) -> Result<Value, Failure> {
         Ok(json!({
             "dataset": self.dataset.name(),
             "category": self.category(),
             "performer": self.networks.name,
-            "images": self.annotated().len(),
+            "images": images,
             "seed": seed,
             "settings": serde_json::to_value(settings)?,
         }))
