@@ -130,6 +130,7 @@ impl<P: Performer> Experiment<'_, P> {
         let explainer = ExplainerConfig::for_performer(&self.networks.performer);
         Ok(Settings {
             crops: self.args.crops,
+            crops_seed: self.args.seed,
             explainer: self.args.explainer_config(explainer, seed, further)?,
             fit: self.args.fit_config(self.default_epochs, self.published, seed, further)?,
         })

@@ -99,6 +99,8 @@ pub struct Figures {
 pub struct Settings {
     /// Random crops of every training image.
     pub crops: usize,
+    /// Seed of those crops.
+    pub crops_seed: u64,
     pub explainer: ExplainerConfig,
     pub fit: FitConfig,
 }

@@ -37,15 +37,14 @@ impl Cholesky {
     pub fn new(matrix: Tensor<2>) -> Result<Self, NotPositive> {
         let size = matrix.dims()[0];
         let mut columns = Vec::new();
-        let least: Vec<f64> = floats((matrix.clone() * Tensor::eye(size, &matrix.device())).sum_dim(1))
-            .into_iter()
-            .map(|entry| LEAST * f64::from(entry))
-            .collect();
         let mut rest = matrix.clone();
         for start in (0..size).step_by(BLOCK) {
             let (left, width) = (size - start, BLOCK.min(size - start));
             let corner = rest.clone().slice([0..width, 0..width]);
-            let inverse = inverse_factor(corner, &least[start..start + width])?;
+            let whole = matrix.clone().slice([start..start + width, start..start + width]);
+            let least: Vec<f64> =
+                floats(whole).iter().step_by(width + 1).map(|&entry| LEAST * f64::from(entry)).collect();
+            let inverse = inverse_factor(corner, &least)?;
             let below = (left > width).then(|| {
                 let panel = rest.clone().slice([width..left, 0..width]);
                 panel.matmul(inverse.clone().transpose())

@@ -27,8 +27,9 @@ impl Explainer {
     ///
     /// `Σ_images ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
-    /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before the ReLU a silent unit still says how silent it is, which is most
-    /// of what there is to learn from on few images (DESIGN §6).
+    /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before
+    /// the ReLU a silent unit still says how silent it is, which is most of what there is to learn from on
+    /// few images (DESIGN §6).
     ///
     /// If the performer's layers of the [`Blueprint`](crate::Blueprint) do not give its upper features
     /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
