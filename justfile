@@ -24,3 +24,7 @@ demo *flags:
 # Trains the performer that ships with the demo.
 train-performer *flags:
     cargo run --release --example train_performer -- {{flags}}
+
+# The fitting step beside PyTorch's, in turn: needs a Python with torch, numpy and safetensors.
+bench-peer *flags:
+    python3 benches/peer/compare.py {{flags}}

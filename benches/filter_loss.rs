@@ -10,9 +10,9 @@ mod made_up;
 use std::time::Instant;
 
 use burn::tensor::{Bool, Device, Tensor};
-use explainer_core::{FitConfig, InterpretabilityLoss, LearningRates, Pooling, Refit};
+use explainer_core::{FitConfig, InterpretabilityLoss, LearningRates, Refit};
 use explainer_filter_loss::{FilterLoss, FilterLossConfig, Gradient, Scale};
-use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting};
+use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,7 +54,7 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
     let device = Device::default();
     let length = sizes.length;
     let performer = Small::new(sizes, &device);
-    let (explainer, features) = setting(&performer, &device);
+    let (explainer, features) = setting(&performer, ROWS, &device);
     let loss = FilterLossConfig::new(length)
         .with_scale(Scale::Mass { trace: 0.7 })
         .with_gradient(gradient)
@@ -88,7 +88,6 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
 }
 
 fn main() {
-    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
     for (gradient, diversity) in [
         (Gradient::Approximate, 0.0),
         (Gradient::Approximate, 0.01),
@@ -97,7 +96,6 @@ fn main() {
     ] {
         measure("narrow", narrow(), gradient, diversity);
         measure("AlexNet", alexnet(), gradient, diversity);
-        let vgg16 = Sizes { channels: [512, 512], length: 14, pool, upper: [4096; 2] };
-        measure("VGG-16", vgg16, gradient, diversity);
+        measure("VGG-16", vgg16(), gradient, diversity);
     }
 }

@@ -18,7 +18,7 @@ fn main() {
 fn epoch(bencher: divan::Bencher, sizes: Sizes, push: bool) {
     let device = Device::default();
     let performer = Small::new(sizes, &device);
-    let (explainer, features) = setting(&performer, &device);
+    let (explainer, features) = setting(&performer, ROWS, &device);
     let config = FitConfig::new().with_epochs(1).with_batch_size(ROWS).with_progress(false);
     let config = if push { config } else { config.with_push(Vec::new()) };
     bencher.bench(|| config.fit(explainer.clone(), &performer, &features, None).expect("a fit"));

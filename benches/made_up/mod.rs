@@ -28,14 +28,20 @@ pub fn alexnet() -> Sizes {
     Sizes { channels: [256, 256], length: 13, pool, upper: [1024; 2] }
 }
 
-/// An unfitted explainer and the features of [`ROWS`] images.
-pub fn setting(performer: &Small, device: &Device) -> (Explainer, Features) {
+/// A VGG-16.
+pub fn vgg16() -> Sizes {
+    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
+    Sizes { channels: [512, 512], length: 14, pool, upper: [4096; 2] }
+}
+
+/// An unfitted explainer and the features of `rows` images.
+pub fn setting(performer: &Small, rows: usize, device: &Device) -> (Explainer, Features) {
     let bytes = performer.preprocessing().bytes();
     let image = |index: usize| LabelledImage {
         pixels: (0..bytes).map(|at| (at * 7 + index * 31) as u8).collect(),
         category: Some(0),
     };
-    let images = (0..ROWS).map(|index| Ok::<_, std::io::Error>(image(index)));
+    let images = (0..rows).map(|index| Ok::<_, std::io::Error>(image(index)));
     let config = FeatureConfig::plain().with_progress(false);
     let features = Features::extract(performer, images, &config, device).expect("features");
     (ExplainerConfig::for_performer(performer).init_from(performer, device), features)

@@ -1,0 +1,102 @@
+"""Runs the fitting step of this library and of PyTorch in turn, and prints their ratios.
+
+    python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
+
+needs torch, numpy and safetensors (`pip install torch numpy safetensors`); nothing else should run beside it.
+Times are medians of the steps of a process without its first two; the spread is over rounds.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+POOL = {"narrow": (2, 2), "alexnet": (3, 2), "vgg16": (2, 2)}
+# Channels of the convs, side of the maps, side of the pooled maps, outputs of the FC layers.
+SIZES = {"narrow": (64, 8, 4, 128), "alexnet": (256, 13, 6, 1024), "vgg16": (512, 14, 7, 4096)}
+WARM_UP = 2
+
+
+def built():
+    """The Rust side, built."""
+    command = ["cargo", "bench", "--bench", "peer", "--no-run", "--message-format=json"]
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=HERE).stdout.splitlines()
+    messages = [json.loads(line) for line in lines]
+    return next(
+        message["executable"]
+        for message in messages
+        if message.get("reason") == "compiler-artifact" and message["target"]["name"] == "peer"
+    )
+
+
+def run(command):
+    return json.loads(subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE).stdout)
+
+
+def gflop(network, batch):
+    """Operations of a step by the direct algorithm: every product forwards, for its weights, and for its
+    inputs where something is fitted below."""
+    channels, side, pooled, width = SIZES[network]
+    conv = 2 * batch * side**2 * 9 * channels**2
+    first, second = 2 * batch * pooled**2 * channels * width, 2 * batch * width**2
+    return 1e-9 * (2 * 2 * conv + 3 * conv + 3 * first + 3 * second)
+
+
+def largest_difference(ours, theirs):
+    """The largest relative difference of any loss at any step."""
+    pairs = [
+        (a, b)
+        for ours, theirs in zip(ours, theirs)
+        for key in ("reconstruction", "filter")
+        for a, b in zip(ours[key], theirs[key])
+    ]
+    return max(abs(a - b) / abs(b) for a, b in pairs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--network", choices=POOL, default="vgg16")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    program = built()
+    common = ["--batch", args.batch, "--steps", args.steps, "--threads", args.threads]
+    ratios, best, peaks, rates = [], {}, {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        ours = [program, "--network", args.network, "--start", folder, *common]
+        theirs = [sys.executable, HERE / "peer.py", "--start", folder, "--pool", *POOL[args.network], *common]
+        run(ours)
+        layouts = [theirs, [*theirs, "--channels-last"]]
+        time = lambda result: statistics.median(result["seconds"][WARM_UP:])
+        # PyTorch in the layout that suits it better.
+        theirs = min(layouts, key=lambda command: time(run(command)))
+        print("PyTorch's layout:", "channels last" if theirs is layouts[1] else "channels first")
+        for index in range(args.rounds):
+            results = {"ours": run(ours), "PyTorch": run(theirs)}
+            times = {name: time(result) for name, result in results.items()}
+            ratios.append(times["PyTorch"] / times["ours"])
+            for name, result in results.items():
+                best[name] = min(best.get(name, times[name]), times[name])
+                peaks[name] = max(peaks.get(name, 0), result["peak_rss_mib"])
+                rates[name] = max(rates.get(name, 0), result["gemm"])
+            print(f"round {index + 1}: " + ", ".join(f"{name} {1e3 * time:.1f} ms" for name, time in times.items()))
+        difference = largest_difference(results["ours"]["losses"], results["PyTorch"]["losses"])
+    work = gflop(args.network, args.batch)
+    print(f"PyTorch's time / ours: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+    for name, time in best.items():
+        share = work / time / rates[name]
+        print(
+            f"{name}: {1e3 * time:.1f} ms, {work / time:.0f} GFLOP/s of the direct algorithm, {100 * share:.0f} % of "
+            f"its own GEMM's {rates[name]:.0f}; peak {peaks[name]:.0f} MiB"
+        )
+    print(f"largest relative difference of a loss over {args.steps} steps: {difference:.1e}")
+
+
+if __name__ == "__main__":
+    main()

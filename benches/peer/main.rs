@@ -1,0 +1,121 @@
+//! The fitting step of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and
+//! losses as JSON. `compare.py` runs the two in turn.
+
+#[path = "../made_up/mod.rs"]
+mod made_up;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use burn::module::Module;
+use burn::store::{ModuleSnapshot, SafetensorsStore};
+use burn::tensor::{Device, Distribution, Tensor};
+use clap::{Parser, ValueEnum};
+use explainer_core::{Explainer, Features, FitConfig, Refit};
+use made_up::{Sizes, Small, alexnet, narrow, setting, vgg16};
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Network {
+    Narrow,
+    Alexnet,
+    Vgg16,
+}
+
+/// Steps of a fit on one batch of made-up features.
+#[derive(Parser)]
+struct Args {
+    #[arg(long, value_enum, default_value = "narrow")]
+    network: Network,
+    #[arg(long, default_value_t = 32)]
+    batch: usize,
+    #[arg(long, default_value_t = 3)]
+    steps: usize,
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Folder for what the fit starts from.
+    #[arg(long)]
+    start: Option<PathBuf>,
+    /// Cargo's.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
+    let device = Device::default();
+    let gemm = gemm(&device);
+    let performer = Small::new(sizes(args.network), &device);
+    let (explainer, features) = setting(&performer, args.batch, &device);
+    if let Some(folder) = &args.start {
+        write_start(folder, &explainer.clone().calibrated(&features), &features)?;
+    }
+    let config = FitConfig::new()
+        .with_epochs(args.steps)
+        .with_batch_size(args.batch)
+        .with_decay(0.0)
+        .with_refit(Refit::None)
+        .with_progress(false);
+    let fit = config.fit(explainer, &performer, &features, None)?;
+    let seconds: Vec<f64> = fit.records.iter().map(|record| record.seconds).collect();
+    let losses: Vec<_> = fit
+        .records
+        .iter()
+        .map(|record| json!({ "reconstruction": record.reconstruction, "share": record.share, "filter": record.filter_loss }))
+        .collect();
+    println!("{}", json!({ "seconds": seconds, "losses": losses, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
+    Ok(())
+}
+
+fn sizes(network: Network) -> Sizes {
+    match network {
+        Network::Narrow => narrow(),
+        Network::Alexnet => alexnet(),
+        Network::Vgg16 => vgg16(),
+    }
+}
+
+/// GFLOP/s of the best of some products of square matrices.
+fn gemm(device: &Device) -> f64 {
+    const SIDE: usize = 2048;
+    let [a, b] = [(); 2].map(|()| Tensor::<2>::random([SIDE, SIDE], Distribution::Default, device));
+    let time = |_| {
+        let started = Instant::now();
+        let product = a.clone().matmul(b.clone());
+        let _first: f32 = product.slice([0..1, 0..1]).into_scalar();
+        started.elapsed().as_secs_f64()
+    };
+    let best = (0..5).map(time).fold(f64::INFINITY, f64::min);
+    2e-9 * (SIDE as f64).powi(3) / best
+}
+
+/// The explainer's tensors, and the features as rows of little-endian `f32`.
+fn write_start(
+    folder: &Path,
+    explainer: &Explainer,
+    features: &Features,
+) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(folder)?;
+    let mut store = SafetensorsStore::from_file(folder.join("explainer.safetensors")).overwrite(true);
+    explainer.save_into(&mut store)?;
+    let all: Vec<usize> = (0..features.len()).collect();
+    let batch = features.batch(&all);
+    let rows = std::iter::once(batch.target.flatten::<2>(1, 3)).chain(batch.upper);
+    for (index, rows) in rows.enumerate() {
+        let bytes: Vec<u8> = rows.into_data().iter::<f32>().flat_map(f32::to_le_bytes).collect();
+        std::fs::write(folder.join(format!("features-{index}.f32")), bytes)?;
+    }
+    Ok(())
+}
+
+/// What the process has held at most, where the system says so.
+fn peak_rss_mib() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / 1024.0)
+}

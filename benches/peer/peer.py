@@ -1,0 +1,210 @@
+"""The fitting step of an explainer in PyTorch, from what main.rs wrote: times and losses as JSON.
+
+The gradient of the filter loss is added where it acts, by a hook on the maps; all else is autograd. Batch of
+one category, so that every image is a member of every filter.
+"""
+
+import argparse
+import json
+import math
+import resource
+import time
+from pathlib import Path
+
+import numpy
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+# FitConfig's defaults.
+PUSH = (0.3, 10.0)
+TRACE, KAPPA, BETA = 0.7, 0.01, 4.0
+ETA, MOST_SHARE = 0.2, 2 / 3
+RATES = {
+    "interpretable.layers.0": 1e-5,
+    "interpretable.layers": 1e-5,
+    "ordinary.convs": 5e-4,
+    "decoder.layers.0.weight": 3e-4,
+    "decoder": 1e-4,
+    "share_logit": 1e-2,
+}
+
+
+def templates(n):
+    """T/τ: n² positive templates, then the negative one, [n² + 1, n²]."""
+    at = torch.arange(n)
+    rows, columns = (grid.flatten() for grid in torch.meshgrid(at, at, indexing="ij"))
+    distance = (rows[:, None] - rows).abs() + (columns[:, None] - columns).abs()
+    positive = (1 - BETA * distance / n).clamp_min(-1)
+    return torch.cat([positive, -torch.ones(1, n * n)])
+
+
+class FilterLoss:
+    """Approximate gradient on maps of mean mass, with the diversity of filters."""
+
+    def __init__(self, n):
+        self.templates = templates(n)
+
+    def __call__(self, maps):
+        batch, filters, n, _ = maps.shape
+        x = maps.reshape(batch, filters, n * n)
+        size = x.sum((0, 2), keepdim=True) / batch
+        live = (size > 0).float()
+        inverse = live / (size + (1 - live))
+        x = x * inverse
+        traces = TRACE * (x @ self.templates.T)
+        conditional = traces - (torch.logsumexp(traces, 0) - math.log(batch))
+        marginal = torch.logsumexp(conditional, 2, keepdim=True) - math.log(n * n + 1)
+        each = -1 / ((n * n + 1) * batch)
+        ratio = conditional - marginal
+        density = conditional.exp()
+        information = (density * ratio).mean((0, 2))
+
+        target = x.argmax(2, keepdim=True)
+        weights = density.gather(2, target) * ratio.gather(2, target) * each
+        gradient = TRACE * weights * self.templates[target[..., 0]]
+
+        rivalry = ratio - (torch.logsumexp(ratio, 1, keepdim=True) - math.log(filters))
+        posterior = ratio.exp()
+        divergence = (posterior * rivalry).mean(2, keepdim=True)
+        direct = posterior * (rivalry - divergence) * each
+        direct = direct - density * direct.mean(0)
+        gradient = gradient + KAPPA * TRACE * (direct @ self.templates)
+
+        along = (gradient * x).sum((0, 2), keepdim=True) / batch
+        return -information.mean(), ((gradient - along) * inverse).reshape(maps.shape)
+
+
+class Explainer(torch.nn.Module):
+    def __init__(self, state, length, pool):
+        super().__init__()
+        self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
+        self.pool = pool
+        self.masks = templates(length)[:-1].clamp_min(0)
+        self.loss = FilterLoss(length)
+        self.information = [None, None]
+
+    def weight(self, name):
+        return self.weights[name.replace(".", "/")]
+
+    def conv(self, x, name):
+        return F.relu(F.conv2d(x, self.weight(name + ".weight"), self.weight(name + ".bias"), padding=1))
+
+    def linear(self, x, name):
+        return F.relu(F.linear(x, self.weight(name + ".weight"), self.weight(name + ".bias")))
+
+    def pushed(self, maps, layer):
+        """Adds the filter loss's gradient where the gradient of all else arrives."""
+
+        def push(arriving):
+            with torch.no_grad():
+                active = (maps > 0).float()
+                value, gradient = self.loss(maps)
+                gradient = gradient * active
+                scale = PUSH[layer] * (arriving * active).norm() / gradient.norm()
+                self.information[layer] = value
+                return arriving + scale * gradient
+
+        maps.register_hook(push)
+        return maps
+
+    def masked(self, maps):
+        with torch.no_grad():
+            masks = self.masks[maps.flatten(2).argmax(2)].reshape(maps.shape)
+        return maps * masks
+
+    def pooled(self, maps, track):
+        return F.max_pool2d(maps, *self.pool) / self.weight(track + "_norm.alpha")[:, None, None]
+
+    def forward(self, target):
+        first = self.masked(self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0))
+        parts = self.masked(self.pushed(self.conv(first, "interpretable.layers.1.conv"), 1))
+        ordinary = self.conv(target, "ordinary.convs.0")
+        share = torch.sigmoid(self.weight("share_logit"))
+        encoded = share * self.pooled(parts, "interpretable") + (1 - share) * self.pooled(ordinary, "ordinary")
+        fc1 = self.linear(encoded.flatten(1), "decoder.layers.0")
+        return [fc1, self.linear(fc1, "decoder.layers.1")]
+
+
+def start(folder, batch, pool):
+    """The explainer and the features, and the network's sizes, from the folder."""
+    state = load_file(folder / "explainer.safetensors")
+    for name in state:
+        if name.startswith("decoder") and name.endswith("weight"):
+            state[name] = state[name].T.contiguous()
+    features = [
+        torch.from_numpy(numpy.fromfile(folder / f"features-{index}.f32", dtype="<f4").reshape(batch, -1))
+        for index in range(3)
+    ]
+    channels = state["interpretable.layers.0.conv.weight"].shape[1]
+    length = math.isqrt(features[0].shape[1] // channels)
+    features[0] = features[0].reshape(batch, channels, length, length)
+    explainer = Explainer(state, length, pool)
+    for name, parameter in explainer.weights.items():
+        parameter.requires_grad_(not name.endswith("alpha"))
+    return explainer, features
+
+
+def groups(explainer):
+    found = {}
+    for name, parameter in explainer.weights.items():
+        if parameter.requires_grad:
+            name = name.replace("/", ".")
+            prefix = next(prefix for prefix in RATES if name.startswith(prefix))
+            found.setdefault(prefix, []).append(parameter)
+    return [{"params": parameters, "lr": RATES[prefix]} for prefix, parameters in found.items()]
+
+
+def gemm():
+    side = 2048
+    a, b = torch.rand(side, side), torch.rand(side, side)
+    best = math.inf
+    for _ in range(5):
+        started = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - started)
+    return 2e-9 * side**3 / best
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--start", type=Path, required=True)
+    parser.add_argument("--batch", type=int, required=True)
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--pool", type=int, nargs=2, required=True)
+    parser.add_argument("--channels-last", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rate = gemm()
+    explainer, (target, *upper) = start(args.start, args.batch, args.pool)
+    if args.channels_last:
+        target = target.to(memory_format=torch.channels_last)
+        explainer.to(memory_format=torch.channels_last)
+    weights = [args.batch / theirs.square().sum() for theirs in upper]
+    optimizer = torch.optim.Adam(groups(explainer), betas=(0.9, 0.999), eps=1e-8, fused=True)
+    seconds, losses = [], []
+    for _ in range(args.steps):
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        own = explainer(target)
+        terms = [
+            weight * (own - theirs).square().sum() / args.batch
+            for own, theirs, weight in zip(own, upper, weights)
+        ]
+        log_share = F.logsigmoid(explainer.weight("share_logit")).clamp_max(math.log(MOST_SHARE))
+        (sum(terms) - ETA * log_share.sum()).backward()
+        optimizer.step()
+        terms = [term.item() for term in terms]
+        seconds.append(time.perf_counter() - started)
+        losses.append({
+            "reconstruction": terms,
+            "share": torch.sigmoid(explainer.weight("share_logit")).item(),
+            "filter": [value.item() for value in explainer.information],
+        })
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "losses": losses, "gemm": rate, "peak_rss_mib": peak}))
+
+
+if __name__ == "__main__":
+    main()
