@@ -88,7 +88,7 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
 }
 
 fn main() {
-    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
+    let pool = Pooling::max(2, 2);
     for (gradient, diversity) in [
         (Gradient::Approximate, 0.0),
         (Gradient::Approximate, 0.01),

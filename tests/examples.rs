@@ -312,7 +312,7 @@ fn a_performers_description_is_honoured_and_checked() {
     }
 
     let own = json!({"classes": [], "mean": [0.5, 0.25, 0.0], "std": [1, 1, 0.5], "input": [3, 96, 96]});
-    let expected = Preprocessing { size: 96, mean: [0.5, 0.25, 0.0], std: [1.0, 1.0, 0.5] };
+    let expected = Preprocessing::new(96, [0.5, 0.25, 0.0], [1.0, 1.0, 0.5]);
     assert_eq!(describe(own).preprocessing().expect("a preprocessing"), expected);
     let mean = describe(json!({"classes": [], "mean": [0, 0, 0]})).preprocessing().expect("a preprocessing");
     assert_eq!((mean.mean, mean.std), ([0.0; 3], IMAGENET_STD));
@@ -332,7 +332,7 @@ fn settings_are_set_by_their_names() {
         let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
         let args = flags(with_flag).map_err(|error| error.to_string())?;
         let fit = args.fit_config(2, LossWeights::PUBLISHED, 0, &[]).map_err(|error| error.to_string())?;
-        let explainer = ExplainerConfig::new(3, 4, 5, Pooling { kernel: 2, stride: 2, padding: 0 }, vec![6]);
+        let explainer = ExplainerConfig::new(3, 4, 5, Pooling::max(2, 2), vec![6]);
         let explainer = args.explainer_config(explainer, 0, &[]).map_err(|error| error.to_string())?;
         Ok::<_, String>((fit, explainer))
     };

@@ -17,14 +17,14 @@ pub fn narrow() -> Sizes {
     Sizes {
         channels: [64, 64],
         length: 8,
-        pool: Pooling { kernel: 2, stride: 2, padding: 0 },
+        pool: Pooling::max(2, 2),
         upper: [128; 2],
     }
 }
 
 /// An AlexNet with fully connected layers of 1024.
 pub fn alexnet() -> Sizes {
-    let pool = Pooling { kernel: 3, stride: 2, padding: 0 };
+    let pool = Pooling::max(3, 2);
     Sizes { channels: [256, 256], length: 13, pool, upper: [1024; 2] }
 }
 

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::init::Initializer;
-use crate::{Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped};
+use crate::{Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer};
 
 pub(crate) const SIZE: usize = 8;
 pub(crate) const CHANNELS: usize = 6;
@@ -56,11 +56,10 @@ impl Performer for TinyPerformer {
         self.target_field().then(3, 1, 1)
     }
     fn blueprint(&self) -> Blueprint<'_> {
-        let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
         Blueprint {
-            top_conv: &self.convs[1],
+            top: TopLayer::Conv(&self.convs[1]),
             length: self.claims.0,
-            pool,
+            pool: Pooling::max(2, 2),
             upper: self.upper.iter().collect(),
         }
     }
