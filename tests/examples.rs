@@ -2,6 +2,8 @@
 
 #[path = "../examples/common/mod.rs"]
 mod common;
+#[path = "../examples/custom_performer.rs"]
+mod custom_performer;
 #[path = "../examples/common/description.rs"]
 mod description;
 
@@ -219,6 +221,23 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         }
     }
     assert_eq!(again, figures);
+}
+
+#[test]
+fn a_network_of_ones_own_is_trained_and_explained() {
+    let settings = custom_performer::Settings { birds: 24, training: 2, epochs: 1, seed: 1 };
+    let device = flags([]).expect("no flags").device.open().expect("a device");
+    let run = custom_performer::run(&settings, &device).expect("a run");
+    assert!((0.0..=1.0).contains(&run.validation_error));
+    let validation = run.fit.validation.as_ref().expect("figures");
+    assert!(validation.relative_error.len() == 1 && validation.relative_error[0] < 1.0, "{validation:?}");
+    // A single score, which the explainer's features give as well.
+    let (score, explained) = (&run.explanation.scores, &run.explanation.explained_scores);
+    assert_eq!((score.len(), explained.len()), (1, 1));
+    assert!(score[0].is_finite() && explained[0].is_finite());
+    let part = run.explanation.top_parts(1).first().expect("a part");
+    // Units of 8×8 lie 8 pixels apart from pixel 0 on.
+    assert_eq!(part.center, [8.0 * part.unit[1] as f64, 8.0 * part.unit[0] as f64]);
 }
 
 #[test]

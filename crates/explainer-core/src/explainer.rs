@@ -257,3 +257,58 @@ impl Explainer {
         self.interpretable_norm.alpha().dims()[0]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::floats;
+    use crate::testing::{ResidualPerformer, images};
+    use crate::{FeatureConfig, Features, FitConfig, Refit};
+    use burn::nn::conv::Conv2dConfig;
+
+    fn largest<const D: usize>(tensor: Tensor<D>) -> f32 {
+        tensor.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn a_grouped_top_conv_is_started_from_with_zeros_between_its_groups() {
+        let device = Device::flex();
+        let mut init = Initializer::new(4, &device);
+        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let mut grouped =
+            Conv2dConfig::new([6, 4], [3, 3]).with_groups(2).with_padding(padding).init(&device);
+        grouped.weight = init.conv([3, 4]).weight;
+        grouped.bias = Some(Param::from_tensor(Tensor::from_floats([0.1, -0.2, 0.3, 0.4], &device)));
+        let mut first = init.conv([6, 4]);
+        start_as(&mut first, &grouped);
+        let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
+        let (ours, theirs) = (first.forward(maps.clone()), grouped.forward(maps));
+        assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
+    }
+
+    #[test]
+    fn a_residual_performer_without_fc_layers_is_fitted_from_its_connection_on() {
+        let device = Device::flex();
+        let performer = ResidualPerformer::new(2);
+        let config = ExplainerConfig::for_performer(&performer);
+        let channels = ResidualPerformer::CHANNELS;
+        assert_eq!((config.target_channels, config.channels), (channels, channels));
+        assert_eq!(config.upper, [channels]);
+        let explainer = config.init_from(&performer, &device);
+        let train = images(12, 3).into_iter().map(Ok::<_, std::io::Error>);
+        let train = Features::extract(&performer, train, &FeatureConfig::plain(), &device).unwrap();
+        let target = train.batch(&[0, 1, 2]).target;
+        let first = explainer.interpretable.layers[0].conv.forward(target.clone());
+        assert!(largest(first - target.clone()) < 1e-6, "conv-interp-1 is the connection");
+        let encoded = target.ones_like().slice([0..3, 0..channels, 0..1, 0..1]);
+        let upper = explainer.decoder.forward(encoded);
+        assert_eq!(floats(upper[0].clone()), vec![1.0; 3 * channels], "the decoder is the identity");
+
+        let fit = FitConfig::new().with_refit(Refit::Ridge { ridge: 0.03 }).with_progress(false);
+        let fit = fit.fit(explainer, &performer, &train, Some(&train)).unwrap();
+        let error = fit.validation.unwrap().relative_error;
+        assert!(error.len() == 1 && error[0] < 0.2, "{error:?}");
+        let explanation = fit.explainer.explain(&performer, &images(1, 3)[0].pixels).unwrap();
+        assert_eq!(explanation.scores.len(), explanation.explained_scores.len());
+    }
+}

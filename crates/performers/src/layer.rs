@@ -82,6 +82,7 @@ pub(crate) fn he_normal<const D: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use burn::module::RunningState;
     use rand::SeedableRng;
 
     #[test]
@@ -94,8 +95,8 @@ mod tests {
         let norm = layer.norm.as_mut().unwrap();
         norm.gamma = Param::from_tensor(vector([0.5, 2.0, -1.0]));
         norm.beta = Param::from_tensor(vector([0.1, -0.2, 0.3]));
-        norm.running_mean.update(vector([1.0, -1.0, 0.25]));
-        norm.running_var.update(vector([4.0, 0.5, 1e-3]));
+        norm.running_mean = RunningState::new(vector([1.0, -1.0, 0.25]));
+        norm.running_var = RunningState::new(vector([4.0, 0.5, 1e-3]));
         layer.conv.bias = layer.conv.bias.map(|bias| bias.map(|bias| bias + 0.7));
         let values: Vec<f32> = (0..50).map(|at| (1.7 * at as f32).sin()).collect();
         let maps = Tensor::<1>::from_floats(values.as_slice(), &device).reshape([1, 2, 5, 5]);
