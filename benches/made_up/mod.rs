@@ -14,12 +14,7 @@ pub const ROWS: usize = 32;
 
 /// The demo's network.
 pub fn narrow() -> Sizes {
-    Sizes {
-        channels: [64, 64],
-        length: 8,
-        pool: Pooling::max(2, 2),
-        upper: [128; 2],
-    }
+    Sizes { channels: [64, 64], length: 8, pool: Pooling::max(2, 2), upper: [128; 2] }
 }
 
 /// An AlexNet with fully connected layers of 1024.

@@ -144,8 +144,10 @@ mod tests {
     fn a_mean_image_is_of_pixels_and_the_order_is_of_planes() {
         // 0..255, two pixels a side: the red plane's means are 10, 20, 30, 40, and so on by 100.
         let mean: Vec<f32> = (0..12).map(|at| (100 * (at / 4) + 10 * (at % 4 + 1)) as f32 / 255.0).collect();
-        let rgb =
-            Preprocessing { mean_image: Some(mean.into()), ..Preprocessing::new(2, [0.0; 3], [1.0 / 255.0; 3]) };
+        let rgb = Preprocessing {
+            mean_image: Some(mean.into()),
+            ..Preprocessing::new(2, [0.0; 3], [1.0 / 255.0; 3])
+        };
         let bgr = Preprocessing { order: ChannelOrder::Bgr, ..rgb.clone() };
         let pixels = [50, 150, 250, 51, 151, 251, 52, 152, 252, 53, 153, 253];
         let values = |input: &Preprocessing| {

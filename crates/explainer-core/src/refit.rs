@@ -105,9 +105,9 @@ impl<'a, P: Performer> Wanted<'a, P> {
         let batch = features.batch(&first);
         let theirs = batch.upper[layer].clone();
         let largest = theirs.clone().abs().max().into_scalar::<f32>();
-        wanted.known = wanted.before_relu(&batch).is_some_and(|before| {
-            (relu(before) - theirs).abs().max().into_scalar::<f32>() <= SAME * largest
-        });
+        wanted.known = wanted
+            .before_relu(&batch)
+            .is_some_and(|before| (relu(before) - theirs).abs().max().into_scalar::<f32>() <= SAME * largest);
         wanted
     }
 

@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::init::Initializer;
-use crate::{Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer};
+use crate::{
+    Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer,
+};
 
 pub(crate) const SIZE: usize = 8;
 pub(crate) const CHANNELS: usize = 6;

@@ -141,10 +141,7 @@ mod tests {
     #[test]
     fn caffes_sizes_and_fields_are_those_worked_out_by_hand() {
         // METHOD's table: relu4 is the 12th layer, 13×13×384, and conv5 has 256 channels.
-        assert_sides::<CaffeAlexNetLayers>(
-            227,
-            &[55, 55, 55, 27, 27, 27, 27, 13, 13, 13, 13, 13, 13, 13, 6],
-        );
+        assert_sides::<CaffeAlexNetLayers>(227, &[55, 55, 55, 27, 27, 27, 27, 13, 13, 13, 13, 13, 13, 13, 6]);
         assert_eq!(CaffeAlexNetLayers::target() + 1, 12);
         assert_eq!(CaffeAlexNetLayers::WIDTHS[3..], [384, 256]);
         // Without padding conv1 is centred at 5: 5, pool +1·4 = 9, pool +1·8 = 17.

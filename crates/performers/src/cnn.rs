@@ -116,10 +116,7 @@ mod tests {
     #[test]
     fn vgg_m_has_the_papers_sizes_and_the_fields_worked_out_by_hand() {
         // (224 − 7)/2 = 108.5; (109 − 3)/2 = 53; (54 + 2 − 5)/2 = 25.5; (26 − 3)/2 = 11.5, rounded up 12.
-        assert_sides::<VggMLayers>(
-            224,
-            &[109, 109, 109, 54, 26, 26, 26, 13, 13, 13, 13, 13, 13, 13, 6],
-        );
+        assert_sides::<VggMLayers>(224, &[109, 109, 109, 54, 26, 26, 26, 13, 13, 13, 13, 13, 13, 13, 6]);
         assert_eq!(VggMLayers::target() + 1, 12);
         // Centres: conv1 3; pool +1·2 = 5; conv2 + (2 − 1)·4 = 9; pool +1·8 = 17; then they stay.
         // Sizes: 7, +2·2 = 11, +4·4 = 27, +2·8 = 43, then +2·16 each.

@@ -173,11 +173,7 @@ impl<A: Architecture> ConvNet<A> {
     }
 
     /// relu6 and relu7 of pooled features, each through `regularize`.
-    fn upper(
-        &self,
-        pooled: Tensor<4>,
-        mut regularize: impl FnMut(Tensor<2>) -> Tensor<2>,
-    ) -> [Tensor<2>; 2] {
+    fn upper(&self, pooled: Tensor<4>, mut regularize: impl FnMut(Tensor<2>) -> Tensor<2>) -> [Tensor<2>; 2] {
         let fc6 = regularize(relu(self.fc6.forward(pooled.flatten(1, 3))));
         let fc7 = regularize(relu(self.fc7.forward(fc6.clone())));
         [fc6, fc7]

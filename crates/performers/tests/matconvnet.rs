@@ -20,19 +20,20 @@ fn file<A: Architecture>(name: &str) -> Result<ConvNet<A>, PerformerError> {
 
 /// All tensors of a network as saved, in the order of their names.
 fn saved<A: Architecture>(network: &ConvNet<A>) -> Vec<(String, Vec<f32>)> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("saved.safetensors");
-    network.save(&path, DType::F32).unwrap();
+    network.save(&path, DType::F32).expect("a file");
     let mut store = SafetensorsStore::from_file(&path);
-    let tensors = store.get_all_tensors().unwrap();
-    let values = |tensor| bridge::to_data(tensor).unwrap().try_to_vec::<f32>().unwrap();
+    let tensors = store.get_all_tensors().expect("its tensors");
+    let values =
+        |tensor| bridge::to_data(tensor).expect("its bytes").try_to_vec::<f32>().expect("f32 values");
     tensors.iter().map(|(name, tensor)| (name.clone(), values(tensor))).collect()
 }
 
 /// The network of a MAT file has, to the bit, the weights of the same network in PyTorch's form, whose
 /// features parity.rs compares.
 fn assert_same<A: Architecture>(mat: &str, safetensors: &str) -> ConvNet<A> {
-    let (ours, theirs) = (file::<A>(mat).unwrap(), file::<A>(safetensors).unwrap());
+    let (ours, theirs) = (file::<A>(mat).expect(mat), file::<A>(safetensors).expect(safetensors));
     assert_eq!(saved(&ours), saved(&theirs), "{mat}");
     ours
 }
@@ -71,7 +72,8 @@ fn the_average_image_is_taken_off_each_pixel() {
         assert!((f64::from(found) - expected).abs() < 1e-6, "{found} for {expected}");
     }
     let gray = vec![100; 3 * 227 * 227];
-    let values: Vec<f32> = input.batch(&[&gray], &Device::flex()).unwrap().into_data().iter::<f32>().collect();
+    let values: Vec<f32> =
+        input.batch(&[&gray], &Device::flex()).unwrap().into_data().iter::<f32>().collect();
     assert!((values[7] - (100.0 - 255.0 * mean[7])).abs() < 1e-3);
 
     // It goes into our own file and comes back, and so do the names.

@@ -6,8 +6,8 @@ use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use explainer_core::{Performer, PoolKind, TopLayer};
 use explainer_performers::{
-    AlexNet, Architecture, CaffeAlexNet, ConvNet, ResNet, ResNet18, ResNet50, ResidualArchitecture, Vgg11, Vgg13,
-    Vgg16, Vgg19, VggM, VggS, Weights,
+    AlexNet, Architecture, CaffeAlexNet, ConvNet, ResNet, ResNet18, ResNet50, ResidualArchitecture, Vgg11,
+    Vgg13, Vgg16, Vgg19, VggM, VggS, Weights,
 };
 
 /// Largest difference allowed, over the largest value of the tensor.

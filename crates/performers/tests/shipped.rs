@@ -53,8 +53,8 @@ fn the_shipped_performer_loads_and_reaches_its_stated_accuracy() {
     let json = std::fs::read(data.join("vgg16_narrow_birds.json")).expect("the record beside the weights");
     let record: Record = serde_json::from_slice(&json).expect("a record");
 
-    let weights =
-        Weights::file(data.join("vgg16_narrow_birds.safetensors")).with_preprocessing(record.preprocessing.clone());
+    let weights = Weights::file(data.join("vgg16_narrow_birds.safetensors"))
+        .with_preprocessing(record.preprocessing.clone());
     let network = Vgg16::load(weights, &Device::flex()).expect("weights that match");
     let sizes = network.sizes();
     assert_eq!((sizes.widths, sizes.hidden, sizes.classes), (record.widths, record.hidden, 2));

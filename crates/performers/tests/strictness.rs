@@ -206,7 +206,10 @@ fn batch_norms_are_checked_like_all_else() {
 #[test]
 fn a_mat_file_names_the_feature_it_needs() {
     let error = load_vgg(&fixture("vgg16_slim.mat")).unwrap_err();
-    assert!(error.to_string().contains("vgg16_slim.mat: files of this kind are read with the feature"), "{error}");
+    assert!(
+        error.to_string().contains("vgg16_slim.mat: files of this kind are read with the feature"),
+        "{error}"
+    );
 }
 
 #[test]

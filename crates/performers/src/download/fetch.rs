@@ -54,12 +54,7 @@ impl Downloads {
 
     /// torchvision's files in a folder, which is made if it does not exist.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self {
-            folder: folder.into(),
-            server: SERVER.to_string(),
-            patience: PATIENCE,
-            network: Network::On,
-        }
+        Self { folder: folder.into(), server: SERVER.to_string(), patience: PATIENCE, network: Network::On }
     }
 
     /// Another server: the URL below which the files are.

@@ -54,7 +54,10 @@ impl PublicFile {
     pub fn torchvision(network: &str) -> Result<Self, DownloadError> {
         let found = TORCHVISION.iter().find(|(name, _)| *name == network);
         let file = found.map(|(_, file)| Self::of_digits(file));
-        file.ok_or_else(|| DownloadError::Unknown { name: network.to_string(), known: Self::names().collect() })
+        file.ok_or_else(|| DownloadError::Unknown {
+            name: network.to_string(),
+            known: Self::names().collect(),
+        })
     }
 
     /// The names that [`torchvision`](Self::torchvision) knows.
@@ -69,7 +72,8 @@ impl PublicFile {
     pub fn new(name: &str, sha256: &str) -> Self {
         let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', ':']);
         assert!(plain, "{name:?} is not the plain name of a file");
-        let digits = (8..=64).contains(&sha256.len()) && sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let digits =
+            (8..=64).contains(&sha256.len()) && sha256.bytes().all(|digit| digit.is_ascii_hexdigit());
         assert!(digits, "{sha256:?} is not 8 to 64 digits of a SHA-256");
         Self { name: name.to_string(), sha256: sha256.to_ascii_lowercase() }
     }

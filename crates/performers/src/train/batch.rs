@@ -84,10 +84,8 @@ impl Batch {
             let joined = running.into_iter().map(|part| part.join());
             joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
         });
-        let mut batch = Self {
-            images: Vec::new(),
-            labels: Labels { indices: indices.to_vec(), classes: Vec::new() },
-        };
+        let mut batch =
+            Self { images: Vec::new(), labels: Labels { indices: indices.to_vec(), classes: Vec::new() } };
         for part in parts {
             for (image, label) in part? {
                 batch.images.push(image);

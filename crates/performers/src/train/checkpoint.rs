@@ -83,10 +83,8 @@ pub(super) fn save<N: Trainable>(folder: &Path, run: &Run<N>, state: &State) -> 
             fs::remove_dir_all(path).map_err(|error| writing()(&error))?;
         }
     }
-    let staging = tempfile::Builder::new()
-        .prefix(STAGING)
-        .tempdir_in(folder)
-        .map_err(|error| writing()(&error))?;
+    let staging =
+        tempfile::Builder::new().prefix(STAGING).tempdir_in(folder).map_err(|error| writing()(&error))?;
     let inside = |name: &str| staging.path().join(name);
     // Running statistics are saved as they are once read.
     run.network.valid().into_record().save(inside(NETWORK)).map_err(|error| writing()(&error))?;
@@ -98,7 +96,8 @@ pub(super) fn save<N: Trainable>(folder: &Path, run: &Run<N>, state: &State) -> 
         synced.map_err(|error| writing()(&error))?;
     }
     let epoch = state.records.len();
-    fs::rename(staging.path(), folder.join(format!("{PREFIX}{epoch:04}"))).map_err(|error| writing()(&error))?;
+    fs::rename(staging.path(), folder.join(format!("{PREFIX}{epoch:04}")))
+        .map_err(|error| writing()(&error))?;
     for (older, path) in list(folder)? {
         if older < epoch {
             fs::remove_dir_all(path).map_err(|error| writing()(&error))?;
@@ -164,15 +163,15 @@ fn contradiction(state: &State, epoch: usize, setting: &Value) -> Option<String>
     let parts = setting.as_object()?.iter();
     let changed = |(name, now): (&String, &Value)| {
         let was = state.setting.get(name).unwrap_or(&Value::Null);
-        (was != now).then(|| {
-            format!("belongs to another training: {name} was {was}, is {now}; take another folder")
-        })
+        (was != now)
+            .then(|| format!("belongs to another training: {name} was {was}, is {now}; take another folder"))
     };
     let examples = setting["examples"].as_u64();
     let mut order = state.order.clone();
     order.sort_unstable();
     parts.map(changed).find_map(|changed| changed).or_else(|| {
         let whole = order.iter().enumerate().all(|(at, &index)| at == index);
-        (!whole || Some(order.len() as u64) != examples).then(|| "the order is not one of all examples".into())
+        (!whole || Some(order.len() as u64) != examples)
+            .then(|| "the order is not one of all examples".into())
     })
 }

@@ -83,8 +83,7 @@ impl TrainConfig {
             (run, loss, learning_rate) = self.epoch(run, train, &progress)?;
             let epoch = run.records.len() + 1;
             let trained = plain(&run.network);
-            let validation_error =
-                validation_error(&trained, self.objective, validation, self.batch_size)?;
+            let validation_error = validation_error(&trained, self.objective, validation, self.batch_size)?;
             let record = EpochRecord { epoch, learning_rate, loss, validation_error };
             tell(&progress, &record);
             run.records.push(record);

@@ -51,7 +51,8 @@ impl Objective {
                 CrossEntropyLossConfig::new().init(&device).forward(scores, labels)
             }
             Self::Logistic => {
-                let sign = |(label, class): (Option<usize>, usize)| if label == Some(class) { 1.0 } else { -1.0 };
+                let sign =
+                    |(label, class): (Option<usize>, usize)| if label == Some(class) { 1.0 } else { -1.0 };
                 let signs: Vec<f32> = labels
                     .classes
                     .iter()

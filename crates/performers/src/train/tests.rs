@@ -121,7 +121,8 @@ fn a_training_that_was_stopped_goes_on_as_if_it_was_not() {
     let cut = Shades { until: 3, ..SHADES };
     let error = kept.fit(tiny(2), &cut, &SHADES).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("the power went out"), "{error}");
-    let names: Vec<_> = fs::read_dir(folder.path().join("made")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let names: Vec<_> =
+        fs::read_dir(folder.path().join("made")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["epoch-0002"]);
 
     let (resumed, same) = kept.fit(tiny(2), &SHADES, &SHADES).unwrap();

@@ -118,7 +118,8 @@ pub(super) fn read(path: &Path) -> Result<Contents, PerformerError> {
 /// What is wrong with a preprocessing that came from a file.
 fn check(preprocessing: &Preprocessing) -> Result<(), String> {
     let Preprocessing { size, mean, std, mean_image, .. } = preprocessing;
-    let finite = mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|&std| std > 0.0 && std.is_finite());
+    let finite =
+        mean.iter().all(|mean| mean.is_finite()) && std.iter().all(|&std| std > 0.0 && std.is_finite());
     if *size == 0 || !finite {
         return Err(format!("its preprocessing makes no sense: {}", describe(preprocessing)));
     }

@@ -78,35 +78,34 @@ impl LayerEntry {
             false => TensorData::zeros::<f32, _>([channels]),
         };
         if let Some(Norm { name, .. }) = &self.norm {
-            let mut parts = Vec::with_capacity(NORM.len());
+            let mut norm = Vec::with_capacity(NORM.len());
             for part in NORM {
-                parts.push(numbers(path, &tensor(format!("{name}.{part}"))?)?);
+                norm.push(numbers(path, &tensor(format!("{name}.{part}"))?)?);
             }
-            let [gamma, beta, mean, variance] = &parts[..] else { unreachable!("as many as named") };
-            if let Some(position) = variance.iter().position(|&variance| f64::from(variance) + EPSILON <= 0.0)
+            if let Some(position) = norm[3].iter().position(|&variance| f64::from(variance) + EPSILON <= 0.0)
             {
                 let reason = format!("{name}.running_var is negative at position {position}");
                 return Err(PerformerError::Unreadable { path: path.into(), reason });
             }
-            let scales: Vec<f64> = gamma
-                .iter()
-                .zip(variance)
-                .map(|(&gamma, &variance)| f64::from(gamma) / (f64::from(variance) + EPSILON).sqrt())
-                .collect();
-            let mut weights = numbers(path, &weight)?;
-            for (row, scale) in weights.chunks_exact_mut(self.shape[1..].iter().product()).zip(&scales) {
-                row.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
-            }
-            let mut biases = numbers(path, &bias)?;
-            for (channel, bias) in biases.iter_mut().enumerate() {
-                let centred = f64::from(*bias) - f64::from(mean[channel]);
-                *bias = (centred * scales[channel] + f64::from(beta[channel])) as f32;
-            }
+            let (mut weights, mut biases) = (numbers(path, &weight)?, numbers(path, &bias)?);
+            fold(&mut weights, &mut biases, &norm);
             weight = TensorData::new(weights, self.shape.clone());
             bias = TensorData::new(biases, [channels]);
         }
         Ok([("weight", weight), ("bias", bias)]
             .map(|(kind, data)| bridge::from_data(data, format!("{}.{kind}", self.ours), None)))
+    }
+}
+
+/// Folds a batch-norm (γ, β, μ, σ²) into the layer in front of it: `w ← w·γ/√(σ² + ε)`,
+/// `b ← (b − μ)·γ/√(σ² + ε) + β`.
+fn fold(weights: &mut [f32], biases: &mut [f32], norm: &[Vec<f32>]) {
+    let number = |part: usize, channel: usize| f64::from(norm[part][channel]);
+    let row = weights.len() / biases.len();
+    for (channel, (bias, weights)) in biases.iter_mut().zip(weights.chunks_exact_mut(row)).enumerate() {
+        let scale = number(0, channel) / (number(3, channel) + EPSILON).sqrt();
+        weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
+        *bias = ((f64::from(*bias) - number(2, channel)) * scale + number(1, channel)) as f32;
     }
 }
 
@@ -157,7 +156,8 @@ fn check(
         }
     }
     let counters: Vec<_> = layers.iter().filter_map(LayerEntry::counter).collect();
-    let known = |name: &String| expected.iter().any(|(expected, _)| expected == name) || counters.contains(name);
+    let known =
+        |name: &String| expected.iter().any(|(expected, _)| expected == name) || counters.contains(name);
     let unexpected: Vec<_> = state.keys().filter(|name| !known(name)).cloned().collect();
     if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
         return Ok(());
@@ -168,7 +168,10 @@ fn check(
 /// Reads a tensor as `f32` and refuses NaN and infinities.
 fn finite(path: &Path, name: &str, tensor: Packed) -> Result<TensorData, PerformerError> {
     let data = bridge::into_data(tensor)
-        .map_err(|error| PerformerError::Unreadable { path: path.into(), reason: format!("{name}: {error}") })?
+        .map_err(|error| PerformerError::Unreadable {
+            path: path.into(),
+            reason: format!("{name}: {error}"),
+        })?
         .convert_dtype(DType::F32);
     match numbers(path, &data)?.iter().position(|value| !value.is_finite()) {
         None => Ok(data),

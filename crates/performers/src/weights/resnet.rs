@@ -35,7 +35,7 @@ impl<A: ResidualArchitecture> ResNet<A> {
         if preprocessing.size == 0 {
             return Err(PerformerError::InputSize { architecture: A::NAME, size: 0 });
         }
-        let sizes = sizes::<A>(&contents.state, preprocessing.size, head);
+        let sizes = sizes(&contents.state, preprocessing.size, head);
         let replaced: Vec<String> = head.iter().map(|_| HEAD.to_string()).collect();
         let mut layers = layout::<A>(&sizes);
         layers.retain(|layer| !replaced.contains(&layer.theirs));
@@ -64,31 +64,26 @@ impl<A: ResidualArchitecture> ResNet<A> {
     /// # Panics
     /// If `precision` is not a floating-point type.
     pub fn save(&self, path: impl Into<PathBuf>, precision: DType) -> Result<(), PerformerError> {
-        let names = layout::<A>(&self.sizes()).into_iter().flat_map(|LayerEntry { theirs, ours, norm, .. }| {
-            let field = ours.strip_suffix("conv").map(|layer| format!("{layer}norm"));
-            let norm = norm.map(|norm| norm.name).zip(field);
-            std::iter::once((theirs, ours)).chain(norm)
-        });
+        let names =
+            layout::<A>(&self.sizes()).into_iter().flat_map(|LayerEntry { theirs, ours, norm, .. }| {
+                let field = ours.strip_suffix("conv").map(|layer| format!("{layer}norm"));
+                let norm = norm.map(|norm| norm.name).zip(field);
+                std::iter::once((theirs, ours)).chain(norm)
+            });
         let network = self.clone().map_convs(ConvLayer::unfolded);
-        save(
-            &network,
-            names.collect(),
-            &self.preprocessing(),
-            self.class_names(),
-            path.into(),
-            precision,
-        )
+        save(&network, names.collect(), &self.preprocessing(), self.class_names(), path.into(), precision)
     }
 }
 
 /// All layers of a network.
 fn layout<A: ResidualArchitecture>(sizes: &ResNetSizes) -> Vec<LayerEntry> {
-    let conv = |theirs: String, norm: String, ours: String, [outputs, inputs, kernel]: [usize; 3]| LayerEntry {
-        theirs,
-        ours: format!("{ours}.conv"),
-        shape: vec![outputs, inputs, kernel, kernel],
-        norm: Some(Norm { name: norm, conv: ConvBias::Absent }),
-    };
+    let conv =
+        |theirs: String, norm: String, ours: String, [outputs, inputs, kernel]: [usize; 3]| LayerEntry {
+            theirs,
+            ours: format!("{ours}.conv"),
+            shape: vec![outputs, inputs, kernel, kernel],
+            norm: Some(Norm { name: norm, conv: ConvBias::Absent }),
+        };
     let mut layers = vec![conv("conv1".into(), "bn1".into(), "stem".into(), [sizes.stem, 3, STEM[0]])];
     for (index, table) in sizes.blocks::<A>().iter().enumerate() {
         let (theirs, ours) =
@@ -116,7 +111,7 @@ fn layout<A: ResidualArchitecture>(sizes: &ResNetSizes) -> Vec<LayerEntry> {
 }
 
 /// The sizes a state dict implies, the published ones where a layer is absent, and those of a new head.
-fn sizes<A: ResidualArchitecture>(state: &StateDict, input: usize, head: Option<Head>) -> ResNetSizes {
+fn sizes(state: &StateDict, input: usize, head: Option<Head>) -> ResNetSizes {
     let outputs = |layer: &str, otherwise: usize| {
         let weight = state.get(&format!("{layer}.weight"));
         weight.and_then(|weight| weight.shape.first().copied()).filter(|&size| size > 0).unwrap_or(otherwise)
