@@ -18,7 +18,9 @@ use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use explainer_core::{Performer, Preprocessing};
 use explainer_datasets::{Dataset, Framing, SyntheticBirds, SyntheticBirdsConfig};
-use explainer_performers::train::{EpochRecord, Examples, SourceError, TrainConfig, validation_error};
+use explainer_performers::train::{
+    EpochRecord, Examples, Objective, SourceError, TrainConfig, validation_error,
+};
 use explainer_performers::{Vgg16, Vgg16Config, Weights};
 use image::{Rgb, RgbImage};
 use program::{DeviceArgs, Failure, at_least_one, exit, files};
@@ -144,13 +146,13 @@ impl Examples for Birds {
         self.sets[0].len()
     }
 
-    fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, usize), SourceError> {
+    fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
         let mut sample = self.sets[epoch % self.sets.len()].sample(index)?;
         if self.cutout > 0 {
             paint_over(&mut sample.image, self.cutout, (epoch * self.len() + index) as u64);
         }
         // The one category is class 0; negatives are class 1.
-        Ok((sample.image.into_raw(), sample.category.unwrap_or(1)))
+        Ok((sample.image.into_raw(), Some(sample.category.unwrap_or(1))))
     }
 }
 
@@ -180,7 +182,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let device = args.device.open()?;
     let preprocessing = Preprocessing::imagenet(args.size);
     let network = match &args.from {
-        Some(path) => Vgg16::load(Weights::file(path).with_preprocessing(preprocessing), &device)?,
+        Some(path) => Vgg16::load(Weights::file(path).with_preprocessing(preprocessing.clone()), &device)?,
         None => Vgg16Config::new()
             .with_widths(args.widths.as_slice().try_into()?)
             .with_hidden([args.hidden; 2])
@@ -203,8 +205,8 @@ fn run(args: &Args) -> Result<(), Failure> {
 
     // Everything is measured on the weights as saved, in half precision.
     save(&network, &args.output)?;
-    let network = Vgg16::load(Weights::file(&args.output).with_preprocessing(preprocessing), &device)?;
-    let accuracy = 1.0 - validation_error(&network, &validation, args.batch)?;
+    let network = Vgg16::load(Weights::file(&args.output), &device)?;
+    let accuracy = 1.0 - validation_error(&network, Objective::Softmax, &validation, args.batch)?;
     let live = live_channels(&network, &validation, args.validation.min(500), &device)?;
     let sizes = network.sizes();
     println!("validation accuracy {accuracy:.4}, live channels of conv5-3: {live} of {}", sizes.widths[4]);

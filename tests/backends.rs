@@ -28,7 +28,7 @@ fn images() -> impl Iterator<Item = Result<LabelledImage, std::io::Error>> {
 }
 
 fn fit(device: &Device) -> Fit {
-    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
+    let pool = Pooling::max(2, 2);
     let performer = Small::new(Sizes { channels: [4, 5], length: SIZE, pool, upper: [7, 6] }, device);
     let features = Features::extract(&performer, images(), &FeatureConfig::plain().with_mirror(true), device)
         .expect("features");

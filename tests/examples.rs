@@ -2,6 +2,8 @@
 
 #[path = "../examples/common/mod.rs"]
 mod common;
+#[path = "../examples/custom_performer.rs"]
+mod custom_performer;
 #[path = "../examples/common/description.rs"]
 mod description;
 
@@ -222,6 +224,23 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
 }
 
 #[test]
+fn a_network_of_ones_own_is_trained_and_explained() {
+    let settings = custom_performer::Settings { birds: 24, training: 2, epochs: 1, seed: 1 };
+    let device = flags([]).expect("no flags").device.open().expect("a device");
+    let run = custom_performer::run(&settings, &device).expect("a run");
+    assert!((0.0..=1.0).contains(&run.validation_error));
+    let validation = run.fit.validation.as_ref().expect("figures");
+    assert!(validation.relative_error.len() == 1 && validation.relative_error[0] < 1.0, "{validation:?}");
+    // A single score, which the explainer's features give as well.
+    let (score, explained) = (&run.explanation.scores, &run.explanation.explained_scores);
+    assert_eq!((score.len(), explained.len()), (1, 1));
+    assert!(score[0].is_finite() && explained[0].is_finite());
+    let part = run.explanation.top_parts(1).first().expect("a part");
+    // Units of 8×8 lie 8 pixels apart from pixel 0 on.
+    assert_eq!(part.center, [8.0 * part.unit[1] as f64, 8.0 * part.unit[0] as f64]);
+}
+
+#[test]
 fn flags_refuse_nothing_and_less() {
     for flag in ["--epochs", "--batch-size", "--threads"] {
         assert!(flags([flag, "1"]).is_ok(), "{flag}");
@@ -312,7 +331,7 @@ fn a_performers_description_is_honoured_and_checked() {
     }
 
     let own = json!({"classes": [], "mean": [0.5, 0.25, 0.0], "std": [1, 1, 0.5], "input": [3, 96, 96]});
-    let expected = Preprocessing { size: 96, mean: [0.5, 0.25, 0.0], std: [1.0, 1.0, 0.5] };
+    let expected = Preprocessing::new(96, [0.5, 0.25, 0.0], [1.0, 1.0, 0.5]);
     assert_eq!(describe(own).preprocessing().expect("a preprocessing"), expected);
     let mean = describe(json!({"classes": [], "mean": [0, 0, 0]})).preprocessing().expect("a preprocessing");
     assert_eq!((mean.mean, mean.std), ([0.0; 3], IMAGENET_STD));
@@ -332,7 +351,7 @@ fn settings_are_set_by_their_names() {
         let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
         let args = flags(with_flag).map_err(|error| error.to_string())?;
         let fit = args.fit_config(2, LossWeights::PUBLISHED, 0, &[]).map_err(|error| error.to_string())?;
-        let explainer = ExplainerConfig::new(3, 4, 5, Pooling { kernel: 2, stride: 2, padding: 0 }, vec![6]);
+        let explainer = ExplainerConfig::new(3, 4, 5, Pooling::max(2, 2), vec![6]);
         let explainer = args.explainer_config(explainer, 0, &[]).map_err(|error| error.to_string())?;
         Ok::<_, String>((fit, explainer))
     };

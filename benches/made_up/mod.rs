@@ -14,24 +14,17 @@ pub const ROWS: usize = 32;
 
 /// The demo's network.
 pub fn narrow() -> Sizes {
-    Sizes {
-        channels: [64, 64],
-        length: 8,
-        pool: Pooling { kernel: 2, stride: 2, padding: 0 },
-        upper: [128; 2],
-    }
+    Sizes { channels: [64, 64], length: 8, pool: Pooling::max(2, 2), upper: [128; 2] }
 }
 
 /// An AlexNet with fully connected layers of 1024.
 pub fn alexnet() -> Sizes {
-    let pool = Pooling { kernel: 3, stride: 2, padding: 0 };
-    Sizes { channels: [256, 256], length: 13, pool, upper: [1024; 2] }
+    Sizes { channels: [256, 256], length: 13, pool: Pooling::max(3, 2), upper: [1024; 2] }
 }
 
 /// A VGG-16.
 pub fn vgg16() -> Sizes {
-    let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
-    Sizes { channels: [512, 512], length: 14, pool, upper: [4096; 2] }
+    Sizes { channels: [512, 512], length: 14, pool: Pooling::max(2, 2), upper: [4096; 2] }
 }
 
 /// An unfitted explainer and the features of `rows` images.

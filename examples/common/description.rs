@@ -61,7 +61,7 @@ impl Description {
         if let Some(found) = std.iter().find(|&&std| std <= 0.0) {
             return Err(self.refused(&format!("std: expected values above 0, found {found}")));
         }
-        Ok(Preprocessing { size, mean, std })
+        Ok(Preprocessing::new(size, mean, std))
     }
 
     /// Checks that it describes a network of `outputs` scores.

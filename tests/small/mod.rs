@@ -3,10 +3,8 @@
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped};
+use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped, TopLayer};
 use explainer_metrics::ReceptiveField;
 
 /// The sizes of a [`Small`].
@@ -69,9 +67,7 @@ impl Performer for Small {
     fn tap(&self, images: Tensor<4>) -> Tapped {
         let target = relu(self.convs[0].forward(images));
         let top_conv = relu(self.convs[1].forward(target.clone()));
-        let Pooling { kernel, stride, padding } = self.pool;
-        let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]).with_padding([padding; 2]);
-        let pooled = max_pool2d(top_conv.clone(), options);
+        let pooled = self.pool.forward(top_conv.clone());
         let relu6 = relu(self.upper[0].forward(pooled.flatten(1, 3)));
         let relu7 = relu(self.upper[1].forward(relu6.clone()));
         Tapped { target, top_conv, scores: self.head(relu7.clone()), upper: vec![relu6, relu7] }
@@ -90,6 +86,6 @@ impl Performer for Small {
     }
     fn blueprint(&self) -> Blueprint<'_> {
         let upper = self.upper.iter().collect();
-        Blueprint { top_conv: &self.convs[1], length: self.length, pool: self.pool, upper }
+        Blueprint { top: TopLayer::Conv(&self.convs[1]), length: self.length, pool: self.pool, upper }
     }
 }

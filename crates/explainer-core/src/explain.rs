@@ -40,9 +40,13 @@ impl Explanation {
         &self.parts[..count.min(self.parts.len())]
     }
 
-    /// Whether performer and explainer give the highest score to the same class.
+    /// Whether performer and explainer give the highest score to the same class; where there is a single
+    /// score, whether it is above 0 by both.
     pub fn agrees(&self) -> bool {
-        best(&self.scores) == best(&self.explained_scores)
+        match (&self.scores[..], &self.explained_scores[..]) {
+            (&[score], &[explained]) => (score > 0.0) == (explained > 0.0),
+            (scores, explained) => best(scores) == best(explained),
+        }
     }
 }
 
@@ -97,4 +101,29 @@ impl Explainer {
 /// Position of the largest value, the first of equals.
 fn best(values: &[f32]) -> Option<usize> {
     (0..values.len()).reduce(|best, at| if values[at] > values[best] { at } else { best })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::Device;
+
+    #[test]
+    fn agreement_is_of_the_class_or_of_the_sign_of_a_single_score() {
+        let explanation = |scores: &[f32], explained: &[f32]| Explanation {
+            parts: Vec::new(),
+            features: Tensor::zeros([1, 1, 1], &Device::flex()),
+            scores: scores.to_vec(),
+            explained_scores: explained.to_vec(),
+        };
+        for (scores, explained, agrees) in [
+            (&[0.1, 0.3][..], &[-2.0, -1.0][..], true),
+            (&[0.1, 0.3], &[0.2, 0.1], false),
+            (&[0.5], &[0.1], true),
+            (&[0.5], &[-0.1], false),
+            (&[-0.5], &[-3.0], true),
+        ] {
+            assert_eq!(explanation(scores, explained).agrees(), agrees, "{scores:?} {explained:?}");
+        }
+    }
 }

@@ -3,15 +3,14 @@
 use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
 
-use crate::init::{Initializer, copied};
+use crate::init::{Initializer, copied, plain};
 use crate::{
     Blueprint, Decoder, InterpretableLayer, InterpretableTrack, Masking, OrdinaryTrack, Performer, Pooling,
-    ScaleNorm,
+    ScaleNorm, TopLayer,
 };
 
 /// Sizes and form of an [`Explainer`]; [`for_performer`](Self::for_performer) takes the sizes from
@@ -46,15 +45,8 @@ impl ExplainerConfig {
     /// The sizes that fit a performer; everything else as by default.
     pub fn for_performer<P: Performer>(performer: &P) -> Self {
         let blueprint = performer.blueprint();
-        let [channels, target_channels, _, _] = blueprint.top_conv.weight.dims();
-        let upper = blueprint.upper.iter().map(|layer| layer.weight.dims()[1]).collect();
-        Self::new(
-            target_channels * blueprint.top_conv.groups,
-            channels,
-            blueprint.length,
-            blueprint.pool,
-            upper,
-        )
+        let [target_channels, channels] = blueprint.top.channels();
+        Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
     }
 
     /// An explainer with random weights.
@@ -99,31 +91,40 @@ impl ExplainerConfig {
         *self.masks.get(layer).or(self.masks.last()).unwrap_or(&Masking::None)
     }
 
-    /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer, the decoder
-    /// its upper layers; the other convs are random.
+    /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer (or, where a
+    /// block is in its place, the connection around it), the decoder its upper layers (or the identity,
+    /// where it has none); the other convs are random.
     ///
     /// Source: arXiv:1805.07468, initialisation.
     ///
     /// # Panics
-    /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1,
-    /// padding 1 and no groups (then use [`init`](Self::init)).
+    /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1 and
+    /// padding 1 (then use [`init`](Self::init)).
     pub fn init_from<P: Performer>(&self, performer: &P, device: &Device) -> Explainer {
-        let Blueprint { top_conv, upper, .. } = performer.blueprint();
+        let Blueprint { top, upper, .. } = performer.blueprint();
         let mut explainer = self.init(device);
         let first = &mut explainer.interpretable.layers[0].conv;
-        assert_eq!(
-            (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
-            (top_conv.weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
-            "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
-        );
-        assert!(
-            matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
-            "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
-            top_conv.padding
-        );
-        first.weight = copied(&top_conv.weight);
-        first.bias = top_conv.bias.as_ref().map(copied);
-        for (own, theirs) in explainer.decoder.layers.iter_mut().zip(upper) {
+        match top {
+            TopLayer::Conv(conv) => start_as(first, conv),
+            TopLayer::Block { channels } => {
+                assert_eq!(
+                    first.weight.dims(),
+                    [channels, channels, 3, 3],
+                    "conv-interp-1 (left) cannot start as the connection around the performer's block (right)"
+                );
+                first.weight = Param::from_tensor(identity_kernel(channels, device));
+            }
+        }
+        let layers = explainer.decoder.layers.iter_mut();
+        if upper.is_empty() {
+            layers.for_each(|layer| {
+                let [inputs, outputs] = layer.weight.dims();
+                assert_eq!(inputs, outputs, "a decoder layer cannot start as the identity");
+                layer.weight = Param::from_tensor(Tensor::eye(inputs, device));
+            });
+            return explainer;
+        }
+        for (own, theirs) in layers.zip(upper) {
             assert_eq!(
                 own.weight.dims(),
                 theirs.weight.dims(),
@@ -134,6 +135,46 @@ impl ExplainerConfig {
         }
         explainer
     }
+}
+
+/// Makes of conv-interp-1 the performer's top conv-layer.
+fn start_as(first: &mut Conv2d, top_conv: &Conv2d) {
+    let weight = ungrouped(top_conv);
+    assert_eq!(
+        (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
+        (weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
+        "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
+    );
+    assert!(
+        matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
+        "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
+        top_conv.padding
+    );
+    first.weight = Param::from_tensor(weight);
+    first.bias = top_conv.bias.as_ref().map(copied);
+}
+
+/// The weights of a convolution without groups that computes what `conv` does: 0 between groups.
+fn ungrouped(conv: &Conv2d) -> Tensor<4> {
+    let weight = plain(&conv.weight);
+    let groups = conv.groups;
+    if groups == 1 {
+        return weight;
+    }
+    let [outputs, inputs, height, width] = weight.dims();
+    let device = weight.device();
+    let rows = weight.chunk(groups, 0).into_iter().enumerate().map(|(group, block)| {
+        let zeros = |blocks| Tensor::zeros([outputs / groups, blocks * inputs, height, width], &device);
+        let around = [zeros(group), block, zeros(groups - 1 - group)];
+        Tensor::cat(around.into_iter().filter(|part| part.dims()[1] > 0).collect(), 1)
+    });
+    Tensor::cat(rows.collect(), 0)
+}
+
+/// The weights of a 3×3 convolution that leaves its maps as they are.
+fn identity_kernel(channels: usize, device: &Device) -> Tensor<4> {
+    let middle = Tensor::<2>::eye(channels, device).reshape([channels, channels, 1, 1]);
+    middle.pad([(1, 1), (1, 1)], 0.0)
 }
 
 /// The explainer: re-expresses target features as features of parts, and reconstructs the
@@ -193,11 +234,7 @@ impl Explainer {
     }
 
     pub(crate) fn pooled(&self, maps: Tensor<4>) -> Tensor<4> {
-        let Pooling { kernel, stride, padding } = self.pool;
-        let options = MaxPoolOptions::new([kernel, kernel])
-            .with_stride([stride, stride])
-            .with_padding([padding, padding]);
-        max_pool2d(maps, options)
+        self.pool.forward(maps)
     }
 
     /// p as a tensor, `[1]`.
@@ -218,5 +255,60 @@ impl Explainer {
     /// D, the number of filters of the interpretable track.
     pub fn filters(&self) -> usize {
         self.interpretable_norm.alpha().dims()[0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::floats;
+    use crate::testing::{ResidualPerformer, images};
+    use crate::{FeatureConfig, Features, FitConfig, Refit};
+    use burn::nn::conv::Conv2dConfig;
+
+    fn largest<const D: usize>(tensor: Tensor<D>) -> f32 {
+        tensor.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn a_grouped_top_conv_is_started_from_with_zeros_between_its_groups() {
+        let device = Device::flex();
+        let mut init = Initializer::new(4, &device);
+        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let mut grouped =
+            Conv2dConfig::new([6, 4], [3, 3]).with_groups(2).with_padding(padding).init(&device);
+        grouped.weight = init.conv([3, 4]).weight;
+        grouped.bias = Some(Param::from_tensor(Tensor::from_floats([0.1, -0.2, 0.3, 0.4], &device)));
+        let mut first = init.conv([6, 4]);
+        start_as(&mut first, &grouped);
+        let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
+        let (ours, theirs) = (first.forward(maps.clone()), grouped.forward(maps));
+        assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
+    }
+
+    #[test]
+    fn a_residual_performer_without_fc_layers_is_fitted_from_its_connection_on() {
+        let device = Device::flex();
+        let performer = ResidualPerformer::new(2);
+        let config = ExplainerConfig::for_performer(&performer);
+        let channels = ResidualPerformer::CHANNELS;
+        assert_eq!((config.target_channels, config.channels), (channels, channels));
+        assert_eq!(config.upper, [channels]);
+        let explainer = config.init_from(&performer, &device);
+        let train = images(12, 3).into_iter().map(Ok::<_, std::io::Error>);
+        let train = Features::extract(&performer, train, &FeatureConfig::plain(), &device).unwrap();
+        let target = train.batch(&[0, 1, 2]).target;
+        let first = explainer.interpretable.layers[0].conv.forward(target.clone());
+        assert!(largest(first - target.clone()) < 1e-6, "conv-interp-1 is the connection");
+        let encoded = target.ones_like().slice([0..3, 0..channels, 0..1, 0..1]);
+        let upper = explainer.decoder.forward(encoded);
+        assert_eq!(floats(upper[0].clone()), vec![1.0; 3 * channels], "the decoder is the identity");
+
+        let fit = FitConfig::new().with_refit(Refit::Ridge { ridge: 0.03 }).with_progress(false);
+        let fit = fit.fit(explainer, &performer, &train, Some(&train)).unwrap();
+        let error = fit.validation.unwrap().relative_error;
+        assert!(error.len() == 1 && error[0] < 0.2, "{error:?}");
+        let explanation = fit.explainer.explain(&performer, &images(1, 3)[0].pixels).unwrap();
+        assert_eq!(explanation.scores.len(), explanation.explained_scores.len());
     }
 }

@@ -50,6 +50,11 @@ impl Initializer {
 
 /// A copy of a performer's parameter with an identity of its own.
 pub(crate) fn copied<const D: usize>(source: &Param<Tensor<D>>) -> Param<Tensor<D>> {
+    Param::from_tensor(plain(source))
+}
+
+/// A performer's parameter as a plain tensor.
+pub(crate) fn plain<const D: usize>(source: &Param<Tensor<D>>) -> Tensor<D> {
     let value = source.val();
-    Param::from_tensor(if value.is_autodiff() { value.inner() } else { value })
+    if value.is_autodiff() { value.inner() } else { value }
 }

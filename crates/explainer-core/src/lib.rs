@@ -50,6 +50,7 @@ mod masking;
 mod memory;
 mod norm;
 mod performer;
+mod pooling;
 mod preprocessing;
 mod progress;
 mod refit;
@@ -70,6 +71,8 @@ pub use fit::{
 };
 pub use masking::{MaskLayer, Masking};
 pub use norm::ScaleNorm;
-pub use performer::{Blueprint, Performer, Pooling, Tapped};
-pub use preprocessing::{IMAGENET_MEAN, IMAGENET_STD, Preprocessing};
+pub use performer::{Blueprint, Performer, Tapped, TopLayer};
+pub use pooling::{PoolKind, Pooling, Rounding};
+pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack};
+pub use views::{mirrored, random_crop};

@@ -3,9 +3,8 @@
 use burn::nn::{Linear, conv::Conv2d};
 use burn::tensor::Tensor;
 use explainer_metrics::ReceptiveField;
-use serde::{Deserialize, Serialize};
 
-use crate::{CoreError, Preprocessing};
+use crate::{CoreError, Pooling, Preprocessing};
 
 /// What a performer shows of one batch of images.
 #[derive(Clone, Debug)]
@@ -14,47 +13,76 @@ pub struct Tapped {
     pub target: Tensor<4>,
     /// The top conv-layer after its ReLU, before its pool, `[batch, D, L, L]`.
     pub top_conv: Tensor<4>,
-    /// The upper features after their ReLU, from the lowest layer (fc6, fc7), each `[batch, width]`.
+    /// The upper features after their ReLU, from the lowest layer (fc6, fc7), each `[batch, width]`;
+    /// without FC layers below the head, the pooled maps that the head reads.
     pub upper: Vec<Tensor<2>>,
     /// The prediction before softmax, `[batch, classes]`.
     pub scores: Tensor<2>,
 }
 
-/// Geometry of a max-pool: square kernel, one stride, symmetric zero padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pooling {
-    /// Side of the kernel.
-    pub kernel: usize,
-    /// Step between windows.
-    pub stride: usize,
-    /// Padding on each side.
-    pub padding: usize,
+/// What leads from the target features to the top ones.
+#[derive(Clone, Debug)]
+pub enum TopLayer<'a> {
+    /// One conv-layer (conv5, conv5-3), from which conv-interp-1 starts.
+    Conv(&'a Conv2d),
+    /// Several layers with a skip connection around them, which keep the number of channels: a residual
+    /// block. conv-interp-1 starts as that connection, the identity.
+    Block {
+        /// C and D.
+        channels: usize,
+    },
 }
 
-impl Pooling {
-    /// Side of the pooled map of a map of side `length`.
-    pub fn output(&self, length: usize) -> usize {
-        (length + 2 * self.padding - self.kernel) / self.stride + 1
+impl TopLayer<'_> {
+    /// C and D: channels of the target features and of the top ones.
+    pub fn channels(&self) -> [usize; 2] {
+        match *self {
+            Self::Conv(conv) => {
+                let [top, target, _, _] = conv.weight.dims();
+                [target * conv.groups, top]
+            }
+            Self::Block { channels } => [channels; 2],
+        }
     }
 }
 
 /// The layers of a performer from which an explainer takes its sizes and its first weights.
 #[derive(Clone, Debug)]
 pub struct Blueprint<'a> {
-    /// The conv-layer that reads the target features (conv5, conv5-3).
-    pub top_conv: &'a Conv2d,
+    /// What reads the target features and makes the top ones of them.
+    pub top: TopLayer<'a>,
     /// Side L of the target layer's maps.
     pub length: usize,
-    /// The pool behind the top conv-layer.
+    /// The pool behind the top layer: the last max-pool, or the global average pool.
     pub pool: Pooling,
-    /// The fully connected layers whose features are reconstructed (fc6, fc7), lowest first.
+    /// The fully connected layers whose features are reconstructed (fc6, fc7), lowest first. None where
+    /// the head reads the pooled maps themselves: those are the one upper feature then.
     pub upper: Vec<&'a Linear>,
+}
+
+impl Blueprint<'_> {
+    /// Features of a pooled map of all channels.
+    fn pooled(&self) -> usize {
+        self.top.channels()[1] * self.pool.output(self.length).pow(2)
+    }
+
+    /// Widths of the upper features, lowest first.
+    pub fn upper_widths(&self) -> Vec<usize> {
+        if self.upper.is_empty() {
+            return vec![self.pooled()];
+        }
+        self.upper.iter().map(|layer| layer.weight.dims()[1]).collect()
+    }
 }
 
 /// A trained, frozen network that can be explained. Implement it for your own Burn module:
 /// run the layers you have and hand out the four tensors of [`Tapped`].
 ///
 /// `tap` is called without gradients and the parameters are never changed.
+///
+/// Where a skip connection leads around the top layer ([`TopLayer::Block`]), the performer's own top
+/// features need not be read as parts at all: most of what they hold may be the target features, passed
+/// on. The explainer re-expresses the sum of both, and does not say which way a part came.
 ///
 /// # Consistency
 /// `head(tap(x).upper.last())` must equal `tap(x).scores`;
@@ -88,8 +116,8 @@ pub(crate) fn check_tapped<P: Performer>(
     tapped: &Tapped,
     batch: usize,
 ) -> Result<(), CoreError> {
-    let Blueprint { top_conv, length, pool, upper } = performer.blueprint();
-    let [channels, group_channels, _, _] = top_conv.weight.dims();
+    let blueprint = performer.blueprint();
+    let (length, [target_channels, channels]) = (blueprint.length, blueprint.top.channels());
     let expect = |what: &str, expected: Vec<usize>, found: Vec<usize>| {
         if expected == found {
             return Ok(());
@@ -97,19 +125,21 @@ pub(crate) fn check_tapped<P: Performer>(
         let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
         Err(CoreError::Performer { what: what.to_string(), expected, found })
     };
-    let target = vec![batch, group_channels * top_conv.groups, length, length];
+    let target = vec![batch, target_channels, length, length];
     expect("the shape of the target features", target, tapped.target.dims().to_vec())?;
     let top = vec![batch, channels, length, length];
     expect("the shape of the top conv's features", top, tapped.top_conv.dims().to_vec())?;
-    expect("the number of upper features", vec![upper.len()], vec![tapped.upper.len()])?;
-    expect("the number of upper layers, at least 1,", vec![1], vec![upper.len().min(1)])?;
-    let mut inputs = channels * pool.output(length).pow(2);
-    for (layer, (linear, features)) in upper.iter().zip(&tapped.upper).enumerate() {
+    let widths = blueprint.upper_widths();
+    expect("the number of upper features", vec![widths.len()], vec![tapped.upper.len()])?;
+    let mut inputs = blueprint.pooled();
+    for (layer, linear) in blueprint.upper.iter().enumerate() {
         let [found, width] = linear.weight.dims();
         expect(&format!("the number of inputs of upper layer {layer}"), vec![inputs], vec![found])?;
+        inputs = width;
+    }
+    for (layer, (width, features)) in widths.into_iter().zip(&tapped.upper).enumerate() {
         let what = format!("the shape of upper features {layer}");
         expect(&what, vec![batch, width], features.dims().to_vec())?;
-        inputs = width;
     }
     let last = tapped.upper.last().expect("there is an upper layer").clone();
     let scores = performer.head(last);

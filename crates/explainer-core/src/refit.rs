@@ -10,7 +10,7 @@ use crate::features::{FeatureBatch, Features, floats};
 use crate::fit::{Refit, batches};
 use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
-use crate::{CoreError, Explainer, Performer};
+use crate::{CoreError, Explainer, Performer, TopLayer};
 
 /// Rows of one pass.
 const BATCH: usize = 512;
@@ -109,33 +109,36 @@ struct Wanted<'a, P> {
 
 impl<'a, P: Performer> Wanted<'a, P> {
     fn of(performer: &'a P, explainer: &'a Explainer, features: &Features, layer: usize) -> Self {
-        let mut wanted = Self { performer, explainer, layer, known: true };
+        let mut wanted = Self { performer, explainer, layer, known: false };
         let first: Vec<usize> = (0..features.len().min(BATCH)).collect();
         let batch = features.batch(&first);
         let theirs = batch.upper[layer].clone();
         let largest = theirs.clone().abs().max().into_scalar::<f32>();
-        let difference = (relu(wanted.before_relu(&batch)) - theirs).abs().max().into_scalar::<f32>();
-        wanted.known = difference <= SAME * largest;
+        wanted.known = wanted
+            .before_relu(&batch)
+            .is_some_and(|before| (relu(before) - theirs).abs().max().into_scalar::<f32>() <= SAME * largest);
         wanted
     }
 
-    /// What the performer's layer makes of the features below it.
-    fn before_relu(&self, batch: &FeatureBatch) -> Tensor<2> {
+    /// What the performer's layer makes of the features below it, if it is a layer of its blueprint.
+    fn before_relu(&self, batch: &FeatureBatch) -> Option<Tensor<2>> {
         let blueprint = self.performer.blueprint();
-        let below = match self.layer.checked_sub(1) {
-            Some(below) => batch.upper[below].clone(),
-            None => {
-                let maps = relu(blueprint.top_conv.forward(batch.target.clone()));
+        let layer = blueprint.upper.get(self.layer)?;
+        let below = match (self.layer.checked_sub(1), blueprint.top) {
+            (Some(below), _) => batch.upper[below].clone(),
+            (None, TopLayer::Conv(conv)) => {
+                let maps = relu(conv.forward(batch.target.clone()));
                 self.explainer.pooled(maps).flatten::<2>(1, 3)
             }
+            (None, TopLayer::Block { .. }) => return None,
         };
-        blueprint.upper[self.layer].forward(below)
+        Some(layer.forward(below))
     }
 
     /// y* of a batch whose present outputs, before the ReLU, are `outputs`.
     fn values(&self, batch: &FeatureBatch, outputs: Tensor<2>) -> Tensor<2> {
-        if self.known {
-            return self.before_relu(batch);
+        if let Some(before) = self.known.then(|| self.before_relu(batch)).flatten() {
+            return before;
         }
         let theirs = batch.upper[self.layer].clone();
         let fires = theirs.clone().greater_scalar(0.0);

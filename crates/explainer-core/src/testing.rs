@@ -11,7 +11,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::init::Initializer;
-use crate::{Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped};
+use crate::{
+    Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer,
+};
 
 pub(crate) const SIZE: usize = 8;
 pub(crate) const CHANNELS: usize = 6;
@@ -56,13 +58,54 @@ impl Performer for TinyPerformer {
         self.target_field().then(3, 1, 1)
     }
     fn blueprint(&self) -> Blueprint<'_> {
-        let pool = Pooling { kernel: 2, stride: 2, padding: 0 };
         Blueprint {
-            top_conv: &self.convs[1],
+            top: TopLayer::Conv(&self.convs[1]),
             length: self.claims.0,
-            pool,
+            pool: Pooling::max(2, 2),
             upper: self.upper.iter().collect(),
         }
+    }
+}
+
+/// conv → ReLU → a residual block of two convs → the average over the maps → head.
+pub(crate) struct ResidualPerformer {
+    convs: [Conv2d; 3],
+    head: Linear,
+}
+
+impl ResidualPerformer {
+    pub(crate) const CHANNELS: usize = 5;
+
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut init = Initializer::new(seed, &Device::flex());
+        let convs = [3, Self::CHANNELS, Self::CHANNELS].map(|inputs| init.conv([inputs, Self::CHANNELS]));
+        Self { convs, head: init.linear(Self::CHANNELS, 2) }
+    }
+}
+
+impl Performer for ResidualPerformer {
+    fn tap(&self, images: Tensor<4>) -> Tapped {
+        let target = relu(self.convs[0].forward(images));
+        let inner = relu(self.convs[1].forward(target.clone()));
+        let top_conv = relu(self.convs[2].forward(inner) + target.clone());
+        let mean = Pooling::global_average(SIZE).forward(top_conv.clone()).flatten(1, 3);
+        Tapped { target, top_conv, scores: self.head(mean.clone()), upper: vec![mean] }
+    }
+    fn head(&self, upper: Tensor<2>) -> Tensor<2> {
+        self.head.forward(upper)
+    }
+    fn preprocessing(&self) -> Preprocessing {
+        Preprocessing::imagenet(SIZE)
+    }
+    fn target_field(&self) -> ReceptiveField {
+        ReceptiveField::pixels().then(3, 1, 1)
+    }
+    fn top_conv_field(&self) -> ReceptiveField {
+        self.target_field().then(3, 1, 1).then(3, 1, 1)
+    }
+    fn blueprint(&self) -> Blueprint<'_> {
+        let top = TopLayer::Block { channels: Self::CHANNELS };
+        Blueprint { top, length: SIZE, pool: Pooling::global_average(SIZE), upper: Vec::new() }
     }
 }
 

@@ -13,7 +13,7 @@ const BRIGHTNESS: f32 = 0.15;
 const TINT: f32 = 0.2;
 
 /// Mirrors 8-bit RGB pixels of rows of `size` pixels, left to right.
-pub(crate) fn mirrored(pixels: &[u8], size: usize) -> Vec<u8> {
+pub fn mirrored(pixels: &[u8], size: usize) -> Vec<u8> {
     let mut mirrored = Vec::with_capacity(pixels.len());
     for row in pixels.chunks_exact(3 * size) {
         mirrored.extend(row.chunks_exact(3).rev().flatten());
@@ -29,7 +29,7 @@ pub(crate) fn mirrored(pixels: &[u8], size: usize) -> Vec<u8> {
 ///
 /// # Panics
 /// If `pixels` are not those of such an image.
-pub(crate) fn random_crop(pixels: &[u8], size: usize, rng: &mut ChaCha8Rng) -> Vec<u8> {
+pub fn random_crop(pixels: &[u8], size: usize, rng: &mut ChaCha8Rng) -> Vec<u8> {
     let side = size as f64 * rng.random_range(SMALLEST_AREA..=1.0).sqrt();
     let [left, top] = [0, 1].map(|_| rng.random_range(0.0..=size as f64 - side));
     let brightness = rng.random_range(1.0 - BRIGHTNESS..=1.0 + BRIGHTNESS);

@@ -8,10 +8,18 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PerformerError {
     /// The file's extension names no known format.
-    #[error("{}: weights are read from .pth, .pt or .safetensors files", path.display())]
+    #[error("{}: weights are read from .pth, .pt, .safetensors or .mat files", path.display())]
     Format {
         /// The file.
         path: PathBuf,
+    },
+    /// The file's format is known but was left out when the program was built.
+    #[error("{}: files of this kind are read with the feature {feature} only", path.display())]
+    Feature {
+        /// The file.
+        path: PathBuf,
+        /// The feature of this crate.
+        feature: &'static str,
     },
     /// The file is absent, truncated or not what its extension says.
     #[error("{}: cannot read the weights: {reason}", path.display())]
@@ -35,6 +43,34 @@ pub enum PerformerError {
         /// Tensors of another shape or kind than the network's.
         misshapen: Vec<Misshapen>,
     },
+    /// The file says what input its network was trained on, and it is not the one asked for.
+    #[error("{}: trained on {found}, but {stated} was asked for", path.display())]
+    Preprocessing {
+        /// The file.
+        path: PathBuf,
+        /// What the caller stated.
+        stated: String,
+        /// What the file says.
+        found: String,
+    },
+    /// A network of MatConvNet is of another architecture, or in a form that is not read.
+    #[error("{}: not a {architecture}: {layer}: expected {expected}, found {found}", path.display())]
+    Layer {
+        /// The file.
+        path: PathBuf,
+        /// The network's name.
+        architecture: &'static str,
+        /// The layer.
+        layer: String,
+        /// What the architecture's table says.
+        expected: String,
+        /// What the file says.
+        found: String,
+    },
+    /// A MAT file cannot be read.
+    #[cfg(feature = "matconvnet")]
+    #[error(transparent)]
+    Mat(#[from] explainer_datasets::DatasetError),
     /// A weight is NaN or infinite.
     #[error("{}: {tensor} has a NaN or infinite value at position {position}", path.display())]
     NonFinite {

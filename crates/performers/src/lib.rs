@@ -1,10 +1,17 @@
-//! Trained networks to explain: AlexNet and VGG-16 as Burn modules that implement
-//! [`Performer`](explainer_core::Performer), with PyTorch's weights.
+//! Trained networks to explain, as Burn modules that implement
+//! [`Performer`](explainer_core::Performer), with PyTorch's and MatConvNet's weights.
 //!
-//! - [`AlexNet`] and [`Vgg16`] are one module, [`ConvNet`], run from the table of an
-//!   [`Architecture`]: layers, sizes and receptive fields are all derived from it.
-//! - [`Weights`] names a file of torchvision's layout, and [`ConvNet::load`] reads it strictly:
-//!   every tensor and every shape must match. Widths and classes are taken from the file.
+//! - [`ConvNet`]: plain networks with fc6, fc7 and a head, each run from the table of an
+//!   [`Architecture`], from which sizes and receptive fields are derived: the method's own four,
+//!   [`CaffeAlexNet`], [`VggM`], [`VggS`] and [`Vgg16`], and [`AlexNet`], [`Vgg11`], [`Vgg13`], [`Vgg19`].
+//! - [`ResNet`]: networks of residual blocks, [`ResNet18`] and [`ResNet50`].
+//! - [`Weights`] names a file, and [`ConvNet::load`] reads it strictly: every tensor and every shape must
+//!   match. Widths and classes are taken from the file; a [`Head`] of other classes is asked for.
+//! - [`train`]: training and fine-tuning of these networks and of your own.
+//!
+//! # Features
+//! - `matconvnet`: weights from MatConvNet's MAT files.
+//! - `download`: the module of that name, torchvision's public files by name.
 //!
 //! A library crate leaves the choice of Burn's backend to you: enable one of Burn's features, such
 //! as `flex`.
@@ -40,18 +47,35 @@
 
 mod alexnet;
 mod architecture;
+mod cnn;
+mod config;
+#[cfg(feature = "download")]
+pub mod download;
 mod error;
+mod layer;
 mod network;
+mod resnet;
 pub mod train;
 mod vgg;
 mod weights;
 
-pub use alexnet::{AlexNet, AlexNetConfig, AlexNetLayers};
-pub use architecture::{Architecture, Layer, Sizes};
+pub use alexnet::{
+    AlexNet, AlexNetConfig, AlexNetLayers, CaffeAlexNet, CaffeAlexNetConfig, CaffeAlexNetLayers,
+};
+pub use architecture::{Architecture, Layer, ResponseNorm, Sizes};
+pub use cnn::{VggM, VggMConfig, VggMLayers, VggS, VggSConfig, VggSLayers};
+pub use config::ConvNetConfig;
 pub use error::{Misshapen, PerformerError};
 pub use network::ConvNet;
-pub use vgg::{Vgg16, Vgg16Config, Vgg16Layers};
-pub use weights::Weights;
+pub use resnet::{
+    BlockConv, ResNet, ResNet18, ResNet18Layers, ResNet50, ResNet50Layers, ResNetSizes, ResidualArchitecture,
+    Step,
+};
+pub use vgg::{
+    Vgg11, Vgg11Config, Vgg11Layers, Vgg13, Vgg13Config, Vgg13Layers, Vgg16, Vgg16Config, Vgg16Layers, Vgg19,
+    Vgg19Config, Vgg19Layers,
+};
+pub use weights::{Head, Weights};
 
 /// The README's example compiles.
 #[cfg(doctest)]

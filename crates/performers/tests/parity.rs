@@ -1,11 +1,14 @@
 //! The networks against PyTorch's, on fixtures made by `fixtures/make_fixtures.py`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
-use burn::tensor::{Device, Tensor, TensorData};
-use explainer_core::Performer;
-use explainer_performers::{AlexNet, Architecture, ConvNet, Vgg16, Weights};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use explainer_core::{Performer, PoolKind, TopLayer};
+use explainer_performers::{
+    AlexNet, Architecture, CaffeAlexNet, ConvNet, ResNet, ResNet18, ResNet50, ResidualArchitecture, Vgg11,
+    Vgg13, Vgg16, Vgg19, VggM, VggS, Weights,
+};
 
 /// Largest difference allowed, over the largest value of the tensor.
 const TOLERANCE: f32 = 1e-4;
@@ -14,20 +17,20 @@ fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
-/// The image of the fixtures' script, from the same formula.
-fn image(device: &Device) -> Tensor<4> {
-    let mut values = Vec::with_capacity(3 * 224 * 224);
+/// The image of the fixtures' script, from the same formula, times `scale`.
+fn image(size: usize, scale: f64, device: &Device) -> Tensor<4> {
+    let mut values = Vec::with_capacity(3 * size * size);
     for channel in 0..3 {
-        for y in 0..224 {
-            for x in 0..224 {
-                let (c, y, x) = (f64::from(channel), f64::from(y), f64::from(x));
+        for y in 0..size {
+            for x in 0..size {
+                let (c, y, x) = (f64::from(channel), y as f64, x as f64);
                 let wave = (0.11 * x + 0.7 * c).sin() * (0.07 * y - 0.3 * c).cos()
                     + 0.5 * (0.031 * x * (y + 1.0) / 16.0).sin();
-                values.push((1.5 * wave) as f32);
+                values.push((scale * 1.5 * wave) as f32);
             }
         }
     }
-    Tensor::from_data(TensorData::new(values, [1, 3, 224, 224]), device)
+    Tensor::from_data(TensorData::new(values, [1, 3, size, size]), device)
 }
 
 fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
@@ -44,44 +47,112 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
+/// Of the paper's networks' fixtures: they read pixels in 0..255.
+const PIXELS: f64 = 60.0;
+
 /// Compares every tapped feature with what PyTorch saved.
-fn assert_taps_agree<A: Architecture>(network: &ConvNet<A>, tapped_file: &str, tolerance: f32) {
+fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, tolerance: f32) {
     let device = Device::flex();
     let mut file = SafetensorsStore::from_file(fixture(tapped_file));
     let mut expected = |name: &str| -> Vec<f32> {
         let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
         bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
     };
-    let tapped = network.tap(image(&device));
-    let [relu6, relu7] = tapped.upper.as_slice() else { panic!("two upper layers") };
+    let tapped = network.tap(image(network.preprocessing().size, scale, &device));
     assert_close("target", &values(&tapped.target), &expected("target"), tolerance);
     assert_close("top conv", &values(&tapped.top_conv), &expected("top_conv"), tolerance);
-    assert_close("relu6", &values(relu6), &expected("relu6"), tolerance);
-    assert_close("relu7", &values(relu7), &expected("relu7"), tolerance);
+    for (upper, name) in tapped.upper.iter().zip(["relu6", "relu7"]) {
+        assert_close(name, &values(upper), &expected(name), tolerance);
+    }
     assert_close("scores", &values(&tapped.scores), &expected("scores"), tolerance);
-
-    // What the trait promises, and that the three ways to the scores are one.
-    assert_eq!(values(&network.head(relu7.clone())), values(&tapped.scores));
-    assert_eq!(values(&network.forward(image(&device))), values(&tapped.scores));
+    // What the trait promises.
+    let last = tapped.upper.last().expect("an upper feature").clone();
+    assert_eq!(values(&network.head(last)), values(&tapped.scores));
 }
 
-#[test]
-fn alexnet_agrees_with_torch_in_both_formats() {
-    for file in ["alexnet_slim.pth", "alexnet_slim.safetensors", "alexnet_slim_checkpoint.pth"] {
-        let network = AlexNet::load(Weights::file(fixture(file)), &Device::flex()).unwrap();
-        assert_eq!(network.sizes().widths, [4, 6, 8, 6, 5], "{file}");
+/// Loads each file and compares it.
+fn assert_agrees<A: Architecture>(files: &[&str], widths: [usize; 5], scale: f64) -> ConvNet<A> {
+    let device = Device::flex();
+    let tapped = format!("{}_tapped.safetensors", files[0].split('.').next().expect("a name"));
+    let mut loaded = files.iter().map(|file| {
+        let network = ConvNet::<A>::load(Weights::file(fixture(file)), &device).expect(file);
+        assert_eq!(network.sizes().widths, widths, "{file}");
         assert_eq!((network.sizes().hidden, network.sizes().classes), ([10, 8], 3), "{file}");
-        assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", TOLERANCE);
+        assert_taps_agree(&network, &tapped, scale, TOLERANCE);
+        let images = image(network.preprocessing().size, scale, &device);
+        assert_eq!(values(&network.forward(images.clone())), values(&network.tap(images).scores));
+        network
+    });
+    loaded.next_back().expect("a file")
+}
+
+#[test]
+fn alexnet_agrees_with_torch_in_every_format() {
+    let files = [
+        "alexnet_slim.pth",
+        "alexnet_slim.safetensors",
+        "alexnet_slim_checkpoint.pth",
+        "alexnet_slim_legacy.pth",
+        "alexnet_slim_tar.pth",
+    ];
+    for file in files {
+        let network = AlexNet::load(Weights::file(fixture(file)), &Device::flex()).expect(file);
+        assert_eq!(network.sizes().widths, [4, 6, 8, 6, 5], "{file}");
+        assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", 1.0, TOLERANCE);
     }
 }
 
 #[test]
-fn vgg16_agrees_with_torch_in_both_formats() {
-    for file in ["vgg16_slim.pth", "vgg16_slim.safetensors"] {
-        let network = Vgg16::load(Weights::file(fixture(file)), &Device::flex()).unwrap();
-        assert_eq!(network.sizes().widths, [2, 3, 4, 4, 5], "{file}");
-        assert_taps_agree(&network, "vgg16_slim_tapped.safetensors", TOLERANCE);
-    }
+fn the_vgg_family_agrees_with_torch() {
+    let widths = [2, 3, 4, 4, 5];
+    assert_agrees::<<Vgg11 as Table>::Layers>(&["vgg11_slim.safetensors"], widths, 1.0);
+    assert_agrees::<<Vgg13 as Table>::Layers>(&["vgg13_slim.safetensors"], widths, 1.0);
+    assert_agrees::<<Vgg16 as Table>::Layers>(&["vgg16_slim.pth"], widths, 1.0);
+    assert_agrees::<<Vgg16 as Table>::Layers>(&["vgg16_slim.safetensors"], widths, 1.0);
+    assert_agrees::<<Vgg19 as Table>::Layers>(&["vgg19_slim.safetensors"], widths, 1.0);
+    assert_agrees::<<Vgg16 as Table>::Layers>(&["vgg16_bn_slim.pth"], widths, 1.0);
+}
+
+/// The table of a network.
+trait Table {
+    type Layers: Architecture;
+}
+
+impl<A: Architecture> Table for ConvNet<A> {
+    type Layers = A;
+}
+
+#[test]
+fn the_papers_networks_agree_with_torch() {
+    let table = [4, 6, 6, 8, 6];
+    assert_agrees::<<CaffeAlexNet as Table>::Layers>(&["caffe_alexnet_slim.safetensors"], table, PIXELS);
+    assert_agrees::<<VggM as Table>::Layers>(&["vgg_m_slim.safetensors"], [4, 5, 6, 6, 5], PIXELS);
+    assert_agrees::<<VggS as Table>::Layers>(&["vgg_s_slim.safetensors"], [4, 5, 6, 6, 5], PIXELS);
+}
+
+#[test]
+fn residual_networks_agree_with_torch_and_come_back_from_their_own_files() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().expect("a folder");
+    let eighteen = ResNet18::load(Weights::file(fixture("resnet18_slim.pth")), &device).expect("18");
+    let fifty = ResNet50::load(Weights::file(fixture("resnet50_slim.safetensors")), &device).expect("50");
+    assert_eq!((eighteen.sizes().stem, eighteen.sizes().widths), (3, [3, 4, 5, 6]));
+    assert_eq!((fifty.sizes().stem, fifty.sizes().widths), (2, [2, 2, 3, 3]));
+    assert_residual_agrees(&eighteen, "resnet18_slim_tapped.safetensors", folder.path());
+    assert_residual_agrees(&fifty, "resnet50_slim_tapped.safetensors", folder.path());
+}
+
+fn assert_residual_agrees<A: ResidualArchitecture>(network: &ResNet<A>, tapped: &str, folder: &Path) {
+    assert_taps_agree(network, tapped, 1.0, TOLERANCE);
+    let blueprint = network.blueprint();
+    assert!(matches!(blueprint.top, TopLayer::Block { .. }) && blueprint.upper.is_empty());
+    assert_eq!((blueprint.length, blueprint.pool.kind), (7, PoolKind::Average));
+    assert_eq!(network.target_field().stride, 32.0);
+    let path = folder.join("again.safetensors");
+    network.save(&path, DType::F32).expect("a file");
+    let again = ResNet::<A>::load(Weights::file(&path), &Device::flex()).expect("its own file");
+    assert_eq!((again.sizes(), again.preprocessing()), (network.sizes(), network.preprocessing()));
+    assert_taps_agree(&again, tapped, 1.0, TOLERANCE);
 }
 
 #[test]
@@ -89,7 +160,7 @@ fn half_precision_weights_become_f32() {
     // f16 keeps 11 bits of each weight and bf16 8, through eight layers.
     for (file, tolerance) in [("alexnet_slim_f16.pth", 5e-3), ("alexnet_slim_bf16.safetensors", 4e-2)] {
         let network = AlexNet::load(Weights::file(fixture(file)), &Device::flex()).unwrap();
-        assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", tolerance);
+        assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", 1.0, tolerance);
     }
 }
 
@@ -97,7 +168,8 @@ fn half_precision_weights_become_f32() {
 fn the_blueprint_hands_out_the_layers_behind_the_target() {
     let network = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &Device::flex()).unwrap();
     let blueprint = network.blueprint();
-    assert_eq!(blueprint.top_conv.weight.dims(), [5, 5, 3, 3]);
+    let TopLayer::Conv(top_conv) = blueprint.top else { panic!("conv5-3") };
+    assert_eq!(top_conv.weight.dims(), [5, 5, 3, 3]);
     assert_eq!((blueprint.length, blueprint.pool.output(blueprint.length)), (14, 7));
     let widths: Vec<_> = blueprint.upper.iter().map(|linear| linear.weight.dims()).collect();
     assert_eq!(widths, [[5 * 49, 10], [10, 8]]);
@@ -131,7 +203,7 @@ fn real_alexnet_weights_give_the_logits_torch_gave() {
     let device = Device::flex();
     let network = AlexNet::load(Weights::file(path), &device).unwrap();
     assert_eq!((network.sizes().hidden, network.sizes().classes), ([1024, 1024], 31));
-    let tapped = network.tap(image(&device));
+    let tapped = network.tap(image(224, 1.0, &device));
     assert_eq!(tapped.target.dims(), [1, 256, 13, 13]);
     assert_close("logits", &values(&tapped.scores), &LOGITS, TOLERANCE);
 }

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use burn::module::Param;
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{DType, Device, Tensor};
-use explainer_core::{Performer, Preprocessing};
-use explainer_performers::{AlexNet, AlexNetConfig, Misshapen, PerformerError, Vgg16, Vgg16Config, Weights};
+use explainer_core::{ChannelOrder, Performer, Preprocessing, TopLayer};
+use explainer_performers::{
+    AlexNet, AlexNetConfig, ConvNet, Head, Misshapen, PerformerError, ResNet18, ResNet50, Vgg16, Vgg16Config,
+    Weights,
+};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -137,6 +140,79 @@ fn damaged_absent_and_foreign_files_are_named() {
 }
 
 #[test]
+fn a_new_head_is_asked_for_and_all_else_is_the_files() {
+    let device = Device::flex();
+    let weights = || Weights::file(fixture("vgg16_slim.safetensors"));
+    let whole = Vgg16::load(weights(), &device).unwrap();
+    let tuned = Vgg16::load(weights().with_head(Head::replace(7)), &device).unwrap();
+    assert_eq!((tuned.sizes().classes, tuned.sizes().hidden), (7, whole.sizes().hidden));
+    let image = Tensor::<4>::ones([1, 3, 224, 224], &device);
+    let (ours, theirs) = (tuned.tap(image.clone()), whole.tap(image.clone()));
+    assert_eq!(ours.upper[1].to_data(), theirs.upper[1].to_data());
+    assert!(ours.scores.clone().abs().max().into_scalar::<f32>() > 0.0, "the head is random, not zero");
+    let other = Vgg16::load(weights().with_head(Head::replace(7).with_seed(1)), &device).unwrap();
+    assert_ne!(other.tap(image.clone()).scores.to_data(), ours.scores.to_data(), "the seed decides");
+
+    // Other fc6 and fc7 as well; a file without any of them will do then.
+    let replaced = Head::replace(2).with_hidden([4, 3]);
+    let wide = Vgg16::load(weights().with_head(replaced), &device).unwrap();
+    assert_eq!((wide.sizes().hidden, wide.sizes().widths), ([4, 3], whole.sizes().widths));
+    assert_eq!(wide.tap(image.clone()).top_conv.to_data(), theirs.top_conv.to_data());
+    // What is not replaced is as strict as ever.
+    let small = weights().with_head(Head::replace(2)).with_preprocessing(Preprocessing::imagenet(192));
+    let message = Vgg16::load(small, &device).unwrap_err().to_string();
+    assert!(message.contains("classifier.0.weight: expected [10, 180], found [10, 245]"), "{message}");
+    assert!(!message.contains("classifier.6"), "{message}");
+
+    let residual = Weights::file(fixture("resnet18_slim.pth")).with_head(Head::replace(5));
+    assert_eq!(ResNet18::load(residual, &device).unwrap().sizes().classes, 5);
+}
+
+#[test]
+fn a_saved_network_remembers_its_preprocessing() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.safetensors");
+    let bgr = Preprocessing {
+        order: ChannelOrder::Bgr,
+        mean_image: Some((0..3 * 32 * 32).map(|at| at as f32 / 7e3).collect::<Vec<_>>().into()),
+        ..Preprocessing::new(32, [0.1, 0.2, 0.3], [1.0 / 255.0, 1.0, 0.3])
+    };
+    let network: Vgg16 = ConvNet::init(tiny().init(&device).sizes(), bgr.clone(), 1, &device);
+    network.save(&path, DType::F32).unwrap();
+    let again = Vgg16::load(Weights::file(&path), &device).unwrap();
+    assert_eq!(again.preprocessing(), bgr, "to the bit");
+    assert!(Vgg16::load(Weights::file(&path).with_preprocessing(bgr), &device).is_ok());
+    let error = load_vgg(&path).unwrap_err();
+    assert!(matches!(error, PerformerError::Preprocessing { .. }), "{error}");
+    let message = error.to_string();
+    for part in ["own.safetensors", "Bgr, with a mean image", "mean [0.485, 0.456, 0.406]"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn batch_norms_are_checked_like_all_else() {
+    let error = Vgg16::load(Weights::file(fixture("resnet18_slim.pth")), &Device::flex()).unwrap_err();
+    let PerformerError::Mismatch { missing, unexpected, .. } = &error else { panic!("{error}") };
+    assert!(missing.contains(&"features.1.running_var".to_string()), "{missing:?}");
+    assert!(unexpected.contains(&"layer4.1.bn2.running_mean".to_string()), "{unexpected:?}");
+    let error = ResNet50::load(Weights::file(fixture("resnet18_slim.pth")), &Device::flex()).unwrap_err();
+    let PerformerError::Mismatch { missing, .. } = &error else { panic!("{error}") };
+    assert!(missing.contains(&"layer1.0.bn3.weight".to_string()), "{missing:?}");
+}
+
+#[cfg(not(feature = "matconvnet"))]
+#[test]
+fn a_mat_file_names_the_feature_it_needs() {
+    let error = load_vgg(&fixture("vgg16_slim.mat")).unwrap_err();
+    assert!(
+        error.to_string().contains("vgg16_slim.mat: files of this kind are read with the feature"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_random_copy_has_the_same_sizes_and_other_weights() {
     let device = Device::flex();
     let network = AlexNetConfig::new()
@@ -148,7 +224,10 @@ fn a_random_copy_has_the_same_sizes_and_other_weights() {
     let copy = network.randomized(1);
     assert_eq!(copy.sizes(), network.sizes());
     assert_eq!(copy.preprocessing(), network.preprocessing());
-    let first = |network: &AlexNet| network.blueprint().top_conv.weight.val().into_data();
+    let first = |network: &AlexNet| match network.blueprint().top {
+        TopLayer::Conv(conv) => conv.weight.val().into_data(),
+        TopLayer::Block { .. } => panic!("conv5"),
+    };
     assert_ne!(first(&network), first(&copy));
     assert_eq!(first(&network.randomized(1)), first(&copy), "the seed decides");
 }

@@ -101,6 +101,15 @@ impl MatFile {
 /// # Ok::<(), explainer_datasets::DatasetError>(())
 /// ```
 pub fn read_mat(path: impl AsRef<Path>) -> Result<MatFile, DatasetError> {
+    read_mat_within(path, MAX_BYTES)
+}
+
+/// [`read_mat`] with another limit than [`MAX_BYTES`], for files that are known to be large.
+///
+/// # Errors
+///
+/// Those of [`read_mat`].
+pub fn read_mat_within(path: impl AsRef<Path>, bytes: usize) -> Result<MatFile, DatasetError> {
     let path = path.as_ref();
     let io = |source| DatasetError::io(path, source);
     let size = std::fs::metadata(path).map_err(io)?.len();
@@ -112,12 +121,12 @@ pub fn read_mat(path: impl AsRef<Path>) -> Result<MatFile, DatasetError> {
             format!("{size} bytes"),
         ));
     }
-    parse(path, std::fs::read(path).map_err(io)?)
+    parse(path, std::fs::read(path).map_err(io)?, bytes)
 }
 
 /// Reads a file's bytes; the path is for messages only.
-fn parse(path: &Path, bytes: Vec<u8>) -> Result<MatFile, DatasetError> {
-    let mut budget = Budget::new(path, MAX_BYTES);
+fn parse(path: &Path, bytes: Vec<u8>, limit: usize) -> Result<MatFile, DatasetError> {
+    let mut budget = Budget::new(path, limit);
     let variables = if bytes.get(USER_BLOCK..USER_BLOCK + 8) == Some(HDF5_SIGNATURE) {
         v73::read(path, bytes, &mut budget)?
     } else {
@@ -165,7 +174,7 @@ mod tests {
 
     /// Reads the bytes, which may succeed or fail, but not panic; returns whether they were read.
     fn is_read(bytes: Vec<u8>) -> bool {
-        match parse(Path::new("damaged.mat"), bytes) {
+        match parse(Path::new("damaged.mat"), bytes, MAX_BYTES) {
             Ok(_) => true,
             Err(error) => {
                 assert!(error.to_string().starts_with("damaged.mat: "), "{error}");

@@ -1,0 +1,173 @@
+//! Pools, as performers have them behind their last conv-layer.
+
+use burn::tensor::Tensor;
+use burn::tensor::module::{avg_pool2d, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use serde::{Deserialize, Serialize};
+
+/// A pool: square kernel, one stride, symmetric zero padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pooling {
+    /// What becomes of a window.
+    #[serde(default)]
+    pub kind: PoolKind,
+    /// Side of the kernel.
+    pub kernel: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// Padding on each side.
+    pub padding: usize,
+    /// What becomes of a rest that is no whole window.
+    #[serde(default)]
+    pub rounding: Rounding,
+}
+
+/// What a pool makes of a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// Its largest value.
+    #[default]
+    Max,
+    /// Its mean; padding counts as zeros.
+    Average,
+}
+
+/// What a pool does where its windows do not cover a map evenly.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Rounding {
+    /// The rest is left out, as in PyTorch unless told otherwise.
+    #[default]
+    Down,
+    /// A last window reaches over the edge, as in Caffe and PyTorch's `ceil_mode`: it sees only what is
+    /// there, and starts inside the map or its padding in front.
+    Up,
+}
+
+impl Pooling {
+    /// A max-pool without padding.
+    pub const fn max(kernel: usize, stride: usize) -> Self {
+        Self { kind: PoolKind::Max, kernel, stride, padding: 0, rounding: Rounding::Down }
+    }
+
+    /// The average over whole maps of side `length`.
+    pub const fn global_average(length: usize) -> Self {
+        Self { kind: PoolKind::Average, ..Self::max(length, length) }
+    }
+
+    /// The same pool with zeros around the map.
+    pub const fn with_padding(self, padding: usize) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same pool with a last window over the rest, see [`Rounding::Up`].
+    pub const fn rounded_up(self) -> Self {
+        Self { rounding: Rounding::Up, ..self }
+    }
+
+    /// Side of the pooled map of a map of side `length`; `None` where no window fits.
+    pub fn fitting_output(&self, length: usize) -> Option<usize> {
+        let room = (length + 2 * self.padding).checked_sub(self.kernel)?;
+        let windows = room / self.stride + 1;
+        let rest = self.rounding == Rounding::Up && !room.is_multiple_of(self.stride);
+        let inside = windows * self.stride < length + self.padding;
+        Some(windows + usize::from(rest && inside))
+    }
+
+    /// Side of the pooled map of a map of side `length`.
+    ///
+    /// # Panics
+    /// If no window fits.
+    pub fn output(&self, length: usize) -> usize {
+        let fitting = self.fitting_output(length);
+        fitting.unwrap_or_else(|| panic!("no window of {self:?} fits a map of side {length}"))
+    }
+
+    /// The pooled maps, `[batch, channels, P, P]` of `[batch, channels, L, L]`.
+    pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+        let Self { kind, kernel, stride, padding, rounding } = *self;
+        let up = rounding == Rounding::Up;
+        match kind {
+            PoolKind::Max => {
+                let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
+                max_pool2d(maps, options.with_padding([padding; 2]).with_ceil_mode(up))
+            }
+            PoolKind::Average => {
+                let options = AvgPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
+                avg_pool2d(maps, options.with_padding([padding; 2]).with_ceil_mode(up))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::floats;
+    use burn::tensor::{Device, TensorData};
+
+    /// The window at `from` on one axis, cut off at the map's edges.
+    fn window(pool: &Pooling, index: usize, length: usize) -> std::ops::Range<usize> {
+        let from = (index * pool.stride) as i64 - pool.padding as i64;
+        from.max(0) as usize..((from + pool.kernel as i64).max(0) as usize).min(length)
+    }
+
+    /// Of one map, from the definition.
+    fn oracle(pool: &Pooling, map: &[f64], length: usize) -> Vec<f64> {
+        let side = pool.output(length);
+        let mut pooled = Vec::new();
+        for (row, column) in (0..side * side).map(|at| (at / side, at % side)) {
+            let (rows, columns) = (window(pool, row, length), window(pool, column, length));
+            let values: Vec<f64> =
+                rows.flat_map(|y| columns.clone().map(move |x| map[y * length + x])).collect();
+            pooled.push(match pool.kind {
+                PoolKind::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+                PoolKind::Average => values.iter().sum::<f64>() / pool.kernel.pow(2) as f64,
+            });
+        }
+        pooled
+    }
+
+    #[test]
+    fn every_pool_is_its_definition_forward_and_backward() {
+        let device = Device::flex().autodiff();
+        for (pool, length, side) in [
+            (Pooling::max(2, 2), 6, 3),
+            (Pooling::max(3, 2), 12, 5),
+            (Pooling::max(3, 2).rounded_up(), 12, 6),
+            (Pooling::max(3, 3).rounded_up(), 17, 6),
+            (Pooling::max(3, 2).with_padding(1), 7, 4),
+            // A window that would start behind the map is none.
+            (Pooling::max(2, 3).rounded_up(), 3, 1),
+            (Pooling::global_average(5), 5, 1),
+            (Pooling { kind: PoolKind::Average, ..Pooling::max(2, 2) }, 6, 3),
+        ] {
+            assert_eq!(pool.output(length), side, "{pool:?}");
+            let values: Vec<f64> = (0..length * length).map(|at| (7.3 * at as f64).sin()).collect();
+            let data: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+            let shape = [1, 1, length, length];
+            let maps = Tensor::<4>::from_data(TensorData::new(data, shape), &device).require_grad();
+            let pooled = pool.forward(maps.clone());
+            assert_eq!(pooled.dims(), [1, 1, side, side], "{pool:?}");
+            let expected = oracle(&pool, &values, length);
+            for (found, expected) in floats(pooled.clone().inner()).iter().zip(&expected) {
+                assert!((f64::from(*found) - expected).abs() < 1e-6, "{pool:?}");
+            }
+            // Pools are linear where no two values are close: the gradient gives back the sum.
+            let gradient = maps.grad(&pooled.sum().backward()).unwrap();
+            let product: f32 = (gradient * maps.inner()).sum().into_scalar();
+            assert!((f64::from(product) - expected.iter().sum::<f64>()).abs() < 1e-4, "{pool:?}");
+        }
+    }
+
+    #[test]
+    fn a_pool_that_is_larger_than_its_map_is_told() {
+        assert_eq!(Pooling::max(3, 2).fitting_output(2), None);
+        assert_eq!(Pooling::max(3, 2).with_padding(1).fitting_output(2), Some(1));
+    }
+
+    #[test]
+    fn what_was_saved_before_there_were_kinds_is_a_max_pool() {
+        let pool: Pooling = serde_json::from_str(r#"{"kernel":3,"stride":2,"padding":0}"#).unwrap();
+        assert_eq!(pool, Pooling::max(3, 2));
+    }
+}
