@@ -1,10 +1,10 @@
-//! One epoch of fitting at the narrow default's size and at an AlexNet's, on made-up features.
+//! One epoch of fitting at the narrow default's size, at an AlexNet's and at a VGG-16's, on made-up features.
 
 mod made_up;
 
 use burn::tensor::Device;
-use explainer_core::FitConfig;
-use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting};
+use explainer_core::{FitConfig, Refit};
+use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -19,7 +19,8 @@ fn epoch(bencher: divan::Bencher, sizes: Sizes, push: bool) {
     let device = Device::default();
     let performer = Small::new(sizes, &device);
     let (explainer, features) = setting(&performer, ROWS, &device);
-    let config = FitConfig::new().with_epochs(1).with_batch_size(ROWS).with_progress(false);
+    let config =
+        FitConfig::new().with_epochs(1).with_batch_size(ROWS).with_refit(Refit::None).with_progress(false);
     let config = if push { config } else { config.with_push(Vec::new()) };
     bencher.bench(|| config.fit(explainer.clone(), &performer, &features, None).expect("a fit"));
 }
@@ -32,4 +33,9 @@ fn narrow_vgg16(bencher: divan::Bencher, push: bool) {
 #[divan::bench(args = [true, false], sample_count = 5)]
 fn full_alexnet(bencher: divan::Bencher, push: bool) {
     epoch(bencher, alexnet(), push);
+}
+
+#[divan::bench(args = [true, false], sample_count = 3)]
+fn full_vgg16(bencher: divan::Bencher, push: bool) {
+    epoch(bencher, vgg16(), push);
 }

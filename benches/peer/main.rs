@@ -7,12 +7,11 @@ mod made_up;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::module::Module;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
 use explainer_core::{Explainer, Features, FitConfig, Refit};
-use made_up::{Sizes, Small, alexnet, narrow, setting, vgg16};
+use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 use serde_json::json;
 
 #[global_allocator]
@@ -30,7 +29,7 @@ enum Network {
 struct Args {
     #[arg(long, value_enum, default_value = "narrow")]
     network: Network,
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = ROWS)]
     batch: usize,
     #[arg(long, default_value_t = 3)]
     steps: usize,
@@ -67,7 +66,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .iter()
         .map(|record| json!({ "reconstruction": record.reconstruction, "share": record.share, "filter": record.filter_loss }))
         .collect();
-    println!("{}", json!({ "seconds": seconds, "losses": losses, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
+    println!(
+        "{}",
+        json!({ "seconds": seconds, "losses": losses, "gemm": gemm, "peak_rss_mib": peak_rss_mib() })
+    );
     Ok(())
 }
 
