@@ -42,17 +42,38 @@
 //! What a file states about its own size is checked before memory is set aside for it, pictures are
 //! decoded within limits, and damage is reported as a [`DatasetError`].
 
+mod ahead;
 mod animal_part;
+mod crop;
+mod cub;
 mod error;
+mod faults;
+mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
+mod landmark;
+mod lines;
 pub mod mat;
+mod pascal_part;
+mod photos;
 mod picture;
+mod prefetch;
 mod resize;
 mod sample;
 mod synthetic;
 
-pub use animal_part::{AnimalPart, AnimalPartConfig, Negatives, SplitRule};
+pub use animal_part::{AnimalPart, AnimalPartConfig};
+pub use crop::Crop;
+pub use cub::{Cub, CubCategories, CubConfig, write_cub};
 pub use error::DatasetError;
+pub use faults::{Faults, Report};
+pub use folder::{ImageFolder, ImageFolderConfig};
+pub use landmark::Landmark;
 pub use mat::{MatFile, MatStruct, MatValue, read_mat};
+pub use pascal_part::{PascalPart, PascalPartConfig};
+pub use photos::{Negatives, PhotoConfig, PhotoSet, SplitRule};
+pub use picture::Orientation;
+pub use prefetch::{Prefetch, Samples};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
 pub use synthetic::{Framing, SyntheticBirds, SyntheticBirdsConfig};

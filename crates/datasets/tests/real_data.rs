@@ -42,13 +42,16 @@ fn the_numbers_are_those_of_the_published_set() {
         return;
     };
     for category in CATEGORIES {
-        let config = AnimalPartConfig::new().with_negatives(Negatives::None);
+        let config = AnimalPartConfig::new().with_negatives(Negatives::none());
         let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
-        let with = |part: usize| (0..set.len()).filter(|&i| set.landmarks(i)[part].is_some()).count();
+        let with = |part: usize| (0..set.len()).filter(|&i| set.has_landmark(i, part)).count();
         let counts = [set.len(), with(0), with(1), set.annotated().len()];
         assert_eq!(counts, category.counts, "{}", category.wnid);
-        for i in set.annotated() {
-            for p in set.landmarks(i).iter().flatten() {
+        for i in set.annotated().into_iter().step_by(20) {
+            let sample = set.sample(i).unwrap();
+            let found: Vec<_> = (0..2).map(|part| set.has_landmark(i, part)).collect();
+            assert_eq!(sample.landmarks.iter().map(Option::is_some).collect::<Vec<_>>(), found);
+            for p in sample.landmarks.iter().flatten() {
                 assert!((0.0..224.0).contains(&p.x) && (0.0..224.0).contains(&p.y), "{i}: {p:?}");
             }
         }
@@ -63,11 +66,11 @@ fn landmarks_agree_with_other_readers() {
     let Some(root) = folder("animal-part") else {
         return;
     };
-    let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+    let config = AnimalPartConfig::new().with_negatives(Negatives::none()).with_min_box_area(0);
     let first = |wnid: &str, part: usize| {
         let set = AnimalPart::open(&root, &[wnid], &config).unwrap();
-        let found: Vec<_> = (0..set.len()).filter_map(|i| set.landmarks(i)[part]).take(3).collect();
-        found
+        let with = (0..set.len()).filter(|&i| set.has_landmark(i, part)).take(3);
+        with.map(|i| set.sample(i).unwrap().landmarks[part].unwrap()).collect::<Vec<_>>()
     };
     let points = |p: [(f32, f32); 3]| p.map(|(y, x)| Point { x: x - 1.0, y: y - 1.0 });
     let tiger = points([(59.5, 186.0), (78.5, 93.0), (114.5, 146.0)]);
@@ -115,12 +118,12 @@ fn the_authors_split_leaks_and_the_other_does_not() {
         return;
     };
     for category in CATEGORIES {
-        let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+        let config = AnimalPartConfig::new().with_negatives(Negatives::none()).with_min_box_area(0);
         for rule in [SplitRule::Authors, SplitRule::ByPhoto] {
             let config = config.clone().with_split(rule);
             let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
             let mut trained: HashMap<Vec<u8>, bool> = HashMap::new();
-            let bytes = |i| std::fs::read(set.image_path(i)).unwrap();
+            let bytes = |i| std::fs::read(set.image_path(i).unwrap()).unwrap();
             for i in 0..set.len() {
                 *trained.entry(bytes(i)).or_default() |= set.split(i) == Split::Train;
             }

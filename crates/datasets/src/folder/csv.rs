@@ -1,0 +1,109 @@
+//! Annotations as a table of comma-separated values.
+
+use std::path::Path;
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::annotations::{Row, Rows};
+use crate::DatasetError;
+use crate::faults::Sieve;
+
+/// The sides of a box, as the columns are called.
+const SIDES: [&str; 4] = ["left", "top", "right", "bottom"];
+
+/// Which column holds what.
+#[derive(Debug)]
+struct Columns {
+    image: usize,
+    split: Option<usize>,
+    sides: Option<[usize; 4]>,
+    names: Vec<String>,
+    landmarks: Vec<[usize; 2]>,
+}
+
+/// Reads all rows.
+pub(super) fn rows(path: &Path, bytes: &[u8], sieve: &mut Sieve) -> Result<Rows, DatasetError> {
+    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
+    let header = reader.headers().map_err(|e| damaged(path, &e))?.clone();
+    let mut columns = Columns::of(&header)
+        .map_err(|[expected, found]| DatasetError::format(path, "line 1", expected, found))?;
+    let landmark_names = std::mem::take(&mut columns.names);
+    let mut rows = Rows { landmark_names, ..Rows::default() };
+    for record in reader.records() {
+        // A row of fewer or more fields, or of bytes that are no text, names no picture for sure.
+        let Some(record) = sieve.pass(record.map_err(|e| damaged(path, &e)))? else {
+            continue;
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        let error = |[expected, found]: [String; 2]| {
+            DatasetError::format(path, format!("line {line}"), expected, found)
+        };
+        let image = record.get(columns.image).unwrap_or_default();
+        rows.push(image, columns.row(&record), error, sieve)?;
+    }
+    Ok(rows)
+}
+
+fn damaged(path: &Path, error: &csv::Error) -> DatasetError {
+    let line = error.position().map_or(1, csv::Position::line);
+    DatasetError::format(path, format!("line {line}"), "comma-separated values in UTF-8", error.to_string())
+}
+
+impl Columns {
+    fn of(header: &StringRecord) -> Result<Self, [String; 2]> {
+        let mut names: Vec<Option<&str>> = header.iter().map(Some).collect();
+        if let Some(twice) = header.iter().enumerate().find(|&(i, name)| names[..i].contains(&Some(name))) {
+            return Err(["each column once".to_owned(), format!("{:?} again", twice.1)]);
+        }
+        let mut take = |name: &str| {
+            let column = names.iter().position(|n| *n == Some(name))?;
+            names[column] = None;
+            Some(column)
+        };
+        let image = take("image").ok_or_else(|| ["a column image".to_owned(), format!("{header:?}")])?;
+        let split = take("split");
+        let sides = match SIDES.map(&mut take) {
+            [Some(left), Some(top), Some(right), Some(bottom)] => Some([left, top, right, bottom]),
+            [None, None, None, None] => None,
+            _ => return Err([format!("all of the columns {SIDES:?} or none"), format!("{header:?}")]),
+        };
+        let (mut landmark_names, mut landmarks) = (Vec::new(), Vec::new());
+        for name in header.iter().filter_map(|column| column.strip_suffix(".x")) {
+            if let (Some(x), Some(y)) = (take(&format!("{name}.x")), take(&format!("{name}.y"))) {
+                landmark_names.push(name.to_owned());
+                landmarks.push([x, y]);
+            }
+        }
+        match header.iter().zip(&names).find(|(_, left)| left.is_some()) {
+            None => Ok(Self { image, split, sides, names: landmark_names, landmarks }),
+            Some((column, _)) => {
+                let expected = "the columns image, split, left, top, right, bottom, and for landmarks \
+                                <name>.x with <name>.y";
+                Err([expected.to_owned(), format!("{column:?}")])
+            }
+        }
+    }
+
+    fn row(&self, record: &StringRecord) -> Result<Row, [String; 2]> {
+        let text = |column: usize| record.get(column).unwrap_or_default();
+        let landmark = |&columns: &[usize; 2]| numbers(columns.map(text));
+        Ok(Row {
+            image: text(self.image).to_owned(),
+            split: self.split.map(|column| text(column).to_owned()),
+            sides: self.sides.map(|columns| numbers(columns.map(text))).transpose()?.flatten(),
+            landmarks: self.landmarks.iter().map(landmark).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// So many numbers, or none if all cells are empty.
+fn numbers<const N: usize>(cells: [&str; N]) -> Result<Option<[f32; N]>, [String; 2]> {
+    if cells.iter().all(|cell| cell.is_empty()) {
+        return Ok(None);
+    }
+    let parsed = cells.map(|cell| cell.parse::<f32>().ok());
+    match parsed.iter().all(Option::is_some) {
+        true => Ok(Some(parsed.map(Option::unwrap_or_default))),
+        false => Err([format!("{N} numbers, or empty cells"), format!("{cells:?}")]),
+    }
+}
