@@ -1,16 +1,13 @@
 //! Decoding pictures.
 
+mod jpeg;
+
 use std::io::Cursor;
 use std::path::Path;
 
-use image::error::{DecodingError, LimitError, LimitErrorKind};
 use image::metadata::Orientation as Exif;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::DatasetError;
 
@@ -20,8 +17,6 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 const MAX_SIDE: u32 = 16_384;
 /// The most that a picture may take up decoded; while it is decoded there may be three times as much.
 const MAX_BYTES: u64 = 256 << 20;
-/// The one thing in which JPEG files of cameras and editors often do not keep to the rules.
-const PADDING: &str = "Extra bytes between headers";
 
 /// Whether the orientation that a camera wrote into the EXIF block is applied.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +47,8 @@ pub(crate) fn read_picture(path: &Path, orientation: Orientation) -> Result<RgbI
 /// Decodes the bytes of a picture's file.
 pub(crate) fn decode(bytes: &[u8], orientation: Orientation) -> Result<RgbImage, ImageError> {
     if matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) {
-        return decode_jpeg(bytes, orientation);
+        let (image, exif) = jpeg::decode(bytes)?;
+        return Ok(turned(image, exif, orientation));
     }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     let mut limits = Limits::default();
@@ -64,37 +60,6 @@ pub(crate) fn decode(bytes: &[u8], orientation: Orientation) -> Result<RgbImage,
     let exif = decoder.orientation()?;
     let image = DynamicImage::from_decoder(decoder)?;
     Ok(turned(on_white(image), exif, orientation))
-}
-
-/// Decodes a JPEG file, without the tolerance for damage that `image` has.
-fn decode_jpeg(bytes: &[u8], orientation: Orientation) -> Result<RgbImage, ImageError> {
-    match jpeg(bytes, orientation, true) {
-        Err(error) if error.to_string().contains(PADDING) => jpeg(bytes, orientation, false),
-        decoded => decoded,
-    }
-}
-
-fn jpeg(bytes: &[u8], orientation: Orientation, strict: bool) -> Result<RgbImage, ImageError> {
-    let damaged = |error: &dyn std::fmt::Display| {
-        ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), error.to_string()))
-    };
-    let options = DecoderOptions::default()
-        .set_strict_mode(strict)
-        .set_max_width(usize::MAX)
-        .set_max_height(usize::MAX)
-        .jpeg_set_out_colorspace(ColorSpace::RGB);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|e| damaged(&e))?;
-    let (width, height) = decoder.dimensions().ok_or_else(|| damaged(&"no dimensions"))?;
-    // A side is below 2^16, so that nothing overflows.
-    if width.max(height) > MAX_SIDE as usize || (3 * width * height) as u64 > MAX_BYTES {
-        return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::DimensionError)));
-    }
-    let pixels = decoder.decode().map_err(|e| damaged(&e))?;
-    let exif = decoder.exif().and_then(|exif| Exif::from_exif_chunk(exif));
-    let image = RgbImage::from_raw(width as u32, height as u32, pixels);
-    let image = image.ok_or_else(|| damaged(&"fewer pixels than stated"))?;
-    Ok(turned(image, exif.unwrap_or(Exif::NoTransforms), orientation))
 }
 
 fn turned(image: RgbImage, exif: Exif, orientation: Orientation) -> RgbImage {
@@ -159,13 +124,17 @@ mod tests {
     fn a_picture_that_ends_early_is_an_error_wherever_it_ends() {
         let noise = |x: u32, y: u32| [(x * 37 + y * 91) as u8, (x * y) as u8, (x * x + y) as u8];
         let image = RgbImage::from_fn(60, 45, |x, y| Rgb(noise(x, y)));
-        for format in [ImageFormat::Jpeg, ImageFormat::Png] {
-            let bytes = encoded(image.clone(), format);
-            assert_eq!(decoded(&bytes).dimensions(), (60, 45));
-            // The last bytes are a marker, or a chunk, that says that this was all.
-            for length in 0..bytes.len() - 16 {
+        let files = [
+            encoded(image.clone(), ImageFormat::Jpeg),
+            encoded(image, ImageFormat::Png),
+            fixture("kind_progressive.jpg"),
+        ];
+        for bytes in files {
+            decoded(&bytes);
+            // The last chunk of a PNG says that this was all, in 12 bytes; the pixels are there before.
+            for length in 0..bytes.len() - 12 {
                 let cut = decode(&bytes[..length], Orientation::Upright);
-                assert!(cut.is_err(), "{format:?} of {length} of {} bytes", bytes.len());
+                assert!(cut.is_err(), "{length} of {} bytes", bytes.len());
             }
         }
     }
@@ -173,19 +142,23 @@ mod tests {
     #[test]
     fn a_picture_that_states_another_size_is_an_error() {
         let noise = |x: u32, y: u32| [(x * 37 + y * 91) as u8; 3];
-        let bytes = encoded(RgbImage::from_fn(64, 48, |x, y| Rgb(noise(x, y))), ImageFormat::Jpeg);
-        // The frame's header: marker, length, precision, height, width.
-        let at = bytes.windows(2).position(|w| w[0] == 0xff && (0xc0..=0xc2).contains(&w[1])).unwrap() + 5;
-        assert_eq!(bytes[at..at + 4], [0, 48, 0, 64]);
-        for [height, width] in [[480u16, 64], [48, 640], [16_000, 16_000]] {
-            let mut lying = bytes.clone();
-            lying[at..at + 2].copy_from_slice(&height.to_be_bytes());
-            lying[at + 2..at + 4].copy_from_slice(&width.to_be_bytes());
-            assert!(decode(&lying, Orientation::AsStored).is_err(), "{height} × {width}");
+        let noise = encoded(RgbImage::from_fn(64, 48, |x, y| Rgb(noise(x, y))), ImageFormat::Jpeg);
+        let flat = encoded(RgbImage::new(64, 48), ImageFormat::Jpeg);
+        for bytes in [noise, flat] {
+            // The frame's header: marker, length, precision, height, width.
+            let frame = |w: &[u8]| w[0] == 0xff && (0xc0..=0xc2).contains(&w[1]);
+            let at = bytes.windows(2).position(frame).unwrap() + 5;
+            assert_eq!((decoded(&bytes).dimensions(), &bytes[at..at + 4]), ((64, 48), &[0, 48, 0, 64][..]));
+            for [height, width] in [[480u16, 64], [65, 64], [48, 640], [16_000, 16_000]] {
+                let mut lying = bytes.clone();
+                lying[at..at + 2].copy_from_slice(&height.to_be_bytes());
+                lying[at + 2..at + 4].copy_from_slice(&width.to_be_bytes());
+                assert!(decode(&lying, Orientation::AsStored).is_err(), "{height} × {width}");
+            }
+            let mut lying = bytes;
+            lying[at..at + 4].fill(0xff);
+            assert!(matches!(decode(&lying, Orientation::AsStored), Err(ImageError::Limits(_))));
         }
-        let mut lying = bytes;
-        lying[at..at + 4].fill(0xff);
-        assert!(matches!(decode(&lying, Orientation::AsStored), Err(ImageError::Limits(_))));
     }
 
     #[test]
