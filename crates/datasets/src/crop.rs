@@ -44,7 +44,7 @@ impl Crop {
     }
 
     /// [`point`](Self::point) in double precision.
-    pub(crate) fn place(&self, p: [f64; 2]) -> Option<Point> {
+    fn place(&self, p: [f64; 2]) -> Option<Point> {
         let [x, y] = p.map(|v| v + 0.5);
         let shown = |axis: usize, v: f64| {
             let start = f64::from(self.start[axis]);
@@ -54,8 +54,18 @@ impl Crop {
         (shown(0, x) && shown(1, y)).then(|| Point { x: at(0, x), y: at(1, y) })
     }
 
+    /// Where a point of another sample of the same picture is in this one.
+    pub(crate) fn carry(&self, p: Point, from: &Crop) -> Option<Point> {
+        if (self.start, self.extent) == (from.start, from.extent) {
+            let scale = f64::from(self.size) / f64::from(from.size);
+            let [x, y] = [p.x, p.y].map(|v| ((f64::from(v) + 0.5) * scale - 0.5) as f32);
+            return Some(Point { x, y });
+        }
+        self.place(from.source(p))
+    }
+
     /// Where in the picture a point of the sample comes from.
-    pub(crate) fn source(&self, p: Point) -> [f64; 2] {
+    fn source(&self, p: Point) -> [f64; 2] {
         let from = |axis: usize, v: f32| {
             let scale = f64::from(self.extent[axis]) / f64::from(self.size);
             f64::from(self.start[axis]) + (f64::from(v) + 0.5) * scale - 0.5
@@ -149,6 +159,19 @@ mod tests {
         for outside in [(9.4, 25.0), (49.5, 25.0), (30.0, 29.6), (f32::NAN, 25.0)] {
             assert_eq!(crop.point(Point { x: outside.0, y: outside.1 }), None, "{outside:?}");
         }
+    }
+
+    #[test]
+    fn a_point_is_carried_from_one_crop_to_another() {
+        let annotated = Crop::new(frame(10.0, 20.0, 50.0, 30.0), [100, 100], 224).unwrap();
+        // The same pixels: only the size differs, and the outermost edges stay where they are.
+        let half = Crop { size: 112, ..annotated };
+        assert_eq!(half.carry(Point { x: -0.5, y: 223.5 }, &annotated), Some(Point { x: -0.5, y: 111.5 }));
+        assert_eq!(annotated.carry(Point { x: 17.0, y: 3.5 }, &annotated), Some(Point { x: 17.0, y: 3.5 }));
+        // 20 more pixels on the left, and as many as are needed on the right.
+        let wide = Crop::new(frame(0.0, 20.0, 60.0, 30.0), [100, 100], 60).unwrap();
+        let p = wide.carry(Point { x: 111.5, y: 111.5 }, &annotated).unwrap();
+        assert!((p.x - 29.5).abs() < 1e-5 && (p.y - 29.5).abs() < 1e-5, "{p:?}");
     }
 
     #[test]

@@ -104,6 +104,7 @@ impl AnimalPart {
 fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Result<Vec<Entry>, DatasetError> {
     let folder = root.join(format!("{wnid}{FOLDER_END}")).join("img");
     let boxes = annotations::boxes(&read_mat(folder.join("data.mat"))?)?;
+    let boxes = boxes.into_iter().map(|frame| sieve.pass(frame)).collect::<Result<Vec<_>, _>>()?;
     let mut parts = Vec::new();
     for part in 1..=LANDMARKS.len() {
         let path = root.join("truth").join(wnid).join(format!("truth_part{part:02}.mat"));
@@ -113,12 +114,15 @@ fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Resul
     for (i, frame) in boxes.into_iter().enumerate() {
         // Each part's next landmark belongs to this sample, whether the sample is kept or not.
         let landmarks: Vec<_> = parts.iter_mut().filter_map(Iterator::next).collect();
+        if frame.is_none() {
+            continue;
+        }
         let entry = || {
             let image = folder.join("img").join(format!("{:05}.jpg", i + 1));
             check_file(&image)?;
             Ok(Entry {
                 id: format!("{wnid}/{:05}", i + 1).into(),
-                frame: Some(frame?),
+                frame,
                 landmarks: landmarks.into_iter().collect::<Result<_, _>>()?,
                 ..Entry::whole(Picture::File(image.into()), Some(category))
             })

@@ -68,7 +68,8 @@ impl Columns {
             _ => return Err([format!("all of the columns {SIDES:?} or none"), format!("{header:?}")]),
         };
         let (mut landmark_names, mut landmarks) = (Vec::new(), Vec::new());
-        for name in header.iter().filter_map(|column| column.strip_suffix(".x")) {
+        let both = |name: &&str| header.iter().any(|column| column.strip_suffix(".y") == Some(name));
+        for name in header.iter().filter_map(|column| column.strip_suffix(".x")).filter(both) {
             if let (Some(x), Some(y)) = (take(&format!("{name}.x")), take(&format!("{name}.y"))) {
                 landmark_names.push(name.to_owned());
                 landmarks.push([x, y]);

@@ -176,7 +176,7 @@ impl PhotoSet {
         };
         let landmark = |p: Point| match annotated {
             None => crop.point(p),
-            Some(annotated) => crop.place(annotated.source(p)),
+            Some(annotated) => crop.carry(p, &annotated),
         };
         let mut landmarks: Vec<_> = entry.landmarks.iter().map(|p| p.and_then(landmark)).collect();
         landmarks.resize(self.landmark_names.len(), None);

@@ -213,7 +213,7 @@ fn missing_and_wrong_pictures_are_errors() {
 }
 
 fn error_of_the_small_picture(path: &Path) -> String {
-    let frame = BoundingBox { left: 40.0, top: 0.0, right: 100.0, bottom: 80.0 };
+    let frame = BoundingBox { left: 40.0, top: -1.0, right: 120.0, bottom: 80.0 };
     let path = path.display();
     format!("{path}: the object's box: expected a part of the picture, 40 × 40, found {frame:?}")
 }

@@ -116,7 +116,10 @@ fn what_annotations_leave_open_is_as_without_them() {
 #[test]
 fn wrong_annotations_are_told_with_their_place_or_left_out() {
     let csv = |line: usize, text: &str| {
-        format!("image,split,left,top,right,bottom,a.x,a.y\n{}{text}\n", "\n".repeat(line - 2))
+        format!(
+            "image,split,left,top,right,bottom,a.x,a.y\n{}{text}\n",
+            "gull/2.png,,,,,,,\n".repeat(line - 2)
+        )
     };
     let one =
         |fields: &str| format!(r#"{{"landmarks": ["a"], "images": [{{"image": "gull/1.png"{fields}}}]}}"#);
@@ -132,7 +135,6 @@ fn wrong_annotations_are_told_with_their_place_or_left_out() {
         ("a.csv", csv(2, "gull/1.png,train,,,,,,"), "a.csv: gull/2.png: expected its split, as others have"),
         ("a.csv", csv(2, "gull/1.png,x"), "at line 2: expected comma-separated values"),
         ("a.json", one(r#", "box": [4, 4, 2, 9]"#), "images[0]: expected a box with an area above 0"),
-        ("a.json", one(r#", "box": [1e39, 4, 2, 9]"#), "images[0]: expected a box of finite numbers"),
         (
             "a.json",
             one(r#", "landmarks": {"b": [1, 2]}"#),
@@ -148,7 +150,8 @@ fn wrong_annotations_are_told_with_their_place_or_left_out() {
         assert!(set.len() <= 7 && !set.is_empty() && !set.report().is_empty());
         assert!(set.report().messages()[0].contains(expected), "{}", set.report());
         // A picture of which something is wrong is not taken for one of which nothing is said.
-        let damaged = text.contains("gull/1.png,,") || name == "a.json";
+        let sound = ["gull/9.png", "../gull/1.png", "gull/1.png,train", "gull/1.png,x"];
+        let damaged = !sound.iter().any(|row| text.contains(row));
         assert_eq!((0..set.len()).any(|i| set.sample(i).unwrap().id == "gull/1.png"), !damaged, "{text}");
     }
 }
@@ -162,6 +165,11 @@ fn a_file_of_another_form_is_an_error_whatever_the_choice() {
         ("a.csv", "image,weight\n", "<name>.x with <name>.y, found \"weight\""),
         ("a.csv", "image,image\n", "expected each column once"),
         ("a.json", "{\"images\": [", "at line 1, column 12: expected annotations in JSON"),
+        (
+            "a.json",
+            "{\"images\": [{\"image\": \"a/b.png\", \"box\": [1e39, 4, 2, 9]}]}",
+            "number out of range",
+        ),
         ("a.json", "{\"images\": [], \"more\": 1}", "unknown field `more`"),
         ("a.json", "{\"landmarks\": [\"a\", \"a\"], \"images\": []}", "expected each name once"),
         ("a.txt", "", "expected a file ending in .csv or .json"),

@@ -171,9 +171,9 @@ fn what_is_wrong_is_told_or_left_out() {
         assert!(set.report().messages()[0].contains(expected));
     }
     let root = sound();
-    fs::write(root.path().join("Annotations_Part/a.mat"), "no file of MATLAB").unwrap();
+    fs::write(root.path().join("Annotations_Part/2007.mat"), "no file of MATLAB").unwrap();
     fs::remove_file(root.path().join("JPEGImages/2008_01.jpg")).unwrap();
-    assert!(open(&root, &["dog"], &PascalPartConfig::new()).unwrap_err().to_string().contains("a.mat"));
+    assert!(open(&root, &["dog"], &PascalPartConfig::new()).unwrap_err().to_string().contains("2007.mat"));
     let config = PascalPartConfig::new().with_faults(Faults::Skip).with_min_box_area(0);
     let set = open(&root, &["dog"], &config).unwrap();
     let counts: Vec<_> = set.report().counts().collect();
