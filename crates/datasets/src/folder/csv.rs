@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use csv::{ReaderBuilder, StringRecord, Trim};
-
 use super::annotations::{Row, Rows};
+use super::records::{Record, Records};
 use crate::DatasetError;
 use crate::faults::Sieve;
 
@@ -23,36 +22,36 @@ struct Columns {
 
 /// Reads all rows.
 pub(super) fn rows(path: &Path, bytes: &[u8], sieve: &mut Sieve) -> Result<Rows, DatasetError> {
-    let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(bytes);
-    let header = reader.headers().map_err(|e| damaged(path, &e))?.clone();
-    let mut columns = Columns::of(&header)
-        .map_err(|[expected, found]| DatasetError::format(path, "line 1", expected, found))?;
+    let at = |line: usize, [expected, found]: [String; 2]| {
+        DatasetError::format(path, format!("line {line}"), expected, found)
+    };
+    let no_text = |(line, found): (usize, &str)| at(line, ["text in UTF-8".to_owned(), found.to_owned()]);
+    let mut records = Records::new(bytes);
+    let Some(header) = records.next().transpose().map_err(no_text)? else {
+        return Err(at(1, ["the names of the columns".to_owned(), "nothing".to_owned()]));
+    };
+    let mut columns = Columns::of(&header).map_err(|error| at(header.line, error))?;
     let landmark_names = std::mem::take(&mut columns.names);
     let mut rows = Rows { landmark_names, ..Rows::default() };
-    for record in reader.records() {
+    for record in records {
         // A row of fewer or more fields, or of bytes that are no text, names no picture for sure.
-        let Some(record) = sieve.pass(record.map_err(|e| damaged(path, &e)))? else {
-            continue;
-        };
-        let line = record.position().map_or(0, csv::Position::line);
-        let error = |[expected, found]: [String; 2]| {
-            DatasetError::format(path, format!("line {line}"), expected, found)
-        };
-        let image = record.get(columns.image).unwrap_or_default();
-        rows.push(image, columns.row(&record), error, sieve)?;
+        let record = record.map_err(no_text).and_then(|record| match record.len() {
+            len if len == header.len() => Ok(record),
+            len => Err(at(record.line, [header.len(), len].map(|fields| format!("{fields} fields")))),
+        });
+        if let Some(record) = sieve.pass(record)? {
+            let row = columns.row(&record);
+            rows.push(record.get(columns.image), row, |error| at(record.line, error), sieve)?;
+        }
     }
     Ok(rows)
 }
 
-fn damaged(path: &Path, error: &csv::Error) -> DatasetError {
-    let line = error.position().map_or(1, csv::Position::line);
-    DatasetError::format(path, format!("line {line}"), "comma-separated values in UTF-8", error.to_string())
-}
-
 impl Columns {
-    fn of(header: &StringRecord) -> Result<Self, [String; 2]> {
-        let mut names: Vec<Option<&str>> = header.iter().map(Some).collect();
-        if let Some(twice) = header.iter().enumerate().find(|&(i, name)| names[..i].contains(&Some(name))) {
+    fn of(header: &Record) -> Result<Self, [String; 2]> {
+        let header: Vec<&str> = header.fields().collect();
+        let mut names: Vec<Option<&str>> = header.iter().copied().map(Some).collect();
+        if let Some(twice) = header.iter().enumerate().find(|&(i, name)| names[..i].contains(&Some(*name))) {
             return Err(["each column once".to_owned(), format!("{:?} again", twice.1)]);
         }
         let mut take = |name: &str| {
@@ -85,8 +84,8 @@ impl Columns {
         }
     }
 
-    fn row(&self, record: &StringRecord) -> Result<Row, [String; 2]> {
-        let text = |column: usize| record.get(column).unwrap_or_default();
+    fn row(&self, record: &Record) -> Result<Row, [String; 2]> {
+        let text = |column: usize| record.get(column);
         let landmark = |&columns: &[usize; 2]| numbers(columns.map(text));
         Ok(Row {
             image: text(self.image).to_owned(),

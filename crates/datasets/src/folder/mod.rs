@@ -4,6 +4,7 @@ mod annotations;
 mod config;
 mod csv;
 mod json;
+mod records;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};

@@ -133,7 +133,7 @@ fn wrong_annotations_are_told_with_their_place_or_left_out() {
         ("a.csv", csv(2, "gull/9.png,,,,,,,"), "gull/9.png: cannot be read"),
         ("a.csv", csv(2, "../gull/1.png,,,,,,,"), "expected the path of a picture below the folder"),
         ("a.csv", csv(2, "gull/1.png,train,,,,,,"), "a.csv: gull/2.png: expected its split, as others have"),
-        ("a.csv", csv(2, "gull/1.png,x"), "at line 2: expected comma-separated values"),
+        ("a.csv", csv(2, "gull/1.png,x"), "at line 2: expected 8 fields, found 2 fields"),
         ("a.json", one(r#", "box": [4, 4, 2, 9]"#), "images[0]: expected a box with an area above 0"),
         (
             "a.json",
