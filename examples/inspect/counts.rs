@@ -1,7 +1,5 @@
 //! How many samples a set has, and how many have each landmark.
 
-use std::fmt::Write;
-
 use explainer_datasets::{Dataset, Split};
 
 /// A line for each category and split, and for the negatives.
@@ -18,13 +16,13 @@ pub fn table(set: &dyn Dataset) -> String {
         }
     }
     let mut text = format!("{}: {} samples\n{:<32}{:<12}{:>9}", set.name(), set.len(), "", "", "samples");
-    names.iter().for_each(|name| drop(write!(text, "{name:>13}")));
+    text.extend(names.iter().map(|name| format!("{name:>13}")));
     text += "\n";
     let titles = categories.iter().map(String::as_str).chain(["(negatives)"]);
     for (title, sides) in titles.zip(counts) {
         for (split, counts) in ["training", "validation"].iter().zip(sides) {
-            let _ = write!(text, "{title:<32}{split:<12}{:>9}", counts[0]);
-            counts[1..].iter().for_each(|count| drop(write!(text, "{count:>13}")));
+            text += &format!("{title:<32}{split:<12}{:>9}", counts[0]);
+            text.extend(counts[1..].iter().map(|count| format!("{count:>13}")));
             text += "\n";
         }
     }

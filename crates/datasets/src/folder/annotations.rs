@@ -31,6 +31,7 @@ pub(crate) struct Annotations {
     objects: Vec<Object>,
     of_image: HashMap<Box<str>, Range<usize>>,
     damaged: HashSet<Box<str>>,
+    has_split: bool,
 }
 
 /// What a format makes of its bytes.
@@ -73,7 +74,8 @@ impl Annotations {
             of_image.entry(image).or_insert(objects.len()..end).end = end;
             objects.push(object);
         }
-        Ok(Self { landmark_names, objects, of_image, damaged })
+        let has_split = objects.iter().any(|object| object.split.is_some());
+        Ok(Self { landmark_names, objects, of_image, damaged, has_split })
     }
 
     /// Whether something that is said of a picture makes no sense, and was reported.
@@ -93,7 +95,7 @@ impl Annotations {
 
     /// Whether a split is stated for any picture.
     pub fn has_split(&self) -> bool {
-        self.objects.iter().any(|object| object.split.is_some())
+        self.has_split
     }
 }
 

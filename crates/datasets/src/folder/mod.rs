@@ -1,12 +1,12 @@
 //! A folder of pictures, one folder for each category.
 
 mod annotations;
+mod categories;
 mod config;
 mod csv;
 mod json;
 mod records;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 pub use config::ImageFolderConfig;
@@ -14,7 +14,6 @@ pub use config::ImageFolderConfig;
 pub(crate) use self::annotations::Annotations;
 use self::annotations::Object;
 use crate::faults::Sieve;
-use crate::photos::entry::check_file;
 use crate::photos::{Coordinates, Draft, Entry, Picture, listing};
 use crate::{DatasetError, PhotoSet};
 
@@ -97,39 +96,20 @@ impl ImageFolder {
             Some(path) => Annotations::read(path, &mut sieve)?,
             None => Annotations::default(),
         };
-        let mut of_category = by_category(root, pictures, &mut sieve)?;
+        let mut of_category = categories::listed(root, pictures, &mut sieve)?;
         if config.annotations.is_some() {
-            check_named(root, &of_category, &annotations, &mut sieve)?;
+            categories::check_named(root, &of_category, &annotations, &mut sieve)?;
         }
-        let (categories, others) = chosen(root, config, &of_category)?;
-        let has_split = annotations.has_split();
-        let mut entries = |name: &str, category| {
-            let pictures = of_category.remove(name).unwrap_or_default();
-            let mut found = Vec::with_capacity(pictures.len());
-            for picture in pictures {
-                let id = listing::id(&picture);
-                if annotations.is_damaged(&id) {
-                    continue;
-                }
-                let objects = annotations.of(&id);
-                let is_stated = !objects.is_empty() && objects.iter().all(|object| object.split.is_some());
-                if has_split && !is_stated {
-                    let path = config.annotations.as_deref().unwrap_or(root);
-                    let error = DatasetError::value(path, id, "its split, as others have", "none");
-                    sieve.pass(Err::<(), _>(error))?;
-                    continue;
-                }
-                push_entries(&mut found, &root.join(picture), &id, objects, category);
-            }
-            Ok::<_, DatasetError>(found)
-        };
+        let (categories, others) = categories::chosen(root, config, &of_category)?;
         let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-        for (category, name) in categories.iter().enumerate() {
-            positives.extend(entries(name, category)?);
+        for (category, name) in categories.iter().chain(&others).enumerate() {
+            let entries = if category < categories.len() { &mut positives } else { &mut negatives };
+            for picture in of_category.remove(name).unwrap_or_default() {
+                let found = samples(root, &picture, config, &annotations, category);
+                entries.extend(sieve.pass(found)?.into_iter().flatten());
+            }
         }
-        for name in &others {
-            negatives.extend(entries(name, categories.len())?);
-        }
+        let rule = (!annotations.has_split()).then_some(config.split);
         let draft = Draft {
             name: root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned(),
             orientation: config.orientation,
@@ -141,107 +121,38 @@ impl ImageFolder {
             own_negatives: None,
             report: sieve.report,
         };
-        draft.finish(&config.photos, (!has_split).then_some(config.split))
+        draft.finish(&config.photos, rule)
     }
 }
 
 /// The samples of one picture: one for each object, or the whole of it.
-fn push_entries(found: &mut Vec<Entry>, path: &Path, id: &str, objects: &[Object], category: usize) {
-    let entry =
-        |id: String| Entry { id: id.into(), ..Entry::whole(Picture::File(path.into()), Some(category)) };
-    if objects.is_empty() {
-        found.push(entry(id.to_owned()));
-    }
-    for (i, object) in objects.iter().enumerate() {
-        let entry = entry(if objects.len() == 1 { id.to_owned() } else { format!("{id}#{}", i + 1) });
-        found.push(Entry {
-            frame: object.frame,
-            landmarks: object.landmarks.clone(),
-            split: object.split.unwrap_or(entry.split),
-            ..entry
-        });
-    }
-}
-
-/// The pictures of each category, by its folder's name.
-fn by_category(
+fn samples(
     root: &Path,
-    pictures: impl IntoIterator<Item = PathBuf>,
-    sieve: &mut Sieve,
-) -> Result<BTreeMap<String, Vec<PathBuf>>, DatasetError> {
-    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for picture in pictures {
-        let mut parts = picture.components();
-        let category =
-            parts.next().and_then(|part| part.as_os_str().to_str()).filter(|_| parts.next().is_some());
-        let category = category.ok_or_else(|| {
-            let expected = "pictures in folders with names in UTF-8, one for each category";
-            DatasetError::format(root, listing::id(&picture), expected, "a picture outside of one")
-        });
-        let Some(category) = sieve.pass(category)? else {
-            continue;
-        };
-        match found.get_mut(category) {
-            Some(pictures) => pictures.push(picture),
-            None => {
-                found.insert(category.to_owned(), vec![picture]);
-            }
-        }
-    }
-    if found.is_empty() {
-        let what = "pictures in a category's folder".to_owned();
-        return Err(DatasetError::Count { path: root.to_owned(), what, expected: 1, found: 0 });
-    }
-    Ok(found)
-}
-
-/// Checks that the pictures that annotations name exist.
-fn check_named(
-    root: &Path,
-    listed: &BTreeMap<String, Vec<PathBuf>>,
-    annotations: &Annotations,
-    sieve: &mut Sieve,
-) -> Result<(), DatasetError> {
-    let listed: HashSet<String> = listed.values().flatten().map(|picture| listing::id(picture)).collect();
-    let mut missing: Vec<&str> = annotations.images().filter(|&image| !listed.contains(image)).collect();
-    missing.sort_unstable();
-    for image in missing {
-        sieve.pass(check_file(&root.join(image)))?;
-    }
-    Ok(())
-}
-
-/// The categories, and those whose pictures are wanted as negatives.
-fn chosen(
-    root: &Path,
+    picture: &Path,
     config: &ImageFolderConfig,
-    of_category: &BTreeMap<String, Vec<PathBuf>>,
-) -> Result<(Vec<String>, Vec<String>), DatasetError> {
-    let others = config.photos.negatives.categories();
-    let named: BTreeSet<&String> = config.categories.iter().chain(others.unwrap_or_default()).collect();
-    if let Some(missing) = named.into_iter().find(|&name| !of_category.contains_key(name)) {
-        let found = format!("{:?}", of_category.keys().take(30).collect::<Vec<_>>());
-        return Err(DatasetError::value(root, "categories", format!("a folder {missing:?}"), found));
+    annotations: &Annotations,
+    category: usize,
+) -> Result<Vec<Entry>, DatasetError> {
+    let id = listing::id(picture);
+    if annotations.is_damaged(&id) {
+        return Ok(vec![]);
     }
-    let names = || of_category.keys().cloned();
-    let without = |taken: &[String]| names().filter(|name| !taken.contains(name)).collect::<Vec<_>>();
-    let categories = match &config.categories[..] {
-        [] => without(others.unwrap_or_default()),
-        chosen => chosen.to_vec(),
-    };
-    let repeated = categories.iter().enumerate().any(|(i, name)| categories[..i].contains(name));
-    let others = match others {
-        None => vec![],
-        Some([]) => without(&categories),
-        Some(names) => names.to_vec(),
-    };
-    if repeated || categories.is_empty() || others.iter().any(|name| categories.contains(name)) {
-        let expected = "one category or more, each once and not among the negatives";
-        return Err(DatasetError::config(
-            "categories",
-            expected,
-            format!("{categories:?}, negatives {others:?}"),
-        ));
+    let objects = annotations.of(&id);
+    let is_stated = !objects.is_empty() && objects.iter().all(|object| object.split.is_some());
+    if annotations.has_split() && !is_stated {
+        let file = config.annotations.as_deref().unwrap_or(root);
+        return Err(DatasetError::value(file, id, "its split, as others have", "none"));
     }
-    Ok((categories, others))
+    let whole = Entry::whole(Picture::File(root.join(picture).into()), Some(category));
+    if objects.is_empty() {
+        return Ok(vec![Entry { id: id.into(), ..whole }]);
+    }
+    let entry = |(i, object): (usize, &Object)| Entry {
+        id: if objects.len() == 1 { id.as_str().into() } else { format!("{id}#{}", i + 1).into() },
+        frame: object.frame,
+        landmarks: object.landmarks.clone(),
+        split: object.split.unwrap_or(whole.split),
+        ..whole.clone()
+    };
+    Ok(objects.iter().enumerate().map(entry).collect())
 }

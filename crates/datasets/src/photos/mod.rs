@@ -69,20 +69,12 @@ impl Draft {
         let is_large = |entry: &Entry| entry.frame.is_none_or(|frame| frame.area() >= least);
         positives.retain(is_large);
         others.retain(is_large);
-        let trained = match rule {
-            Some(_) => {
-                for category in positives.chunk_by_mut(|a, b| a.category == b.category) {
-                    let sides = split::nine_of_ten(category.len());
-                    category.iter_mut().zip(sides).for_each(|(entry, side)| entry.split = side);
-                }
-                split::NINE_OF_TEN
-            }
-            None => [positives.iter().filter(|e| e.split == Split::Train).count(), positives.len().max(1)],
-        };
         let count = positives.len();
-        let mut entries = positives;
         let own = self.own_negatives.as_deref();
-        entries.extend(photos.negatives.entries(own, others, count, trained)?);
+        let mut negatives = photos.negatives.entries(own, others, count)?;
+        split_by(rule, photos, &mut positives, &mut negatives);
+        let mut entries = positives;
+        entries.append(&mut negatives);
         if rule == Some(SplitRule::ByPhoto) {
             split_by_photo(&mut entries)?;
         }
@@ -98,6 +90,26 @@ impl Draft {
             positives: count,
             report: self.report,
         })
+    }
+}
+
+/// Splits positives by the authors' rule, category by category, and negatives likewise. Without a rule the
+/// positives are split as they came, and so are negatives of the same set; others in their proportion.
+fn split_by(rule: Option<SplitRule>, photos: &PhotoConfig, positives: &mut [Entry], negatives: &mut [Entry]) {
+    let put = |entries: &mut [Entry], sides: Vec<Split>| {
+        entries.iter_mut().zip(sides).for_each(|(entry, side)| entry.split = side);
+    };
+    if rule.is_some() {
+        for category in positives.chunk_by_mut(|a, b| a.category == b.category) {
+            let sides = split::nine_of_ten(category.len());
+            put(category, sides);
+        }
+        let sides = split::nine_of_ten(negatives.len());
+        put(negatives, sides);
+    } else if photos.negatives.categories().is_none() {
+        let trained = positives.iter().filter(|entry| entry.split == Split::Train).count();
+        let sides = split::share_of(negatives.len(), trained, positives.len().max(1));
+        put(negatives, sides);
     }
 }
 

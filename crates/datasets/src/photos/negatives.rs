@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Picture};
 use super::{listing, split};
-use crate::{DatasetError, Split};
+use crate::DatasetError;
 
 /// Where the pictures without an object come from, and how many there are: as many as make the positives
 /// three quarters of the set, if no other number is asked for.
@@ -110,15 +110,14 @@ impl Negatives {
     }
 
     /// The negatives of a set with so many positives: from `own`, the set's folder of them, or among
-    /// `others`, its objects of other categories. `trained` of `all` things are for training.
+    /// `others`, its objects of other categories, each on the side of the split that it is on.
     pub(super) fn entries(
         &self,
         own: Option<&Path>,
         others: Vec<Entry>,
         positives: usize,
-        [trained, all]: [usize; 2],
     ) -> Result<Vec<Entry>, DatasetError> {
-        let mut found = match (&self.source, own) {
+        let found = match (&self.source, own) {
             (Source::None, _) => return Ok(vec![]),
             (Source::Own, None) => {
                 let expected = "a folder, other categories, or synthetic ones: this set has none of its own";
@@ -132,12 +131,7 @@ impl Negatives {
             }
         };
         let count = self.count(positives, found.len())?;
-        let chosen = split::spread(found.len(), count);
-        let sides = split::share_of(chosen.len(), trained, all);
-        for (&i, &side) in chosen.iter().zip(&sides) {
-            found[i].split = side;
-        }
-        let mut chosen = chosen.into_iter().peekable();
+        let mut chosen = split::spread(found.len(), count).into_iter().peekable();
         let kept = found.into_iter().enumerate().filter(|(i, _)| chosen.next_if_eq(i).is_some());
         Ok(kept.map(|(_, entry)| entry).collect())
     }
@@ -174,7 +168,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Entry>, DatasetError> {
 
 impl Entry {
     fn into_negative(self) -> Self {
-        Self { category: None, landmarks: Box::default(), split: Split::Train, ..self }
+        Self { category: None, landmarks: Box::default(), ..self }
     }
 
     fn synthetic(index: usize) -> Self {

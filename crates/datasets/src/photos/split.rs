@@ -23,9 +23,6 @@ pub enum SplitRule {
     ByPhoto,
 }
 
-/// Those for training, of all.
-pub(super) const NINE_OF_TEN: [usize; 2] = [9, 10];
-
 /// Of `total` things in a row, the positions (from 0) of `count` evenly spread ones:
 /// `round(linspace(1, total, count)) − 1`, with halves rounded up as MATLAB does for positive
 /// numbers, and like it the last one if `count` is 1.
@@ -41,8 +38,7 @@ pub(super) fn spread(total: usize, count: usize) -> Vec<usize> {
 
 /// The authors' split of `total` things in a row: nine of ten for training, evenly spread.
 pub(super) fn nine_of_ten(total: usize) -> Vec<Split> {
-    let [trained, all] = NINE_OF_TEN;
-    share_of(total, trained, all)
+    share_of(total, 9, 10)
 }
 
 /// Of `total` things in a row, `trained` of every `all` for training, evenly spread.

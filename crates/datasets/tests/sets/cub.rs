@@ -142,6 +142,8 @@ fn species_are_categories_and_others_negatives() {
     let set = open(&root, &species(&["002.Tern"]).with_negatives(negatives.clone())).unwrap();
     assert_eq!((set.positives(), set.len(), set.category(1)), (1, 2, None));
     assert_eq!(set.sample(1).unwrap().landmarks, [None, None, None]);
+    // The other species' second bird, which the set has for validation.
+    assert_eq!((&*set.sample(1).unwrap().id, set.split(1)), ("001.Gull/b c.jpg", Split::Validation));
     let error = open(&root, &CubConfig::new().with_negatives(negatives)).unwrap_err();
     assert!(matches!(error, DatasetError::Config { setting: "negatives", .. }), "{error}");
     for wrong in [&["003.Auk"][..], &[], &["001.Gull", "001.Gull"]] {
