@@ -6,6 +6,8 @@ mod common;
 mod custom_performer;
 #[path = "../examples/common/description.rs"]
 mod description;
+#[path = "../examples/inspect/mod.rs"]
+mod inspect;
 
 use std::error::Error;
 use std::fs;
@@ -14,13 +16,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::plan::{Plan, table};
-use common::program::{exit, failure::told, files};
+use common::program::{self, exit, failure::told, files};
 use common::{Experiment, FitArgs, Networks};
 use description::Description;
 use explainer_core::{
     ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Pooling, Preprocessing,
 };
-use explainer_datasets::{Framing, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{
+    Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
+};
 use explainer_filter_loss::{Gradient, Scale};
 use explainer_performers::{Vgg16, Weights};
 use serde_json::{Value, json};
@@ -76,15 +80,20 @@ fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<FitArgs, clap::
 /// `cub_vgg16` with few birds and one epoch.
 fn run(out: &Path, (flag, file): (&str, &Path)) -> Result<(), common::Failure> {
     let paths = [out, file].map(|path| path.to_str().expect("UTF-8"));
-    let args = flags(["--epochs", "1", "--crops", "0", "--out", paths[0], flag, paths[1]])?;
+    let config = SyntheticBirdsConfig::new(24, 12).with_size(128).with_framing(Framing::Object);
+    fit(&["--out", paths[0], flag, paths[1]], &SyntheticBirds::new(config)?)
+}
+
+/// One epoch of a fit to the shipped performer.
+fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
+    let args = flags(["--epochs", "1", "--crops", "0"].iter().chain(further).copied())?;
     let device = args.device.open()?;
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
     let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
     let performer = Vgg16::load(weights, &device)?;
     let random = performer.randomized(args.seed);
-    let config = SyntheticBirdsConfig::new(24, 12).with_size(128).with_framing(Framing::Object);
     Experiment {
-        dataset: &SyntheticBirds::new(config)?,
+        dataset,
         networks: Networks { performer, random, name: "narrow VGG-16".to_string() },
         classes: vec![0],
         negative_class: 1,
@@ -221,6 +230,46 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         }
     }
     assert_eq!(again, figures);
+}
+
+/// Synthetic birds in the layout of CUB-200-2011, one picture of them damaged.
+#[test]
+fn birds_of_a_folder_are_inspected_and_explained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [root, negatives, sheet, json] =
+        ["cub", "none", "a/sheet.png", "figures.json"].map(|name| folder.path().join(name));
+    let config = SyntheticBirdsConfig::new(25, 8).with_size(160).with_validation_share(0.2);
+    let drawn = SyntheticBirds::new(config).expect("birds");
+    write_cub(&drawn, &root, Some(&negatives)).expect("a set");
+    fs::write(root.join("images/001.bird/bird_0003.jpg"), "no picture").expect("a file");
+
+    let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let inspected = |further: &[&str]| {
+        let (root, negatives, sheet) = (text(&root), text(&negatives), text(&sheet));
+        let set = ["inspect", "--kind", "cub", "--data", &root, "--negatives", &negatives, "--sheet", &sheet];
+        let args = inspect::Args::try_parse_from(set.iter().chain(further)).expect("flags");
+        inspect::run(&args).map_err(|error| error.to_string())
+    };
+    inspected(&["--read", "--skip-damaged", "--samples", "10", "--size", "64"]).expect("a sheet");
+    let drawn = image::open(&sheet).expect("a picture").into_rgb8();
+    assert_eq!(drawn.dimensions(), (8 * 64, 3 * 64));
+    assert!(drawn.pixels().filter(|pixel| pixel.0 == [255, 255, 0]).count() > 1000, "boxes are yellow");
+    let error = inspected(&["--read"]).expect_err("the first damage");
+    assert!(error.contains("bird_0003.jpg"), "{error}");
+    assert!(inspect::Args::try_parse_from(["inspect", "--kind", "folder"]).is_err(), "a folder needs --data");
+    let synthetic =
+        ["inspect", "--kind", "synthetic", "--size", "32", "--samples", "1", "--sheet", &text(&sheet)];
+    inspect::run(&inspect::Args::try_parse_from(synthetic).expect("flags")).expect("a sheet");
+
+    let config = CubConfig::new().with_image_size(128).with_negatives(Negatives::folder(negatives));
+    let birds = Cub::open(&root, &config).expect("a set");
+    let error = fit(&[], &birds).expect_err("the first damage");
+    assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
+    fit(&["--skip-damaged", "--json", &text(&json)], &birds).expect("a fit");
+    let figures = read(&json);
+    assert_eq!((&figures["dataset"], &figures["category"]), (&json!("CUB-200-2011"), &json!("bird")));
+    assert_eq!(figures["images"], json!(birds.annotated().len() - 1));
+    assert_numbers(&figures["tracking"]["conv_interp_2"], SUMMARY, "tracking");
 }
 
 #[test]

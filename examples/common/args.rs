@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use explainer_core::{ExplainerConfig, FitConfig, LossWeights};
+use explainer_datasets::Faults;
 
 use super::Failure;
 use super::program::{DeviceArgs, at_least_one, files};
@@ -41,6 +42,9 @@ pub struct FitArgs {
     /// `fit.weights.eta=0.1`, `explainer.masks=["None"]`; the JSON file has them all.
     #[arg(long, value_name = "NAME=VALUE")]
     pub set: Vec<Setting>,
+    /// Leaves out pictures that cannot be read, and says how many and why; otherwise the first stops the run.
+    #[arg(long, conflicts_with = "plan")]
+    pub skip_damaged: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
     /// Writes all figures to this file as JSON.
@@ -58,6 +62,11 @@ pub struct FitArgs {
 }
 
 impl FitArgs {
+    /// What to do about damaged pictures.
+    pub fn faults(&self) -> Faults {
+        if self.skip_damaged { Faults::Skip } else { Faults::Stop }
+    }
+
     /// Checks that what `--json` and `--out` ask for can be written.
     pub fn check_outputs(&self) -> Result<(), Failure> {
         self.json.as_deref().map_or(Ok(()), files::check)?;

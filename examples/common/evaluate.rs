@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use explainer_core::{Explainer, Performer, Preprocessing};
-use explainer_datasets::Dataset;
+use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField, STRONGEST_IMAGES,
     Tracking, diversity, location_instability, peak_spread, tracking, tracking_null,
@@ -38,6 +38,8 @@ pub struct Layers {
     pub unfitted: Layer,
     pub random_performer: Layer,
     pub landmarks: Landmarks,
+    /// The images' places in the dataset.
+    pub images: Vec<usize>,
 }
 
 /// The networks whose layers are compared.
@@ -54,20 +56,40 @@ impl<P: Performer> Compared<'_, P> {
         &self,
         dataset: &dyn Dataset,
         images: &[usize],
+        prefetch: Prefetch,
+        device: &Device,
+    ) -> Result<Layers, Failure> {
+        let landmarks = Landmarks::new(dataset.landmark_names().to_vec());
+        let (layers, report) =
+            prefetch.run(dataset, images, |samples| self.layers_of(samples, landmarks, device));
+        if !report.is_empty() {
+            println!("images with landmarks: {report}");
+        }
+        layers
+    }
+
+    fn layers_of(
+        &self,
+        samples: &mut Samples<'_>,
+        mut landmarks: Landmarks,
         device: &Device,
     ) -> Result<Layers, Failure> {
         let [mut target, mut top_conv, mut first, mut second, mut unfitted, mut random] =
             [const { None::<Layer> }; 6];
-        let mut landmarks = Landmarks::new(dataset.landmark_names().to_vec());
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
-        for indices in images.chunks(BATCH) {
+        let mut images = Vec::new();
+        loop {
+            let batch: Vec<(usize, Sample)> = samples.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+            if batch.is_empty() {
+                break;
+            }
             let mut pixels = Vec::new();
-            for &index in indices {
-                let sample = dataset.sample(index)?;
+            for (index, sample) in batch {
                 let points = sample.landmarks.iter();
                 landmarks
                     .push(points.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect::<Vec<_>>());
                 pixels.push(sample.image.into_raw());
+                images.push(index);
             }
             let batch = input(self.performer.preprocessing(), &pixels, device)?;
             let tapped = self.performer.tap(batch.clone());
@@ -91,6 +113,7 @@ impl<P: Performer> Compared<'_, P> {
             unfitted: found(unfitted)?,
             random_performer: found(random)?,
             landmarks,
+            images,
         })
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, LossWeights, Performer,
 };
-use explainer_datasets::{Dataset, DatasetError, Split};
+use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::classification_error;
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ impl<P: Performer> Experiment<'_, P> {
             explainer: &fit.explainer,
             unfitted: &unfitted,
         };
-        let layers = compared.layers(self.dataset, &images, device)?;
+        let layers = compared.layers(self.dataset, &images, self.prefetch(), device)?;
         let (reconstruction, agreement) = held_out(&fit)?;
         let error = self.errors(&fit.explainer, validation)?;
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
@@ -176,7 +176,7 @@ impl<P: Performer> Experiment<'_, P> {
             form: format!("{:?}", self.args.form),
             seed,
             epochs: fit.records.len(),
-            images: images.len(),
+            images: layers.images.len(),
             training_rows: train.len(),
             validation_images: validation.len(),
             location_instability: instability,
@@ -202,14 +202,24 @@ impl<P: Performer> Experiment<'_, P> {
         if rows.is_empty() {
             return Err(format!("{}: there is no image in the split {split:?}", self.dataset.name()).into());
         }
-        let images = rows.iter().map(|&index| {
-            let sample = self.dataset.sample(index)?;
-            Ok::<_, DatasetError>(LabelledImage {
-                category: sample.category,
-                pixels: sample.image.into_raw(),
-            })
+        let (features, report) = self.prefetch().run(self.dataset, &rows, |samples| {
+            let images = samples.map(|sample| {
+                let (_, sample) = sample?;
+                let (category, pixels) = (sample.category, sample.image.into_raw());
+                Ok::<_, DatasetError>(LabelledImage { category, pixels })
+            });
+            Features::extract(&self.networks.performer, images, config, device)
         });
-        Ok(Features::extract(&self.networks.performer, images, config, device)?)
+        if !report.is_empty() {
+            println!("{split:?}: {report}");
+        }
+        Ok(features?)
+    }
+
+    /// How images are read ahead of the performer.
+    fn prefetch(&self) -> Prefetch {
+        let prefetch = Prefetch::new().with_faults(self.args.faults());
+        self.args.device.threads.map_or(prefetch, |threads| prefetch.with_workers(threads))
     }
 
     fn rows(&self, split: Split) -> Vec<usize> {
@@ -249,7 +259,7 @@ impl<P: Performer> Experiment<'_, P> {
         fit.explainer.save(&folder.join("explainer.bpk"))?;
         files::write_json(&folder.join("record.json"), &fit.records)?;
         files::write_json(&folder.join("figures.json"), figures)?;
-        let sheet = sheet::draw(self.dataset, layers, &self.annotated())?;
+        let sheet = sheet::draw(self.dataset, layers)?;
         files::write(&folder.join("contact_sheet.png"), |file| {
             Ok(sheet.write_to(file, image::ImageFormat::Png)?)
         })?;

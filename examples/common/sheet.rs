@@ -25,14 +25,14 @@ const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
 /// Draws a row for each filter: on the left conv-interp-2 of the explainer, on the right the
 /// performer's top conv. On either side the filters are evenly spaced by rank of tracking, the
 /// best in the first row: neither side shows its best only.
-pub fn draw(dataset: &dyn Dataset, layers: &Layers, images: &[usize]) -> Result<RgbImage, Failure> {
+pub fn draw(dataset: &dyn Dataset, layers: &Layers) -> Result<RgbImage, Failure> {
     let half = IMAGES as u32 * (SIDE + GAP);
     let mut sheet = RgbImage::from_pixel(2 * half + MIDDLE + GAP, FILTERS as u32 * (SIDE + GAP) + GAP, PAPER);
     for (layer, left) in [(&layers.conv_interp_2, GAP), (&layers.top_conv, half + MIDDLE + GAP)] {
         let chosen = spread_by_tracking(layer, &layers.tracking_of(layer));
         for (row, filter) in chosen.into_iter().enumerate() {
             for (column, image) in strongest(layer, filter).into_iter().enumerate() {
-                let picture = dataset.sample(images[image])?.image;
+                let picture = dataset.sample(layers.images[image])?.image;
                 let marked = marked(picture, layer, layer.peaks.get(filter, image));
                 let x = left + column as u32 * (SIDE + GAP);
                 let y = GAP + row as u32 * (SIDE + GAP);

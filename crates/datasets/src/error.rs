@@ -16,6 +16,14 @@ pub enum DatasetError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The system refused to write a file or a folder.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
     /// A picture could not be decoded, or exceeds the limits on its size.
     #[error("{}: expected a picture within the limits: {source}", path.display())]
     Image {
@@ -83,8 +91,40 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
+    /// What kind of error it is, in a few words, for counting ([`Report`](crate::Report)).
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => "cannot be read",
+            Self::Write { .. } => "cannot be written",
+            Self::Image { .. } => "no sound picture",
+            Self::Format { .. } => "not in the expected format",
+            Self::Value { .. } => "of a value that makes no sense",
+            Self::Count { .. } => "of another number than expected",
+            Self::Config { .. } => "of a setting that cannot be met",
+            Self::Index { .. } => "beyond the end",
+        }
+    }
+
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn value(
+        path: &Path,
+        field: impl Into<String>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        let (field, expected, found) = (field.into(), expected.into(), found.into());
+        Self::Value { path: path.to_owned(), field, expected, found }
+    }
+
+    pub(crate) fn config(
+        setting: &'static str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self::Config { setting, expected: expected.into(), found: found.into() }
     }
 
     pub(crate) fn format(

@@ -6,9 +6,15 @@
 //! # Primary types
 //!
 //! - [`Dataset`]: what all sets can do; [`Sample`]: an image and all that is known of it.
-//! - [`AnimalPart`]: 30 animals of ILSVRC with two landmarks, as published by the authors of the
-//!   method.
-//! - [`SyntheticBirds`]: birds drawn by rule and scenes without one, with three landmarks known exactly.
+//! - [`Cub`], [`PascalPart`], [`AnimalPart`]: readers of the sets that the method was published on, each in the
+//!   layout in which it is published. [`ImageFolder`]: a reader of one's own pictures. What they
+//!   return is a [`PhotoSet`].
+//! - [`Negatives`]: where the pictures without an object come from, the same for all of them.
+//! - [`SyntheticBirds`]: birds drawn by rule and scenes without one, with three landmarks known exactly;
+//!   [`write_cub`] writes them, or any set, in CUB's layout.
+//! - [`Prefetch`]: samples read on threads ahead of the network, in order and within bounded memory.
+//! - [`Faults`]: whether damage stops or is left out and listed in a [`Report`].
+//! - [`Crop`]: where pixels, points and boxes go when a picture is cropped and resized.
 //! - [`read_mat`]: MATLAB files of versions 5 and 7.3, the form in which such annotations come.
 //! - [`resize_bilinear`]: the antialiased resizing that the networks were trained with.
 //! - [`DatasetError`]: what goes wrong, with the file, what was expected and what was found.
@@ -40,19 +46,41 @@
 //! # Files are not trusted
 //!
 //! What a file states about its own size is checked before memory is set aside for it, pictures are
-//! decoded within limits, and damage is reported as a [`DatasetError`].
+//! decoded within limits, and damage is reported as a [`DatasetError`]. Every parser is fuzzed: `fuzz/` has
+//! the targets, `tests/fuzz.rs` runs them on mutations of sound files.
 
+mod ahead;
 mod animal_part;
+mod crop;
+mod cub;
 mod error;
+mod faults;
+mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
+mod landmark;
+mod lines;
 pub mod mat;
+mod pascal_part;
+mod photos;
 mod picture;
+mod prefetch;
 mod resize;
 mod sample;
 mod synthetic;
 
-pub use animal_part::{AnimalPart, AnimalPartConfig, Negatives, SplitRule};
+pub use animal_part::{AnimalPart, AnimalPartConfig};
+pub use crop::Crop;
+pub use cub::{Cub, CubCategories, CubConfig, write_cub};
 pub use error::DatasetError;
+pub use faults::{Faults, Report};
+pub use folder::{ImageFolder, ImageFolderConfig};
+pub use landmark::Landmark;
 pub use mat::{MatFile, MatStruct, MatValue, read_mat};
+pub use pascal_part::{PascalPart, PascalPartConfig};
+pub use photos::{Negatives, PhotoConfig, PhotoSet, SplitRule};
+pub use picture::Orientation;
+pub use prefetch::{Prefetch, Samples};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
 pub use synthetic::{Framing, SyntheticBirds, SyntheticBirdsConfig};

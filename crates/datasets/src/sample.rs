@@ -28,6 +28,25 @@ pub struct BoundingBox {
     pub bottom: f32,
 }
 
+impl BoundingBox {
+    /// Width times height; 0 where right is not beyond left, or bottom not beyond top.
+    pub fn area(&self) -> f64 {
+        let side = |low: f32, high: f32| (f64::from(high) - f64::from(low)).max(0.0);
+        side(self.left, self.right) * side(self.top, self.bottom)
+    }
+
+    /// The box with this share of its width added left and right, and of its height above and below.
+    pub fn widened(&self, margin: f32) -> BoundingBox {
+        let [across, down] = [margin * (self.right - self.left), margin * (self.bottom - self.top)];
+        BoundingBox {
+            left: self.left - across,
+            top: self.top - down,
+            right: self.right + across,
+            bottom: self.bottom + down,
+        }
+    }
+}
+
 /// One cropped and resized image with all that is known of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
@@ -81,7 +100,7 @@ pub enum Split {
 /// A fixed, indexed set of samples.
 ///
 /// All but [`sample`](Dataset::sample) is cheap: images are read when they are asked for. What
-/// [`has_landmarks`](Dataset::has_landmarks) costs is for each set to say.
+/// [`has_landmark`](Dataset::has_landmark) costs is for each set to say.
 pub trait Dataset: Send + Sync {
     /// What to call the set in tables.
     fn name(&self) -> &str;
@@ -121,12 +140,22 @@ pub trait Dataset: Send + Sync {
     /// If `index` is not below [`len`](Dataset::len).
     fn category(&self, index: usize) -> Option<usize>;
 
+    /// Whether one of [`Sample::landmarks`] is there, without reading the sample's image.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len), or `landmark` is none of the
+    /// [`landmark_names`](Dataset::landmark_names).
+    fn has_landmark(&self, index: usize, landmark: usize) -> bool;
+
     /// Whether at least one of [`Sample::landmarks`] is there, without reading the sample's image.
     ///
     /// # Panics
     ///
     /// If `index` is not below [`len`](Dataset::len).
-    fn has_landmarks(&self, index: usize) -> bool;
+    fn has_landmarks(&self, index: usize) -> bool {
+        (0..self.landmark_names().len()).any(|landmark| self.has_landmark(index, landmark))
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +184,15 @@ mod tests {
         // The two leftmost columns become the two rightmost.
         let expected = BoundingBox { left: 3.0, top: 1.0, right: 5.0, bottom: 3.0 };
         assert_eq!(mirrored.bounding_box, Some(expected));
+    }
+
+    #[test]
+    fn a_box_has_an_area_and_grows_on_all_sides() {
+        let b = BoundingBox { left: 2.0, top: 1.0, right: 6.0, bottom: 11.0 };
+        assert_eq!(b.area(), 40.0);
+        assert_eq!(b.widened(0.25), BoundingBox { left: 1.0, top: -1.5, right: 7.0, bottom: 13.5 });
+        assert_eq!(BoundingBox { right: 1.0, ..b }.area(), 0.0);
+        assert_eq!(b.widened(0.0), b);
     }
 
     #[test]

@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use explainer_datasets::mat::{MatValue, read_mat};
-use explainer_datasets::{AnimalPart, AnimalPartConfig, Dataset, Negatives, Point, Split, SplitRule};
+use explainer_datasets::{
+    AnimalPart, AnimalPartConfig, Dataset, Faults, Negatives, PascalPart, PascalPartConfig, Point, Prefetch,
+    Split, SplitRule,
+};
 
 /// The folder of one set, or a message and `None` where it is absent.
 fn folder(name: &str) -> Option<PathBuf> {
@@ -42,13 +45,16 @@ fn the_numbers_are_those_of_the_published_set() {
         return;
     };
     for category in CATEGORIES {
-        let config = AnimalPartConfig::new().with_negatives(Negatives::None);
+        let config = AnimalPartConfig::new().with_negatives(Negatives::none());
         let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
-        let with = |part: usize| (0..set.len()).filter(|&i| set.landmarks(i)[part].is_some()).count();
+        let with = |part: usize| (0..set.len()).filter(|&i| set.has_landmark(i, part)).count();
         let counts = [set.len(), with(0), with(1), set.annotated().len()];
         assert_eq!(counts, category.counts, "{}", category.wnid);
-        for i in set.annotated() {
-            for p in set.landmarks(i).iter().flatten() {
+        for i in set.annotated().into_iter().step_by(20) {
+            let sample = set.sample(i).unwrap();
+            let found: Vec<_> = (0..2).map(|part| set.has_landmark(i, part)).collect();
+            assert_eq!(sample.landmarks.iter().map(Option::is_some).collect::<Vec<_>>(), found);
+            for p in sample.landmarks.iter().flatten() {
                 assert!((0.0..224.0).contains(&p.x) && (0.0..224.0).contains(&p.y), "{i}: {p:?}");
             }
         }
@@ -63,11 +69,11 @@ fn landmarks_agree_with_other_readers() {
     let Some(root) = folder("animal-part") else {
         return;
     };
-    let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+    let config = AnimalPartConfig::new().with_negatives(Negatives::none()).with_min_box_area(0);
     let first = |wnid: &str, part: usize| {
         let set = AnimalPart::open(&root, &[wnid], &config).unwrap();
-        let found: Vec<_> = (0..set.len()).filter_map(|i| set.landmarks(i)[part]).take(3).collect();
-        found
+        let with = (0..set.len()).filter(|&i| set.has_landmark(i, part)).take(3);
+        with.map(|i| set.sample(i).unwrap().landmarks[part].unwrap()).collect::<Vec<_>>()
     };
     let points = |p: [(f32, f32); 3]| p.map(|(y, x)| Point { x: x - 1.0, y: y - 1.0 });
     let tiger = points([(59.5, 186.0), (78.5, 93.0), (114.5, 146.0)]);
@@ -115,12 +121,12 @@ fn the_authors_split_leaks_and_the_other_does_not() {
         return;
     };
     for category in CATEGORIES {
-        let config = AnimalPartConfig::new().with_negatives(Negatives::None).with_min_box_area(0);
+        let config = AnimalPartConfig::new().with_negatives(Negatives::none()).with_min_box_area(0);
         for rule in [SplitRule::Authors, SplitRule::ByPhoto] {
             let config = config.clone().with_split(rule);
             let set = AnimalPart::open(&root, &[category.wnid], &config).unwrap();
             let mut trained: HashMap<Vec<u8>, bool> = HashMap::new();
-            let bytes = |i| std::fs::read(set.image_path(i)).unwrap();
+            let bytes = |i| std::fs::read(set.image_path(i).unwrap()).unwrap();
             for i in 0..set.len() {
                 *trained.entry(bytes(i)).or_default() |= set.split(i) == Split::Train;
             }
@@ -155,6 +161,22 @@ fn several_categories_make_one_set() {
     assert_eq!(set.category(599), Some(1));
     let tigers = AnimalPart::open(&root, &wnids[..1], &AnimalPartConfig::new()).unwrap();
     assert_eq!(tigers.len(), 599 + 200);
+}
+
+/// Every picture, and every one whole: what is strict about damage is not strict about sound files.
+#[test]
+fn all_pictures_are_read() {
+    let Some(root) = folder("animal-part") else {
+        return;
+    };
+    let wnids = CATEGORIES.map(|c| c.wnid);
+    assert_eq!(AnimalPart::categories(&root).unwrap().len(), 3);
+    let config = AnimalPartConfig::new().with_min_box_area(0).with_image_size(16);
+    let set = AnimalPart::open(&root, &wnids, &config).unwrap();
+    // The rest differs in nothing that is looked at here, and takes as long again.
+    let indices: Vec<usize> = (0..set.len()).step_by(3).collect();
+    let (count, report) = Prefetch::new().with_faults(Faults::Skip).run(&set, &indices, |s| s.count());
+    assert!(report.is_empty() && count == indices.len(), "{report}");
 }
 
 /// Against the channel means of crops that PIL decoded, cut out and resized. The resizing is the
@@ -215,3 +237,43 @@ fn pascal_part_reads() {
     let dogs = read_mat(root.join("Annotations_Part/2008_000019.mat")).unwrap();
     assert_eq!(dogs.variable("anno").unwrap().field("objects").unwrap().len(), 3);
 }
+
+/// Boxes and centres, worked out by NumPy from the masks that SciPy reads.
+#[test]
+fn objects_of_pascal_part_are_those_of_their_masks() {
+    let Some(root) = folder("pascal-part") else {
+        return;
+    };
+    let config = PascalPartConfig::new().with_min_box_area(0).with_image_size(100);
+    let set = PascalPart::open(&root, &["horse", "dog"], &config).unwrap();
+    assert_eq!((set.len(), set.category(0), set.category(1)), (PASCAL.len(), Some(0), Some(1)));
+    for (i, (id, [left, top, right, bottom], centres)) in PASCAL.iter().enumerate() {
+        let sample = set.sample(i).unwrap();
+        assert_eq!(sample.id, *id);
+        for (found, expected) in sample.landmarks.iter().zip(centres) {
+            let moved = expected.map(|[x, y]| {
+                [
+                    (x + 0.5 - left) * 100.0 / (right - left) - 0.5,
+                    (y + 0.5 - top) * 100.0 / (bottom - top) - 0.5,
+                ]
+            });
+            match (found, moved) {
+                (Some(p), Some([x, y])) => {
+                    assert!((p.x - x).abs() < 1e-2 && (p.y - y).abs() < 1e-2, "{id}: {p:?} {x} {y}");
+                }
+                (None, None) => {}
+                (found, expected) => panic!("{id}: {found:?} {expected:?}"),
+            }
+        }
+    }
+}
+
+type Object = (&'static str, [f32; 4], [Option<[f32; 2]>; 3]);
+
+#[rustfmt::skip]
+const PASCAL: [Object; 4] = [
+    ("2008_000008#2", [51.0, 86.0, 468.0, 415.0], [Some([83.7180, 153.3538]), Some([138.8227, 120.1494]), Some([228.4973, 179.3175])]),
+    ("2008_000019#1", [361.0, 0.0, 480.0, 112.0], [Some([465.8250, 27.8175]), Some([439.7265, 28.9853]), Some([406.2952, 37.9533])]),
+    ("2008_000019#2", [165.0, 66.0, 317.0, 232.0], [Some([200.4610, 198.8283]), Some([222.4486, 205.7025]), Some([223.0410, 167.7176])]),
+    ("2008_000019#3", [141.0, 0.0, 371.0, 193.0], [Some([339.4680, 63.4545]), Some([299.5648, 60.9160]), Some([253.3886, 61.1040])]),
+];

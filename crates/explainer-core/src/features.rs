@@ -158,7 +158,8 @@ impl Features {
     {
         assert!(config.batch_size > 0, "FeatureConfig::batch_size must be at least 1");
         let images = images.into_iter();
-        let bar = progress_bar(images.size_hint().0 as u64, "features", config.progress);
+        let (least, most) = images.size_hint();
+        let bar = progress_bar(most.unwrap_or(least) as u64, "features", config.progress);
         let mut extraction = Extraction::new(performer, config, device);
         for (index, image) in images.enumerate() {
             let image = image.map_err(|error| CoreError::Image { index, source: error.into() })?;

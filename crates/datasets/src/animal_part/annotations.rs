@@ -1,37 +1,33 @@
 //! The annotations of one category: boxes and landmarks.
 
-use std::path::Path;
-
-use crate::mat::{MatField, read_mat};
-use crate::picture::SourceBox;
-use crate::{DatasetError, Point};
+use crate::mat::{MatField, MatFile};
+use crate::{BoundingBox, DatasetError, Point};
 
 /// Side of the crops in whose pixels the landmarks are stored.
-pub(super) const ANNOTATED_SIZE: f64 = 224.0;
+pub(super) const ANNOTATED_SIZE: u32 = 224;
 
 /// No picture is this large; a coordinate beyond is an error.
 const MAX_COORDINATE: f64 = 1e6;
 
-/// Reads `samples(i).obj.bndbox` of `data.mat`.
-pub(super) fn read_boxes(path: &Path) -> Result<Vec<SourceBox>, DatasetError> {
-    let file = read_mat(path)?;
+/// What is said of each sample.
+pub(crate) type OfEach<T> = Vec<Result<T, DatasetError>>;
+
+/// `samples(i).obj.bndbox` of `data.mat`.
+pub(crate) fn boxes(file: &MatFile) -> Result<OfEach<BoundingBox>, DatasetError> {
     let samples = file.variable("samples")?;
-    (0..samples.len())
-        .map(|i| {
-            let bndbox = samples.element(i, "obj")?.field("bndbox")?;
-            let side = |name| pixel(&bndbox.field(name)?);
-            let found = SourceBox {
-                xmin: side("xmin")?,
-                ymin: side("ymin")?,
-                xmax: side("xmax")?,
-                ymax: side("ymax")?,
-            };
-            match found {
-                b if b.xmin <= b.xmax && b.ymin <= b.ymax => Ok(b),
-                b => Err(bndbox.unexpected("xmin ≤ xmax and ymin ≤ ymax", format!("{b:?}"))),
-            }
-        })
-        .collect()
+    Ok((0..samples.len()).map(|i| bounding_box(&samples.element(i, "obj")?.field("bndbox")?)).collect())
+}
+
+/// In pixels from 1, both ends inside.
+fn bounding_box(bndbox: &MatField<'_>) -> Result<BoundingBox, DatasetError> {
+    let side = |name| pixel(&bndbox.field(name)?);
+    let [xmin, ymin, xmax, ymax] = [side("xmin")?, side("ymin")?, side("xmax")?, side("ymax")?];
+    if xmin > xmax || ymin > ymax {
+        let found = format!("xmin {xmin}, xmax {xmax}, ymin {ymin}, ymax {ymax}");
+        return Err(bndbox.unexpected("xmin ≤ xmax and ymin ≤ ymax", found));
+    }
+    let [left, top, right, bottom] = [xmin - 1, ymin - 1, xmax, ymax].map(|v| v as f32);
+    Ok(BoundingBox { left, top, right, bottom })
 }
 
 fn pixel(field: &MatField<'_>) -> Result<i64, DatasetError> {
@@ -42,20 +38,19 @@ fn pixel(field: &MatField<'_>) -> Result<i64, DatasetError> {
     Ok(x as i64)
 }
 
-/// Reads `truth(i).pHW_center`: per sample the landmark, 0-based, in a crop of 224 × 224, or `None`
+/// `truth(i).pHW_center`: per sample the landmark, 0-based, in a crop of 224 × 224, or `None`
 /// if it is not annotated or there are several.
-pub(super) fn read_landmarks(path: &Path, samples: usize) -> Result<Vec<Option<Point>>, DatasetError> {
-    let file = read_mat(path)?;
+pub(crate) fn landmarks(file: &MatFile, samples: usize) -> Result<OfEach<Option<Point>>, DatasetError> {
     let truth = file.variable("truth")?;
     if truth.len() != samples {
         return Err(DatasetError::Count {
-            path: path.to_owned(),
+            path: file.path().to_owned(),
             what: "elements of truth, one for each of samples in data.mat".into(),
             expected: samples,
             found: truth.len(),
         });
     }
-    (0..samples).map(|i| landmark(&truth.element(i, "pHW_center")?)).collect()
+    Ok((0..samples).map(|i| landmark(&truth.element(i, "pHW_center")?)).collect())
 }
 
 /// `[]`, one `[y; x]` counted from 1, or several side by side.
@@ -71,24 +66,5 @@ fn landmark(center: &MatField<'_>) -> Result<Option<Point>, DatasetError> {
         ([2, 1], &[y, x]) => Ok(Some(Point { x: (x - 1.0) as f32, y: (y - 1.0) as f32 })),
         ([2, _], _) => Ok(None),
         _ => Err(center.unexpected("[] or 2×k numbers", center.value().describe())),
-    }
-}
-
-/// A position in the annotated crop, in one of another size: the pixels' outer edges coincide.
-pub(super) fn rescaled(point: Point, size: u32) -> Point {
-    let scale = f64::from(size) / ANNOTATED_SIZE;
-    let along = |v: f32| ((f64::from(v) + 0.5) * scale - 0.5) as f32;
-    Point { x: along(point.x), y: along(point.y) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rescaling_keeps_the_edges() {
-        let p = Point { x: -0.5, y: 223.5 };
-        assert_eq!(rescaled(p, 112), Point { x: -0.5, y: 111.5 });
-        assert_eq!(rescaled(Point { x: 17.0, y: 3.5 }, 224), Point { x: 17.0, y: 3.5 });
     }
 }

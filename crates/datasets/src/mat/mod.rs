@@ -135,6 +135,11 @@ fn parse(path: &Path, bytes: Vec<u8>, limit: usize) -> Result<MatFile, DatasetEr
     Ok(MatFile { path: path.to_owned(), variables })
 }
 
+/// Reads bytes that came from nowhere in particular.
+pub(crate) fn parse_bytes(bytes: &[u8]) -> Result<MatFile, DatasetError> {
+    parse(Path::new("bytes.mat"), bytes.to_vec())
+}
+
 /// What may still be allocated for one file.
 struct Budget<'a> {
     path: &'a Path,

@@ -1,18 +1,14 @@
 //! A part of a scene as a sample of its own.
 
-use crate::{BoundingBox, Point, Sample, resize_bilinear};
+use crate::{BoundingBox, Crop, Point, Sample};
 
 /// Least side of a crop in pixels: a box of a bird that is hardly in the frame is widened to it.
 const LEAST: f32 = 8.0;
 
-/// The whole pixels of a scene that a sample shows, and how they are stretched to its own. A box counts
-/// from pixels' edges, a point from their centres.
+/// What of a scene a sample shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut {
-    left: f32,
-    top: f32,
-    right: f32,
-    bottom: f32,
+    crop: Crop,
     /// The sample's side.
     side: f32,
 }
@@ -22,39 +18,25 @@ impl Cut {
     pub fn new(frame: BoundingBox, scene_size: f32, size: usize) -> Cut {
         let [left, right] = whole(frame.left, frame.right, scene_size);
         let [top, bottom] = whole(frame.top, frame.bottom, scene_size);
-        Cut { left, top, right, bottom, side: size as f32 }
+        let (scene, size) = ([scene_size as u32; 2], size as u32);
+        let crop = Crop::new(BoundingBox { left, top, right, bottom }, scene, size);
+        Cut { crop: crop.unwrap_or_else(|| Crop::whole(scene, size)), side: size as f32 }
     }
 
-    /// The sample's pixels for one of the scene's, along both axes.
-    fn scale(self) -> [f32; 2] {
-        [self.side / (self.right - self.left), self.side / (self.bottom - self.top)]
-    }
-
-    /// The scene's landmark in the sample; `None` outside.
+    /// The scene's landmark in the sample; `None` outside, and between the sample's edge and the centre of
+    /// its outermost pixels.
     pub fn landmark(self, p: Point) -> Option<Point> {
-        let [across, down] = self.scale();
-        let moved =
-            Point { x: (p.x + 0.5 - self.left) * across - 0.5, y: (p.y + 0.5 - self.top) * down - 0.5 };
         let inside = |v: f32| (0.0..=self.side - 1.0).contains(&v);
-        (inside(moved.x) && inside(moved.y)).then_some(moved)
+        self.crop.point(p).filter(|p| inside(p.x) && inside(p.y))
     }
 
     /// The scene's cut as a sample of its own, landmarks and box with it.
     pub fn sample(self, scene: &Sample) -> Sample {
-        let Cut { left, top, right, bottom, side } = self;
-        let [x, y, width, height] = [left, top, right - left, bottom - top].map(|v| v as u32);
-        let cut = image::imageops::crop_imm(&scene.image, x, y, width, height).to_image();
-        let [across, down] = self.scale();
         Sample {
             id: scene.id.clone(),
-            image: resize_bilinear(&cut, side as u32, side as u32),
+            image: self.crop.image(&scene.image),
             category: scene.category,
-            bounding_box: scene.bounding_box.map(|b| BoundingBox {
-                left: ((b.left - left) * across).clamp(0.0, side),
-                top: ((b.top - top) * down).clamp(0.0, side),
-                right: ((b.right - left) * across).clamp(0.0, side),
-                bottom: ((b.bottom - top) * down).clamp(0.0, side),
-            }),
+            bounding_box: scene.bounding_box.map(|b| self.crop.bounding_box(b)),
             landmarks: scene.landmarks.iter().map(|p| p.and_then(|p| self.landmark(p))).collect(),
         }
     }

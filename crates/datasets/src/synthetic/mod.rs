@@ -109,6 +109,20 @@ impl SyntheticBirds {
         }
     }
 
+    /// The landmarks that a sample has, by their places in the list.
+    fn seen(&self, index: usize) -> impl Iterator<Item = usize> {
+        let mut landmarks = Vec::new();
+        if self.rank(index).0 {
+            let scene = self.paint(index);
+            landmarks = scene.landmarks;
+            if self.config.framing == Framing::Object {
+                let cut = self.cut(index, scene.bounding_box);
+                landmarks.iter_mut().for_each(|p| *p = p.and_then(|p| cut.landmark(p)));
+            }
+        }
+        (0..landmarks.len()).filter(move |&i| landmarks[i].is_some())
+    }
+
     /// What of the scene at `index` is shown, where that is an object: the bird's box, or a negative's.
     fn cut(&self, index: usize, bird: Option<BoundingBox>) -> Cut {
         let frame = bird.unwrap_or_else(|| self.negatives_box(index));
@@ -215,19 +229,13 @@ impl Dataset for SyntheticBirds {
 
     /// A negative has none. What hides a bird's landmarks is known only once it is painted, so that this
     /// takes about as long as [`sample`](Dataset::sample).
+    fn has_landmark(&self, index: usize, landmark: usize) -> bool {
+        assert!(landmark < LANDMARKS.len(), "landmark {landmark} of {LANDMARKS:?}");
+        self.seen(index).any(|seen| seen == landmark)
+    }
+
     fn has_landmarks(&self, index: usize) -> bool {
-        if !self.rank(index).0 {
-            return false;
-        }
-        let Scene { landmarks, bounding_box, .. } = self.paint(index);
-        let mut seen = landmarks.into_iter().flatten();
-        match self.config.framing {
-            Framing::Scene => seen.next().is_some(),
-            Framing::Object => {
-                let cut = self.cut(index, bounding_box);
-                seen.any(|p| cut.landmark(p).is_some())
-            }
-        }
+        self.seen(index).next().is_some()
     }
 }
 

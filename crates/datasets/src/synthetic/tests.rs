@@ -297,8 +297,12 @@ fn whether_there_are_landmarks_agrees_with_the_sample() {
     for framing in [Framing::Scene, Framing::Object] {
         let set = SyntheticBirds::new(config.clone().with_framing(framing)).unwrap();
         for index in (0..100).chain(hidden..set.len()) {
-            let expected = set.sample(index).unwrap().landmarks.iter().any(Option::is_some);
+            let landmarks = set.sample(index).unwrap().landmarks;
+            let expected = landmarks.iter().any(Option::is_some);
             assert_eq!(set.has_landmarks(index), expected, "{framing:?} {index}");
+            for (landmark, p) in landmarks.iter().enumerate() {
+                assert_eq!(set.has_landmark(index, landmark), p.is_some(), "{framing:?} {index} {landmark}");
+            }
             assert_eq!(expected, index < hidden, "{framing:?} {index}");
         }
     }

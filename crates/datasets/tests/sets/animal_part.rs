@@ -1,11 +1,10 @@
 //! Animal-Part, on a set of four made-up samples.
-#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 
 use explainer_datasets::{
-    AnimalPart, AnimalPartConfig, BoundingBox, Dataset, DatasetError, Negatives, Point, Sample, Split,
-    SplitRule, resize_bilinear,
+    AnimalPart, AnimalPartConfig, BoundingBox, Dataset, DatasetError, Faults, Negatives, PhotoSet, Point,
+    Sample, Split, SplitRule, resize_bilinear,
 };
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
@@ -48,7 +47,7 @@ fn sound() -> TempDir {
     root("animal_data.mat", "animal_head.mat", "animal_legs.mat")
 }
 
-fn open(root: &TempDir, config: AnimalPartConfig) -> Result<AnimalPart, DatasetError> {
+fn open(root: &TempDir, config: AnimalPartConfig) -> Result<PhotoSet, DatasetError> {
     AnimalPart::open(root.path(), &[WNID], &config)
 }
 
@@ -69,7 +68,7 @@ fn samples_are_what_the_files_say() {
 
     let samples: Vec<Sample> = (0..4).map(|i| set.sample(i).unwrap()).collect();
     let ids: Vec<_> = samples.iter().map(|s| s.id.as_str()).collect();
-    assert_eq!(ids, ["n00000001/00001", "n00000001/00002", "n00000001/00004", "neg/00005"]);
+    assert_eq!(ids, ["n00000001/00001", "n00000001/00002", "n00000001/00004", "neg/00005.JPEG"]);
     assert!(samples[0].image == resize_bilinear(&picture(1), 224, 224));
     assert!(samples[1].image == resize_bilinear(&cut(&picture(1), 10, 20, 60, 50), 224, 224));
     assert!(samples[2].image == resize_bilinear(&cut(&picture(3), 40, 0, 60, 80), 224, 224));
@@ -87,7 +86,8 @@ fn samples_are_what_the_files_say() {
     for (i, sample) in samples.iter().enumerate() {
         assert_eq!(sample.category, (i < 3).then_some(0));
         assert_eq!(sample.category, set.category(i));
-        assert_eq!(sample.landmarks, set.landmarks(i));
+        let found: Vec<_> = (0..2).map(|landmark| set.has_landmark(i, landmark)).collect();
+        assert_eq!(sample.landmarks.iter().map(Option::is_some).collect::<Vec<_>>(), found);
     }
 }
 
@@ -110,7 +110,7 @@ fn whether_there_are_landmarks_is_known_without_the_image() {
     assert_eq!(found, [false, true, false, true, false]);
     let of_sample = |i| set.sample(i).unwrap().landmarks.iter().any(Option::is_some);
     assert_eq!(found, (0..set.len()).map(of_sample).collect::<Vec<_>>());
-    std::fs::remove_file(set.image_path(1)).unwrap();
+    std::fs::remove_file(set.image_path(1).unwrap()).unwrap();
     assert!(set.has_landmarks(1));
 }
 
@@ -126,27 +126,27 @@ fn negatives_are_counted_out() {
     let root = sound();
     let negatives =
         |n| open(&root, AnimalPartConfig::new().with_negatives(n)).map(|s| s.len() - s.positives());
-    assert_eq!(negatives(Negatives::None).unwrap(), 0);
-    assert_eq!(negatives(Negatives::Count(2)).unwrap(), 2);
-    assert_eq!(negatives(Negatives::PositiveShare(0.5)).unwrap(), 3);
-    assert_eq!(negatives(Negatives::PositiveShare(0.01)).unwrap(), 5);
-    let error = negatives(Negatives::Count(6)).unwrap_err();
+    assert_eq!(negatives(Negatives::none()).unwrap(), 0);
+    assert_eq!(negatives(Negatives::own().with_count(2)).unwrap(), 2);
+    assert_eq!(negatives(Negatives::own().with_positive_share(0.5)).unwrap(), 3);
+    assert_eq!(negatives(Negatives::own().with_positive_share(0.01)).unwrap(), 5);
+    let error = negatives(Negatives::own().with_count(6)).unwrap_err();
     assert!(matches!(error, DatasetError::Count { expected: 6, found: 5, .. }), "{error}");
     for share in [0.0, 1.5, f64::NAN] {
-        let error = negatives(Negatives::PositiveShare(share)).unwrap_err();
+        let error = negatives(Negatives::own().with_positive_share(share)).unwrap_err();
         assert!(matches!(error, DatasetError::Config { setting: "negatives", .. }), "{error}");
     }
 
-    let config = AnimalPartConfig::new().with_negatives(Negatives::Count(3));
+    let config = AnimalPartConfig::new().with_negatives(Negatives::own().with_count(3));
     let set = open(&root, config).unwrap();
     let ids: Vec<_> = (set.positives()..set.len()).map(|i| set.sample(i).unwrap().id).collect();
-    assert_eq!(ids, ["neg/00001", "neg/00003", "neg/00005"]);
+    assert_eq!(ids, ["neg/00001.JPEG", "neg/00003.JPEG", "neg/00005.JPEG"]);
 }
 
 #[test]
 fn one_photo_is_on_one_side_if_asked_for() {
     let root = sound();
-    let config = AnimalPartConfig::new().with_min_box_area(0).with_negatives(Negatives::None);
+    let config = AnimalPartConfig::new().with_min_box_area(0).with_negatives(Negatives::none());
     let set = open(&root, config.with_split(SplitRule::ByPhoto)).unwrap();
     assert_eq!(set.len(), 4);
     assert_eq!(set.split(0), set.split(1));
@@ -205,4 +205,65 @@ fn missing_and_wrong_pictures_are_errors() {
     std::fs::remove_file(image(2)).unwrap();
     let error = open(&root, AnimalPartConfig::new()).unwrap_err();
     assert!(matches!(&error, DatasetError::Io { path, .. } if path == &image(2)), "{error}");
+    let set = open(&root, AnimalPartConfig::new().with_faults(Faults::Skip)).unwrap();
+    assert_eq!(set.positives(), 2);
+    assert_eq!(set.sample(1).unwrap_err().to_string(), error_of_the_small_picture(&image(4)));
+    assert_eq!(set.report().counts().collect::<Vec<_>>(), [("cannot be read", 1)]);
+    assert!(set.report().messages()[0].contains("00002.jpg"));
+}
+
+fn error_of_the_small_picture(path: &Path) -> String {
+    let frame = BoundingBox { left: 40.0, top: -1.0, right: 120.0, bottom: 80.0 };
+    let path = path.display();
+    format!("{path}: the object's box: expected a part of the picture, 40 × 40, found {frame:?}")
+}
+
+#[test]
+fn other_animals_are_negatives_if_asked_for() {
+    let root = sound();
+    let other = "n00000002";
+    let from = |path: &str| root.path().join(path.replace("{}", WNID));
+    std::fs::create_dir_all(root.path().join(format!("truth/{other}"))).unwrap();
+    std::fs::create_dir_all(root.path().join(format!("{other}_obj/img/img"))).unwrap();
+    let mut files: Vec<_> = (1..=4).map(|i| format!("{{}}_obj/img/img/{i:05}.jpg")).collect();
+    files.extend(
+        ["{}_obj/img/data.mat", "truth/{}/truth_part01.mat", "truth/{}/truth_part02.mat"].map(str::to_owned),
+    );
+    for file in files {
+        std::fs::copy(from(&file), root.path().join(file.replace("{}", other))).unwrap();
+    }
+    assert_eq!(AnimalPart::categories(root.path()).unwrap(), [WNID, other]);
+    for names in [vec![], vec![other]] {
+        let config = AnimalPartConfig::new().with_negatives(Negatives::other_categories(names).with_count(3));
+        let set = open(&root, config).unwrap();
+        assert_eq!((set.positives(), set.len()), (3, 6));
+        let negative = set.sample(4).unwrap();
+        assert_eq!(negative.id, "n00000002/00002");
+        assert_eq!((negative.category, negative.bounding_box), (None, None));
+        assert_eq!(negative.landmarks, [None, None]);
+        assert!(negative.image == resize_bilinear(&cut(&picture(1), 10, 20, 60, 50), 224, 224));
+        assert!(!set.has_landmarks(4));
+    }
+    let both = AnimalPart::open(root.path(), &[other, WNID], &AnimalPartConfig::new()).unwrap();
+    assert_eq!(both.categories(), [other, WNID]);
+    assert_eq!((0..both.len()).map(|i| both.category(i)).collect::<Vec<_>>()[2..4], [Some(0), Some(1)]);
+}
+
+#[test]
+fn a_margin_shows_more_and_carries_the_landmarks_along() {
+    let root = sound();
+    let set = open(&root, AnimalPartConfig::new().with_margin(0.1).with_image_size(72)).unwrap();
+    // The box is 60 × 50 pixels from (10, 20): 6 and 5 more on each side.
+    let sample = set.sample(1).unwrap();
+    assert!(sample.image == resize_bilinear(&cut(&picture(1), 4, 15, 72, 60), 72, 72));
+    let close = |a: f32, b: f32| (a - b).abs() < 1e-4;
+    let b = sample.bounding_box.unwrap();
+    assert!(
+        close(b.left, 6.0) && close(b.right, 66.0) && close(b.top, 6.0) && close(b.bottom, 66.0),
+        "{b:?}"
+    );
+    // At the upper right corner of 224 × 224: half of 60 / 224 pixels from the box's edge.
+    let p = sample.landmarks[1].unwrap();
+    assert!(close(p.x, 66.0 - 0.5 - 0.5 * 60.0 / 224.0), "{p:?}");
+    assert!(close(p.y, 6.0 - 0.5 + 0.5 * 60.0 / 224.0), "{p:?}");
 }

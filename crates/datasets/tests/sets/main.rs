@@ -1,0 +1,8 @@
+//! The readers of sets of photos, on small sets made up for the purpose.
+#![allow(clippy::unwrap_used)]
+
+mod animal_part;
+mod cub;
+mod folder;
+mod mat;
+mod pascal_part;
