@@ -137,7 +137,7 @@ fn parse(path: &Path, bytes: Vec<u8>, limit: usize) -> Result<MatFile, DatasetEr
 
 /// Reads bytes that came from nowhere in particular.
 pub(crate) fn parse_bytes(bytes: &[u8]) -> Result<MatFile, DatasetError> {
-    parse(Path::new("bytes.mat"), bytes.to_vec())
+    parse(Path::new("bytes.mat"), bytes.to_vec(), MAX_BYTES)
 }
 
 /// What may still be allocated for one file.
