@@ -24,3 +24,8 @@ demo *flags:
 # Trains the performer that ships with the demo.
 train-performer *flags:
     cargo run --release --example train_performer -- {{flags}}
+
+# The report of a small fit in headless Chromium, if there is one.
+test-browser:
+    cargo run --release --example cub_vgg16 -- --birds 60 --epochs 1 --crops 0 --out target/browser
+    tests/browser/run target/browser/report.html

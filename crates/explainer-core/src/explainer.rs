@@ -4,8 +4,6 @@ use burn::config::Config;
 use burn::module::{Module, Param};
 use burn::nn::PaddingConfig2d;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
-use burn::tensor::module::max_pool2d;
-use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
 
 use crate::init::{Initializer, copied};
@@ -193,11 +191,7 @@ impl Explainer {
     }
 
     pub(crate) fn pooled(&self, maps: Tensor<4>) -> Tensor<4> {
-        let Pooling { kernel, stride, padding } = self.pool;
-        let options = MaxPoolOptions::new([kernel, kernel])
-            .with_stride([stride, stride])
-            .with_padding([padding, padding]);
-        max_pool2d(maps, options)
+        self.pool.forward(maps)
     }
 
     /// p as a tensor, `[1]`.

@@ -2,6 +2,8 @@
 
 use burn::nn::{Linear, conv::Conv2d};
 use burn::tensor::Tensor;
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use explainer_metrics::ReceptiveField;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,14 @@ impl Pooling {
     pub fn output(&self, length: usize) -> usize {
         (length + 2 * self.padding - self.kernel) / self.stride + 1
     }
+
+    /// The pooled maps.
+    pub(crate) fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+        let options = MaxPoolOptions::new([self.kernel; 2])
+            .with_stride([self.stride; 2])
+            .with_padding([self.padding; 2]);
+        max_pool2d(maps, options)
+    }
 }
 
 /// The layers of a performer from which an explainer takes its sizes and its first weights.
@@ -62,6 +72,12 @@ pub struct Blueprint<'a> {
 pub trait Performer {
     /// Runs the network on preprocessed images, `[batch, 3, size, size]`.
     fn tap(&self, images: Tensor<4>) -> Tapped;
+
+    /// [`Tapped::target`] alone. A network that can stop there should: receptive fields are found by running
+    /// it on hundreds of copies of an image.
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.tap(images).target
+    }
 
     /// The rest of the network: from the last upper features `[batch, width]` to the scores.
     fn head(&self, upper: Tensor<2>) -> Tensor<2>;
@@ -114,13 +130,17 @@ pub(crate) fn check_tapped<P: Performer>(
     let last = tapped.upper.last().expect("there is an upper layer").clone();
     let scores = performer.head(last);
     expect("the shape of the head's scores", tapped.scores.dims().to_vec(), scores.dims().to_vec())?;
-    let scale = tapped.scores.clone().abs().max().into_scalar::<f32>();
-    let difference = (scores - tapped.scores.clone()).abs().max().into_scalar::<f32>();
+    let what = "the scores and the head's scores of the last upper features";
+    largest_difference(what, tapped.scores.clone(), scores)
+}
+
+/// Checks that scores that should be the same are, but for rounding.
+pub(crate) fn largest_difference(what: &str, scores: Tensor<2>, others: Tensor<2>) -> Result<(), CoreError> {
+    let scale = scores.clone().abs().max().into_scalar::<f32>();
+    let difference = (others - scores).abs().max().into_scalar::<f32>();
     if difference > HEAD_TOLERANCE * scale {
         return Err(CoreError::Performer {
-            what:
-                "the largest difference between the scores and the head's scores of the last upper features"
-                    .to_string(),
+            what: format!("the largest difference between {what}"),
             expected: format!("at most {}", HEAD_TOLERANCE * scale),
             found: difference.to_string(),
         });

@@ -154,6 +154,19 @@ impl<A: Architecture> ConvNet<A> {
         images: Tensor<4>,
         normalize: impl Fn(usize, Tensor<4>) -> Tensor<4>,
     ) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+        let (mut tapped, pooled) = self.features_up_to(images, A::FEATURES.len(), normalize);
+        let top_conv = tapped.pop().expect("a ReLU behind the top conv-layer");
+        let target = tapped.pop().expect("a ReLU in front of the top conv-layer");
+        (target, top_conv, pooled)
+    }
+
+    /// The tapped layers among the first `rows`, and what the last of these makes.
+    fn features_up_to(
+        &self,
+        images: Tensor<4>,
+        rows: usize,
+        normalize: impl Fn(usize, Tensor<4>) -> Tensor<4>,
+    ) -> (Vec<Tensor<4>>, Tensor<4>) {
         let [batch, _, height, width] = images.dims();
         let size = self.preprocessing.size;
         assert_eq!(
@@ -165,7 +178,7 @@ impl<A: Architecture> ConvNet<A> {
         let mut convs = self.convs.iter().enumerate();
         let mut tapped = Vec::with_capacity(2);
         let mut x = images;
-        for (row, layer) in A::FEATURES.iter().enumerate() {
+        for (row, layer) in A::FEATURES[..rows].iter().enumerate() {
             x = match *layer {
                 Layer::Conv { .. } => {
                     let (index, conv) = convs.next().expect("a convolution for each row");
@@ -181,9 +194,7 @@ impl<A: Architecture> ConvNet<A> {
                 tapped.push(x.clone());
             }
         }
-        let top_conv = tapped.pop().expect("a ReLU behind the top conv-layer");
-        let target = tapped.pop().expect("a ReLU in front of the top conv-layer");
-        (target, top_conv, x)
+        (tapped, x)
     }
 
     /// relu6 and relu7 of pooled features, each through `regularize`.
@@ -204,6 +215,10 @@ impl<A: Architecture> Performer for ConvNet<A> {
         let (fc6, fc7) = self.upper(pooled, |x| x);
         let scores = self.head.forward(fc7.clone());
         Tapped { target, top_conv, upper: vec![fc6, fc7], scores }
+    }
+
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.features_up_to(images, A::target() + 1, |_, x| x).1
     }
 
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {

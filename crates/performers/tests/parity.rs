@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{Device, Tensor, TensorData};
-use explainer_core::Performer;
+use explainer_core::{Performer, PerformerLayer, performer_grad_cam};
 use explainer_performers::{AlexNet, Architecture, ConvNet, Vgg16, Weights};
 
 /// Largest difference allowed, over the largest value of the tensor.
@@ -44,14 +44,19 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
     }
 }
 
+/// The tensors of a fixture by their names.
+fn reader(file: &str) -> impl FnMut(&str) -> Vec<f32> {
+    let mut file = SafetensorsStore::from_file(fixture(file));
+    move |name| {
+        let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
+        bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
+    }
+}
+
 /// Compares every tapped feature with what PyTorch saved.
 fn assert_taps_agree<A: Architecture>(network: &ConvNet<A>, tapped_file: &str, tolerance: f32) {
     let device = Device::flex();
-    let mut file = SafetensorsStore::from_file(fixture(tapped_file));
-    let mut expected = |name: &str| -> Vec<f32> {
-        let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
-        bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
-    };
+    let mut expected = reader(tapped_file);
     let tapped = network.tap(image(&device));
     let [relu6, relu7] = tapped.upper.as_slice() else { panic!("two upper layers") };
     assert_close("target", &values(&tapped.target), &expected("target"), tolerance);
@@ -63,6 +68,35 @@ fn assert_taps_agree<A: Architecture>(network: &ConvNet<A>, tapped_file: &str, t
     // What the trait promises, and that the three ways to the scores are one.
     assert_eq!(values(&network.head(relu7.clone())), values(&tapped.scores));
     assert_eq!(values(&network.forward(image(&device))), values(&tapped.scores));
+    assert_eq!(values(&network.target_features(image(&device))), values(&tapped.target));
+}
+
+/// Compares Grad-CAM of both layers for each class with PyTorch's; one that is 0 everywhere must be here too.
+fn assert_grad_cams_agree<A: Architecture>(network: &ConvNet<A>, file: &str) {
+    let (mut expected, mut seen) = (reader(file), 0);
+    for (name, layer) in [("target", PerformerLayer::Target), ("top_conv", PerformerLayer::TopConv)] {
+        for class in 0..3 {
+            let found = performer_grad_cam(network, image(&Device::flex()), layer, &[class]).expect("a map");
+            let (name, found) = (format!("{name}_{class}"), values(&found));
+            let expected = expected(&name);
+            if expected.iter().any(|&value| value > 0.0) {
+                assert_close(&name, &found, &expected, TOLERANCE);
+                seen += 1;
+            } else {
+                assert!(found.iter().all(|&value| value == 0.0), "{name}");
+            }
+        }
+    }
+    assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn grad_cam_agrees_with_torch() {
+    let device = Device::flex();
+    let alexnet = AlexNet::load(Weights::file(fixture("alexnet_slim.pth")), &device).unwrap();
+    assert_grad_cams_agree(&alexnet, "alexnet_slim_grad_cam.safetensors");
+    let vgg = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &device).unwrap();
+    assert_grad_cams_agree(&vgg, "vgg16_slim_grad_cam.safetensors");
 }
 
 #[test]
