@@ -126,20 +126,22 @@ mod tests {
 
     #[test]
     fn conv_interp_2_is_that_of_a_slow_oracle() {
-        let performer = TinyPerformer::new(4);
-        let features = features(&performer, 6, &FeatureConfig::plain());
-        let config = ExplainerConfig::for_performer(&performer).with_seed(4);
-        let explainer = config.init_from(&performer, &Device::flex()).calibrated(&features);
-        let (target, classes) = (features.batch(&[0, 1, 2, 3, 4, 5]).target, [2, 1, 0, 0, 1, 2]);
-        let found = wide(explainer.grad_cam(&performer, target.clone(), 1, &classes));
-        let mut seen = 0;
-        for (image, found) in found.chunks_exact(64).enumerate() {
-            let oracle = Oracle::new(&performer, &explainer, target.clone(), image);
-            let expected = oracle.grad_cam(classes[image]);
-            seen += usize::from(expected.iter().any(|&value| value > 1e-3));
-            close(found, &expected, 1e-5);
+        let (classes, mut seen) = ([2, 1, 0, 0, 1, 2], 0);
+        for seed in 4..8 {
+            let performer = TinyPerformer::new(seed);
+            let features = features(&performer, 6, &FeatureConfig::plain());
+            let config = ExplainerConfig::for_performer(&performer).with_seed(seed);
+            let explainer = config.init_from(&performer, &Device::flex()).calibrated(&features);
+            let target = features.batch(&[0, 1, 2, 3, 4, 5]).target;
+            let found = wide(explainer.grad_cam(&performer, target.clone(), 1, &classes));
+            for (image, found) in found.chunks_exact(64).enumerate() {
+                let oracle = Oracle::new(&performer, &explainer, target.clone(), image);
+                let expected = oracle.grad_cam(classes[image]);
+                seen += usize::from(expected.iter().any(|&value| value > 0.0));
+                close(found, &expected, 1e-5);
+            }
         }
-        assert!(seen > 1, "maps that are zero everywhere show nothing");
+        assert!(seen > 6, "maps that are zero everywhere show nothing: {seen} are not");
     }
 
     #[test]
@@ -156,7 +158,7 @@ mod tests {
             let oracle = Oracle::new(&performer, &explainer, target.clone(), image);
             let below = first.maps(target.clone().narrow(0, image, 1));
             let expected = oracle.grad_cam_below(classes[image], &second.conv, below);
-            seen += usize::from(expected.iter().any(|&value| value > 1e-3));
+            seen += usize::from(expected.iter().any(|&value| value > 0.0));
             close(found, &expected, 1e-5);
         }
         assert!(seen > 0, "maps that are zero everywhere show nothing");
@@ -179,11 +181,11 @@ mod tests {
             let expected =
                 [oracle.grad_cam(class), oracle.grad_cam_below(class, &performer.convs[1], target)];
             for (found, expected) in found.iter().zip(expected) {
-                seen += usize::from(expected.iter().any(|&value| value > 1e-3));
+                seen += usize::from(expected.iter().any(|&value| value > 0.0));
                 close(&found[image * 64..][..64], &expected, 1e-5);
             }
         }
-        assert!(seen > 2, "maps that are zero everywhere show nothing");
+        assert!(seen > 2, "maps that are zero everywhere show nothing: {seen} are not");
     }
 
     #[test]

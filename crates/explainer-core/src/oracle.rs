@@ -223,7 +223,7 @@ fn cone(map: &[f64], length: usize, masked: bool) -> Vec<f64> {
 /// Asserts that values differ by no more than a share of the largest one expected.
 pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len());
-    let scale = expected.iter().fold(1e-3f64, |most, value| most.max(value.abs()));
+    let scale = expected.iter().fold(1e-6f64, |most, value| most.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= tolerance * scale, "{found} for {expected} of {scale}");
     }

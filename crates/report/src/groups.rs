@@ -8,7 +8,7 @@ use kodama::{Method, linkage};
 const SAME_PART: f64 = 0.1;
 /// A pair of filters is compared on the images in which both are among their strongest; with fewer than
 /// this many in common, nothing says that they belong together.
-const COMMON_IMAGES: usize = 8;
+const COMMON_IMAGES: usize = 5;
 /// A filter is looked at in this share of the images in which it fired, its strongest: the faint rest is noise.
 const STRONGEST_SHARE: f64 = 0.5;
 /// A group of fewer filters is no part: they stay scattered.

@@ -3,9 +3,7 @@
 use std::fs;
 
 use burn::tensor::Device;
-use explainer_core::{
-    ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, Preprocessing,
-};
+use explainer_core::{ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage};
 use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{Network, PartNames, Report, ReportConfig, Verdict};
@@ -167,7 +165,7 @@ fn without_landmarks_and_controls_less_is_claimed() {
 fn names_are_put_on_groups_and_wrong_ones_refused() {
     let (performer, _, fit) = fitted();
     let (birds, folder) = (birds(), tempfile::tempdir().expect("a folder"));
-    let config = config().with_occluded(0).with_pages(1);
+    let config = config().with_images(18).with_occluded(0).with_pages(1);
     let report = |names: &str| {
         let path = folder.path().join("names.toml");
         fs::write(&path, format!("[names]\n{names}")).expect("a file");
