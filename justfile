@@ -28,3 +28,8 @@ train-performer *flags:
 # The fitting step beside PyTorch's, in turn: needs a Python with torch, numpy and safetensors.
 bench-peer *flags:
     python3 benches/peer/compare.py {{flags}}
+
+# The report of a small fit in headless Chromium, if there is one.
+test-browser:
+    cargo run --release --example cub_vgg16 -- --birds 60 --epochs 1 --crops 0 --out target/browser
+    tests/browser/run target/browser/report.html

@@ -1,6 +1,6 @@
 //! Flags of every example that fits an explainer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use explainer_core::{ExplainerConfig, FitConfig, LossWeights};
@@ -50,10 +50,17 @@ pub struct FitArgs {
     /// Writes all figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Keeps checkpoints, the record of fitting, the explainer and a contact sheet in this folder.
-    /// The same command goes on from the last checkpoint there.
+    /// Keeps checkpoints, the record of fitting, the explainer, the report and a contact sheet in this
+    /// folder. The same command goes on from the last checkpoint there.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Leaves out the report, one HTML file of pictures: report.html in the folder of --out, or in the current
+    /// one.
+    #[arg(long)]
+    pub no_report: bool,
+    /// Names of parts for the report (TOML; the report says how).
+    #[arg(long, value_name = "FILE", conflicts_with = "no_report")]
+    pub names: Option<PathBuf>,
     /// Instead of one fit, makes every fit of a plan (TOML: seeds and variations, see examples/plans) on the
     /// same features, and prints a table of them all. Keeps each finished fit's figures as a line of
     /// cells.jsonl in the folder of --out, and does not make it again; `--seed` is that of the features.
@@ -67,10 +74,17 @@ impl FitArgs {
         if self.skip_damaged { Faults::Skip } else { Faults::Stop }
     }
 
-    /// Checks that what `--json` and `--out` ask for can be written.
+    /// Checks that what `--json`, `--out` and the report ask for can be written.
     pub fn check_outputs(&self) -> Result<(), Failure> {
         self.json.as_deref().map_or(Ok(()), files::check)?;
-        self.out.as_deref().map_or(Ok(()), files::check_folder)
+        self.out.as_deref().map_or(Ok(()), files::check_folder)?;
+        self.report().as_deref().map_or(Ok(()), files::check)
+    }
+
+    /// Where the report goes, if there is to be one.
+    pub fn report(&self) -> Option<PathBuf> {
+        let wanted = !self.no_report && self.plan.is_none();
+        wanted.then(|| self.out.as_deref().unwrap_or(Path::new("")).join("report.html"))
     }
 
     /// The settings the flags ask for, `further` ones changed; `published` are the paper's weights for the

@@ -5,7 +5,7 @@ use explainer_core::{Explainer, Performer, Preprocessing};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField, STRONGEST_IMAGES,
-    Tracking, diversity, location_instability, peak_spread, tracking, tracking_null,
+    diversity, location_instability, peak_spread, tracking, tracking_null,
 };
 
 use super::Failure;
@@ -162,11 +162,6 @@ impl Layers {
             null: null.summary,
             random_performer: summary(&self.random_performer),
         }
-    }
-
-    /// Tracking of the filters of one layer.
-    pub fn tracking_of(&self, layer: &Layer) -> Tracking {
-        tracking(&layer.peaks, &self.landmarks, STRONGEST_IMAGES)
     }
 
     pub fn spread(&self, side: usize) -> LayerFigures {

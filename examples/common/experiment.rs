@@ -9,14 +9,15 @@ use explainer_core::{
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::classification_error;
+use explainer_report::{PartNames, Report};
 use serde_json::{Value, json};
 
-use super::evaluate::{Compared, Layers};
+use super::evaluate::Compared;
 use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings, peak_rss_mib};
 use super::plan::{self, Cells, Plan};
 use super::program::files;
 use super::settings::Setting;
-use super::{Failure, FitArgs, sheet, table};
+use super::{Failure, FitArgs, table};
 
 /// The performer and its control.
 pub struct Networks<P> {
@@ -49,7 +50,7 @@ struct Data {
 /// A fit, and what was seen of it.
 struct Outcome {
     fit: Fit,
-    layers: Layers,
+    unfitted: Explainer,
     figures: Figures,
 }
 
@@ -61,15 +62,16 @@ impl<P: Performer> Experiment<'_, P> {
             return self.run_plan(&Plan::read(plan)?, device);
         }
         let settings = self.settings(self.args.seed, &[])?;
-        let Outcome { fit, layers, figures } = self.outcome(&self.data(device)?, settings, device)?;
-        table::print(&figures);
+        let names = self.args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
+        let outcome = self.outcome(&self.data(device)?, settings, device)?;
+        table::print(&outcome.figures);
         if let Some(file) = &self.args.json {
-            files::write_json(file, &figures)?;
+            files::write_json(file, &outcome.figures)?;
         }
         if let Some(folder) = &self.args.out {
-            self.keep(folder, &fit, &layers, &figures)?;
+            keep(folder, &outcome)?;
         }
-        Ok(())
+        self.args.report().map_or(Ok(()), |path| self.report(&path, &outcome, names))
     }
 
     /// Makes the fits of a plan that are not finished yet, and prints the table of all.
@@ -193,7 +195,7 @@ impl<P: Performer> Experiment<'_, P> {
             peak_rss_mib: peak_rss_mib(),
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
         };
-        Ok(Outcome { fit, layers, figures })
+        Ok(Outcome { fit, unfitted, figures })
     }
 
     /// Features of one part of the dataset.
@@ -254,21 +256,45 @@ impl<P: Performer> Experiment<'_, P> {
         })
     }
 
-    /// Writes what `--out` asks for beside the checkpoints.
-    fn keep(&self, folder: &Path, fit: &Fit, layers: &Layers, figures: &Figures) -> Result<(), Failure> {
-        fit.explainer.save(&folder.join("explainer.bpk"))?;
-        files::write_json(&folder.join("record.json"), &fit.records)?;
-        files::write_json(&folder.join("figures.json"), figures)?;
-        let sheet = sheet::draw(self.dataset, layers)?;
-        files::write(&folder.join("contact_sheet.png"), |file| {
-            Ok(sheet.write_to(file, image::ImageFormat::Png)?)
-        })?;
-        println!(
-            "\nkept in {}: explainer.bpk, record.json, figures.json, contact_sheet.png",
-            folder.display()
-        );
+    /// Writes the report, and with `--out` the contact sheet by itself.
+    fn report(&self, path: &Path, outcome: &Outcome, names: PartNames) -> Result<(), Failure> {
+        let started = Instant::now();
+        let Networks { performer, random, name } = &self.networks;
+        let seen = Report::new(&outcome.fit, performer, self.dataset)
+            .with_controls(&outcome.unfitted, random)
+            .with_performer_name(name, &self.class_names())
+            .with_names(names)
+            .with_settings(&outcome.figures.settings)?
+            .observe()?;
+        seen.write(path)?;
+        if let Some(folder) = &self.args.out {
+            files::write(&folder.join("contact_sheet.png"), |file| {
+                Ok(seen.contact_sheet().write_to(file, image::ImageFormat::Png)?)
+            })?;
+        }
+        println!("report: {} ({:.1} s)", path.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
+
+    /// The performer's classes as far as their names are known.
+    fn class_names(&self) -> Vec<String> {
+        let named = self.classes.iter().zip(self.dataset.categories());
+        let mut known: Vec<(usize, &str)> = named.map(|(&class, name)| (class, name.as_str())).collect();
+        known.push((self.negative_class, "negative"));
+        let count = known.iter().map(|&(class, _)| class + 1).max().unwrap_or(0);
+        let name =
+            |class| known.iter().find(|&&(other, _)| other == class).map(|&(_, name)| name.to_string());
+        (0..count).map(|class| name(class).unwrap_or_else(|| format!("class {class}"))).collect()
+    }
+}
+
+/// Writes what `--out` asks for beside the checkpoints.
+fn keep(folder: &Path, outcome: &Outcome) -> Result<(), Failure> {
+    outcome.fit.explainer.save(&folder.join("explainer.bpk"))?;
+    files::write_json(&folder.join("record.json"), &outcome.fit.records)?;
+    files::write_json(&folder.join("figures.json"), &outcome.figures)?;
+    println!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
+    Ok(())
 }
 
 /// Relative errors and agreement on the validation images.

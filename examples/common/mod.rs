@@ -1,5 +1,5 @@
 //! What the examples that fit an explainer share: flags, the experiment and plans of many, tables, JSON
-//! and contact sheet.
+//! and the report.
 
 mod args;
 mod evaluate;
@@ -9,7 +9,6 @@ pub mod plan;
 #[path = "../program/mod.rs"]
 pub mod program;
 mod settings;
-mod sheet;
 mod table;
 
 pub use args::FitArgs;

@@ -8,7 +8,9 @@
 //! - [`Features`]: what the performer makes of your images, computed once.
 //! - [`ExplainerConfig`], [`Explainer`]: the network; [`FitConfig`], [`Fit`]: its fit, with records,
 //!   checkpoints and resume.
-//! - [`Explanation`]: the parts of one image.
+//! - [`Explanation`]: the parts of one image; [`Contributions`]: what each of them gave to its score.
+//! - [`Occlusion`]: how far each filter falls as pieces of an image are covered; [`Explainer::grad_cam`] and
+//!   [`performer_grad_cam`]: where a score comes from.
 //!
 //! Burn 0.22 has no backend type parameter: a `&Device` decides at run time, and this crate picks
 //! none.
@@ -37,6 +39,7 @@
 
 mod calibrate;
 mod cholesky;
+mod contributions;
 mod conv;
 mod decoder;
 mod error;
@@ -45,10 +48,14 @@ mod explainer;
 mod features;
 mod file;
 mod fit;
+mod grad_cam;
 mod init;
 mod masking;
 mod memory;
 mod norm;
+mod occlusion;
+#[cfg(test)]
+mod oracle;
 mod performer;
 mod pooling;
 mod preprocessing;
@@ -60,6 +67,7 @@ mod testing;
 mod track;
 mod views;
 
+pub use contributions::Contributions;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part};
@@ -69,8 +77,10 @@ pub use fit::{
     EpochRecord, Fit, FitConfig, InterpretabilityLoss, LearningRates, LossMaps, LossWeights, NormUpdate,
     Push, PushSchedule, ReconstructionWeight, Refit, Validation,
 };
+pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use masking::{MaskLayer, Masking};
 pub use norm::ScaleNorm;
+pub use occlusion::{Occlusion, OcclusionConfig};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer};
 pub use pooling::{PoolKind, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};

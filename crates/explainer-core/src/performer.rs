@@ -91,6 +91,12 @@ pub trait Performer {
     /// Runs the network on preprocessed images, `[batch, 3, size, size]`.
     fn tap(&self, images: Tensor<4>) -> Tapped;
 
+    /// [`Tapped::target`] alone. A network that can stop there should: receptive fields are found by running
+    /// it on hundreds of copies of an image.
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.tap(images).target
+    }
+
     /// The rest of the network: from the last upper features `[batch, width]` to the scores.
     fn head(&self, upper: Tensor<2>) -> Tensor<2>;
 
@@ -144,13 +150,17 @@ pub(crate) fn check_tapped<P: Performer>(
     let last = tapped.upper.last().expect("there is an upper layer").clone();
     let scores = performer.head(last);
     expect("the shape of the head's scores", tapped.scores.dims().to_vec(), scores.dims().to_vec())?;
-    let scale = tapped.scores.clone().abs().max().into_scalar::<f32>();
-    let difference = (scores - tapped.scores.clone()).abs().max().into_scalar::<f32>();
+    let what = "the scores and the head's scores of the last upper features";
+    largest_difference(what, tapped.scores.clone(), scores)
+}
+
+/// Checks that scores that should be the same are, but for rounding.
+pub(crate) fn largest_difference(what: &str, scores: Tensor<2>, others: Tensor<2>) -> Result<(), CoreError> {
+    let scale = scores.clone().abs().max().into_scalar::<f32>();
+    let difference = (others - scores).abs().max().into_scalar::<f32>();
     if difference > HEAD_TOLERANCE * scale {
         return Err(CoreError::Performer {
-            what:
-                "the largest difference between the scores and the head's scores of the last upper features"
-                    .to_string(),
+            what: format!("the largest difference between {what}"),
             expected: format!("at most {}", HEAD_TOLERANCE * scale),
             found: difference.to_string(),
         });

@@ -142,6 +142,14 @@ impl<A: Architecture> ConvNet<A> {
 
     /// The target features, the top conv-layer's after its ReLU, and the pooled ones.
     fn features(&self, images: Tensor<4>) -> [Tensor<4>; 3] {
+        let (mut tapped, pooled) = self.features_up_to(images, A::FEATURES.len());
+        let top_conv = tapped.pop().expect("a ReLU behind the top conv-layer");
+        let target = tapped.pop().expect("a ReLU in front of the top conv-layer");
+        [target, top_conv, pooled]
+    }
+
+    /// The tapped layers among the first `rows`, and what the last of these makes.
+    fn features_up_to(&self, images: Tensor<4>, rows: usize) -> (Vec<Tensor<4>>, Tensor<4>) {
         let [batch, _, height, width] = images.dims();
         let size = self.preprocessing.size;
         assert_eq!(
@@ -153,7 +161,7 @@ impl<A: Architecture> ConvNet<A> {
         let mut convs = self.convs.iter();
         let mut tapped = Vec::with_capacity(2);
         let mut x = images;
-        for (row, layer) in A::FEATURES.iter().enumerate() {
+        for (row, layer) in A::FEATURES[..rows].iter().enumerate() {
             x = match *layer {
                 Layer::Conv { .. } => convs.next().expect("a convolution for each row").forward(x),
                 Layer::Relu => relu(x),
@@ -167,9 +175,7 @@ impl<A: Architecture> ConvNet<A> {
                 tapped.push(x.clone());
             }
         }
-        let top_conv = tapped.pop().expect("a ReLU behind the top conv-layer");
-        let target = tapped.pop().expect("a ReLU in front of the top conv-layer");
-        [target, top_conv, x]
+        (tapped, x)
     }
 
     /// relu6 and relu7 of pooled features, each through `regularize`.
@@ -186,6 +192,10 @@ impl<A: Architecture> Performer for ConvNet<A> {
         let upper = self.upper(pooled, |units| units);
         let scores = self.head.forward(upper[1].clone());
         Tapped { target, top_conv, upper: upper.into(), scores }
+    }
+
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.features_up_to(images, A::target() + 1).1
     }
 
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {

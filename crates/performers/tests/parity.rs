@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::store::{ModuleStore, SafetensorsStore, bridge};
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use explainer_core::{Performer, PoolKind, TopLayer};
+use explainer_core::{Performer, PerformerLayer, PoolKind, TopLayer, performer_grad_cam};
 use explainer_performers::{
     AlexNet, Architecture, CaffeAlexNet, ConvNet, ResNet, ResNet18, ResNet50, ResidualArchitecture, Vgg11,
     Vgg13, Vgg16, Vgg19, VggM, VggS, Weights,
@@ -50,14 +50,19 @@ fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 /// Of the paper's networks' fixtures: they read pixels in 0..255.
 const PIXELS: f64 = 60.0;
 
+/// The tensors of a fixture by their names.
+fn reader(file: &str) -> impl FnMut(&str) -> Vec<f32> {
+    let mut file = SafetensorsStore::from_file(fixture(file));
+    move |name| {
+        let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
+        bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
+    }
+}
+
 /// Compares every tapped feature with what PyTorch saved.
 fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, tolerance: f32) {
     let device = Device::flex();
-    let mut file = SafetensorsStore::from_file(fixture(tapped_file));
-    let mut expected = |name: &str| -> Vec<f32> {
-        let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
-        bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
-    };
+    let mut expected = reader(tapped_file);
     let tapped = network.tap(image(network.preprocessing().size, scale, &device));
     assert_close("target", &values(&tapped.target), &expected("target"), tolerance);
     assert_close("top conv", &values(&tapped.top_conv), &expected("top_conv"), tolerance);
@@ -68,6 +73,37 @@ fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, to
     // What the trait promises.
     let last = tapped.upper.last().expect("an upper feature").clone();
     assert_eq!(values(&network.head(last)), values(&tapped.scores));
+    let images = image(network.preprocessing().size, scale, &device);
+    assert_eq!(values(&network.target_features(images)), values(&tapped.target));
+}
+
+/// Compares Grad-CAM of both layers for each class with PyTorch's; one that is 0 everywhere must be here too.
+fn assert_grad_cams_agree<A: Architecture>(network: &ConvNet<A>, file: &str) {
+    let (mut expected, mut seen) = (reader(file), 0);
+    let images = image(network.preprocessing().size, 1.0, &Device::flex());
+    for (name, layer) in [("target", PerformerLayer::Target), ("top_conv", PerformerLayer::TopConv)] {
+        for class in 0..3 {
+            let found = performer_grad_cam(network, images.clone(), layer, &[class]).expect("a map");
+            let (name, found) = (format!("{name}_{class}"), values(&found));
+            let expected = expected(&name);
+            if expected.iter().any(|&value| value > 0.0) {
+                assert_close(&name, &found, &expected, TOLERANCE);
+                seen += 1;
+            } else {
+                assert!(found.iter().all(|&value| value == 0.0), "{name}");
+            }
+        }
+    }
+    assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn grad_cam_agrees_with_torch() {
+    let device = Device::flex();
+    let alexnet = AlexNet::load(Weights::file(fixture("alexnet_slim.pth")), &device).unwrap();
+    assert_grad_cams_agree(&alexnet, "alexnet_slim_grad_cam.safetensors");
+    let vgg = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &device).unwrap();
+    assert_grad_cams_agree(&vgg, "vgg16_slim_grad_cam.safetensors");
 }
 
 /// Loads each file and compares it.

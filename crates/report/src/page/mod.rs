@@ -1,0 +1,190 @@
+//! The HTML file.
+
+mod curves;
+mod figures;
+mod filters;
+mod images;
+mod media;
+mod parts;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::ReportError;
+use crate::observations::Observations;
+use crate::trust::Verdict;
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+/// Nothing may be fetched: pictures are in the file, style and script are its own.
+const POLICY: &str =
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
+
+/// Sections: their names in the file and for people.
+const SECTIONS: [(&str, &str); 7] = [
+    ("parts", "Parts"),
+    ("images", "Predictions"),
+    ("filters", "Filters"),
+    ("trust", "Trust"),
+    ("figures", "Figures"),
+    ("training", "Training"),
+    ("settings", "Settings"),
+];
+
+/// The whole file.
+pub(crate) fn document(seen: &Observations) -> Result<String, ReportError> {
+    let title = title(seen);
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                link rel="icon" href="data:,";
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#parts" { "Skip to the parts" }
+                (header(seen, &title))
+                nav aria-label="Sections" {
+                    ul {
+                        @for (id, name) in SECTIONS {
+                            li { a href={ "#" (id) } { (name) } }
+                        }
+                    }
+                }
+                main {
+                    (parts::section(seen)?)
+                    (images::section(seen)?)
+                    (filters::section(seen)?)
+                    (trust(seen))
+                    (figures::section(seen))
+                    (curves::section(&seen.records))
+                    (settings(seen))
+                }
+                footer { p { "Made by explainer " (env!("CARGO_PKG_VERSION")) ". This file needs no network." } }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Ok(markup.into_string())
+}
+
+fn title(seen: &Observations) -> String {
+    let performer = if seen.text.performer.is_empty() { "a network" } else { &seen.text.performer };
+    match seen.text.categories.as_slice() {
+        [] => format!("What {performer} looks at"),
+        [one] => format!("What {performer} looks at in a {one}"),
+        many => format!("What {performer} looks at in {}", many.join(", ")),
+    }
+}
+
+fn header(seen: &Observations, title: &str) -> Markup {
+    let count = |verdict| seen.checks.iter().filter(|check| check.verdict == verdict).count();
+    let (passed, failed) = (count(Verdict::Passed), count(Verdict::Failed));
+    let images = seen.images();
+    let live = seen.filters.iter().filter(|filter| filter.fired > 0).count();
+    html! {
+        header {
+            h1 { (title) }
+            p.lead {
+                "An explainer network re-expressed a middle layer as filters that follow object parts. "
+                (live) " of its " (seen.filters.len()) " filters fired on " (images.len()) " images of "
+                (seen.text.dataset) ", and fall into " (seen.parts.len()) " parts that nobody had named. "
+                "They carry a share of p = " (number(seen.share)) " of its signal."
+            }
+            p.verdict {
+                a href="#trust" {
+                    (passed) " of " (passed + failed) " checks passed"
+                    @if failed > 0 { ", " (failed) " did not" }
+                }
+                ". Read them before you believe the pictures."
+            }
+        }
+    }
+}
+
+fn trust(seen: &Observations) -> Markup {
+    html! {
+        section #trust {
+            h2 { "What may be trusted" }
+            p {
+                "Pictures persuade whether they are true or not. These are the checks that this explanation was "
+                "put to, those it failed among them."
+            }
+            ul.checks {
+                @for check in &seen.checks {
+                    @let (class, mark, word) = match check.verdict {
+                        Verdict::Passed => ("passed", "✓", "passed"),
+                        Verdict::Failed => ("failed", "✗", "not passed"),
+                        Verdict::NotMeasured => ("open", "–", "not measured"),
+                    };
+                    li class=(class) {
+                        span.mark aria-hidden="true" { (mark) }
+                        div {
+                            h3 { (check.question) " " span.word { (word) } }
+                            p.found { (check.found) @if check.verdict != Verdict::NotMeasured { "; asked: " (check.bar) } }
+                            p.reason { (check.reason) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn settings(seen: &Observations) -> Markup {
+    html! {
+        section #settings {
+            h2 { "Settings" }
+            @match &seen.text.settings {
+                Some(settings) => { details { summary { "Everything the fit was made from" } pre tabindex="0" { (settings) } } }
+                None => { p { "The settings of this fit were not handed to the report." } }
+            }
+        }
+    }
+}
+
+/// A number with three digits that count.
+pub(crate) fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_string();
+    }
+    let size = value.abs();
+    match size {
+        0.0 => "0".to_string(),
+        _ if !(1e-3..1e5).contains(&size) => format!("{value:.2e}"),
+        _ => format!("{value:.*}", (2 - size.log10().floor() as i32).clamp(0, 4) as usize),
+    }
+}
+
+/// A number with its sign.
+pub(crate) fn signed(value: f64) -> String {
+    // Two digits round the smallest to zero, which has no sign.
+    let text = format!("{value:+.2}");
+    let text = if text.trim_start_matches(['+', '-']) == "0.00" { "0.00".to_string() } else { text };
+    text.replace('-', "−")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_signs() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.12345, "0.123"),
+            (12.345, "12.3"),
+            (1234.5, "1234"),
+            (0.012345, "0.0123"),
+            (1e-5, "1.00e-5"),
+            (f64::NAN, "–"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+        assert_eq!([signed(1.0), signed(-2.345), signed(-0.001)], ["+1.00", "−2.35", "0.00"]);
+    }
+}

@@ -1,0 +1,327 @@
+//! From a fit to its report.
+
+use std::path::Path;
+
+use burn::config::Config;
+use burn::tensor::{Device, Tensor};
+use explainer_core::{
+    CoreError, Explainer, Fit, Occlusion, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
+};
+use explainer_datasets::Dataset;
+use serde::Serialize;
+
+use crate::ReportError;
+use crate::field::AverageField;
+use crate::figures::{self, Measure, Row};
+use crate::groups::Groups;
+use crate::names::PartNames;
+use crate::observations::{Observations, Page, Part, Prediction, Text};
+use crate::observe::{Networks, Survey, floats, rows};
+use crate::trust::Evidence;
+
+/// Silencing is tried on at most so many images, evenly spaced.
+const SILENCED_IMAGES: usize = 60;
+
+/// How much is looked at.
+#[derive(Config, Debug)]
+pub struct ReportConfig {
+    /// Images looked at, at most; evenly spaced if the set has more.
+    #[config(default = 600)]
+    pub images: usize,
+    /// Images of one pass.
+    #[config(default = 32)]
+    pub batch_size: usize,
+    /// Strongest images shown of each filter.
+    #[config(default = 6)]
+    pub strongest: usize,
+    /// Images that get a page of their own.
+    #[config(default = 12)]
+    pub pages: usize,
+    /// Images that are covered piece by piece for the receptive fields: hundreds of passes each. 0 leaves the
+    /// fields out.
+    #[config(default = 16)]
+    pub occluded: usize,
+    /// Seed of the controls.
+    #[config(default = 0)]
+    pub seed: u64,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A report of a fitted explainer: [`write`](Self::write) makes one HTML file of it, [`observe`](Self::observe)
+/// hands out what is in it, each picture by itself.
+pub struct Report<'a, P> {
+    fit: &'a Fit,
+    performer: &'a P,
+    dataset: &'a dyn Dataset,
+    unfitted: Option<&'a Explainer>,
+    random_performer: Option<&'a P>,
+    config: ReportConfig,
+    names: PartNames,
+    text: Text,
+}
+
+impl<'a, P: Performer> Report<'a, P> {
+    /// A report of `fit`, which explains `performer`, on the images of `dataset`: those of a category that
+    /// have landmarks; all of a category if none has.
+    pub fn new(fit: &'a Fit, performer: &'a P, dataset: &'a dyn Dataset) -> Self {
+        let text = Text {
+            dataset: dataset.name().to_string(),
+            categories: dataset.categories().to_vec(),
+            ..Text::default()
+        };
+        let (config, names) = (ReportConfig::new(), PartNames::default());
+        Self { fit, performer, dataset, unfitted: None, random_performer: None, config, names, text }
+    }
+
+    /// How much is looked at.
+    #[must_use]
+    pub fn with_config(self, config: ReportConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// The explainer before it was fitted, and the performer with random weights: what is not above them was
+    /// not learned. Without them those checks are not made.
+    #[must_use]
+    pub fn with_controls(self, unfitted: &'a Explainer, random_performer: &'a P) -> Self {
+        Self { unfitted: Some(unfitted), random_performer: Some(random_performer), ..self }
+    }
+
+    /// Names of parts.
+    #[must_use]
+    pub fn with_names(self, names: PartNames) -> Self {
+        Self { names, ..self }
+    }
+
+    /// What to call the performer, and its classes in the order of the scores.
+    #[must_use]
+    pub fn with_performer_name(mut self, name: &str, classes: &[String]) -> Self {
+        self.text.performer = name.to_string();
+        self.text.classes = classes.to_vec();
+        self
+    }
+
+    /// What the fit was made from, shown as JSON.
+    ///
+    /// # Errors
+    /// [`ReportError::Settings`] if it cannot be written as JSON.
+    pub fn with_settings(mut self, settings: &impl Serialize) -> Result<Self, ReportError> {
+        self.text.settings = Some(serde_json::to_string_pretty(settings)?);
+        Ok(self)
+    }
+
+    /// Runs the networks over the images and gathers everything that the report shows.
+    ///
+    /// # Errors
+    /// A set without an image of a category, images that cannot be read or are of another size than the
+    /// performer's input, maps that are not finite, names that fit no group.
+    pub fn observe(&self) -> Result<Observations, ReportError> {
+        self.check()?;
+        let networks = Networks {
+            performer: self.performer,
+            explainer: &self.fit.explainer,
+            unfitted: self.unfitted,
+            random_performer: self.random_performer,
+        };
+        let survey = networks.survey(self.dataset, &self.images()?, self.config.batch_size)?;
+        let measure = self.measure(&survey);
+        let field = &survey.explained().field;
+        let groups =
+            Groups::of(&survey.explained().peaks, field, survey.landmarks.as_ref(), measure.diagonal());
+        let names = self.names.of(&groups)?;
+        let fields = self.fields(&survey)?;
+        let device = networks.device();
+        let (pages, silenced) =
+            (self.pages(&survey, &groups, &device)?, self.silenced(&survey, &groups, &device)?);
+        let (rows, explained) = table(&survey, &measure);
+        let remainder = |prediction: &Prediction| {
+            (prediction.total() - prediction.score).abs() / prediction.score.abs().max(f64::MIN_POSITIVE)
+        };
+        let images = &survey.images;
+        let agreed = images.iter().filter(|image| image.agrees).count() as f64 / images.len() as f64;
+        let evidence = Evidence {
+            rows: &rows,
+            explained: &explained,
+            agreement: self.fit.validation.as_ref().map_or(agreed, |validation| validation.agreement),
+            silenced,
+            remainder: images.iter().map(|image| remainder(&image.contributions)).fold(0.0, f64::max),
+        };
+        let checks = evidence.checks();
+        let filters = measure.filters(survey.explained());
+        let parts =
+            groups.groups.iter().cloned().zip(names).map(|(group, name)| Part { group, name }).collect();
+        Ok(Observations {
+            side: self.performer.preprocessing().size,
+            landmarks: self.dataset.landmark_names().to_vec(),
+            strongest: self.config.strongest,
+            share: f64::from(self.fit.share()),
+            records: self.fit.records.clone(),
+            text: self.text.clone(),
+            scattered: groups.scattered,
+            survey,
+            parts,
+            fields,
+            pages,
+            rows,
+            checks,
+            filters,
+        })
+    }
+
+    /// [`observe`](Self::observe), and the HTML file of it, which appears whole or not at all.
+    ///
+    /// # Errors
+    /// As `observe`, and if the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), ReportError> {
+        self.observe()?.write(path)
+    }
+
+    fn check(&self) -> Result<(), ReportError> {
+        let ReportConfig { images, batch_size, strongest, .. } = self.config;
+        let settings = [("images", images), ("batch_size", batch_size), ("strongest", strongest)];
+        match settings.into_iter().find(|&(_, value)| value == 0) {
+            None => Ok(()),
+            Some((setting, found)) => Err(ReportError::Config { setting, expected: "1 or more", found }),
+        }
+    }
+
+    /// The images that are looked at.
+    fn images(&self) -> Result<Vec<usize>, ReportError> {
+        let of_category = |index: &usize| self.dataset.category(*index).is_some();
+        let positive: Vec<usize> = (0..self.dataset.len()).filter(of_category).collect();
+        let landmarks = |index: &usize| self.dataset.has_landmarks(*index);
+        let annotated: Vec<usize> = positive.iter().copied().filter(landmarks).collect();
+        let images = if annotated.is_empty() { positive } else { annotated };
+        if images.is_empty() {
+            let (dataset, found) = (self.dataset.name().to_string(), self.dataset.len());
+            return Err(ReportError::NoImages { dataset, found });
+        }
+        Ok(spaced(images.len(), self.config.images).into_iter().map(|at| images[at]).collect())
+    }
+
+    fn measure<'b>(&self, survey: &'b Survey) -> Measure<'b> {
+        let (side, seed) = (self.performer.preprocessing().size, self.config.seed);
+        Measure { landmarks: survey.landmarks.as_ref(), side, seed }
+    }
+
+    /// Receptive fields of all filters, from those images in which most filters are among their strongest.
+    fn fields(&self, survey: &Survey) -> Result<Vec<Option<AverageField>>, ReportError> {
+        let layer = survey.explained();
+        let mut wanted = vec![0; survey.images.len()];
+        for filter in 0..layer.peaks.filters() {
+            layer.strongest(filter).into_iter().take(FIELD_IMAGES).for_each(|image| wanted[image] += 1);
+        }
+        let mut images: Vec<usize> = (0..wanted.len()).collect();
+        images.sort_by_key(|&image| std::cmp::Reverse(wanted[image]));
+        images.truncate(self.config.occluded);
+        let size = self.performer.preprocessing().size;
+        let config = OcclusionConfig::for_input(size);
+        let occlude = |&image: &usize| {
+            self.fit.explainer.occlusion(self.performer, survey.images[image].picture.as_raw(), &config)
+        };
+        let occluded = images.iter().map(occlude).collect::<Result<Vec<Occlusion>, _>>()?;
+        let field =
+            |filter| AverageField::of(filter, &occluded, &layer.field, [size, config.side], FIELD_IMAGES);
+        Ok((0..layer.peaks.filters()).map(field).collect())
+    }
+
+    /// What goes on the pages of some images, evenly spaced.
+    fn pages(&self, survey: &Survey, groups: &Groups, device: &Device) -> Result<Vec<Page>, ReportError> {
+        let page = |image: usize| {
+            let seen = &survey.images[image];
+            let input = self.performer.preprocessing().batch(&[seen.picture.as_raw()], device)?;
+            let target = self.performer.target_features(input.clone());
+            let classes = [seen.contributions.class];
+            let layer = survey.interpretable.len() - 1;
+            let parts = self.fit.explainer.grad_cam(self.performer, target.clone(), layer, &classes);
+            let channels = match performer_grad_cam(self.performer, input, PerformerLayer::TopConv, &classes)
+            {
+                Ok(cam) => Some(relative(cam)),
+                // Layers that its blueprint does not tell of.
+                Err(CoreError::Performer { .. }) => None,
+                Err(error) => return Err(error.into()),
+            };
+            let silenced = self.without(target, groups, classes[0]);
+            Ok(Page { image, parts: relative(parts), channels, silenced })
+        };
+        spaced(survey.images.len(), self.config.pages).into_iter().map(page).collect()
+    }
+
+    /// The score of `class` without the filters of each group, and without the scattered ones.
+    fn without(&self, target: Tensor<4>, groups: &Groups, class: usize) -> Vec<f64> {
+        let mut silenced: Vec<Vec<usize>> = groups.groups.iter().map(|group| group.filters.clone()).collect();
+        silenced.push(groups.scattered.clone());
+        let scores = self.fit.explainer.silenced(self.performer, target.squeeze_dim(0), &silenced);
+        rows(scores).into_iter().map(|scores| f64::from(scores[class])).collect()
+    }
+
+    /// Images in which silencing the group that gave most lowered the score, of how many.
+    fn silenced(&self, survey: &Survey, groups: &Groups, device: &Device) -> Result<[usize; 2], ReportError> {
+        let mut found = [0, 0];
+        if groups.groups.is_empty() {
+            return Ok(found);
+        }
+        for image in spaced(survey.images.len(), SILENCED_IMAGES) {
+            let seen = &survey.images[image];
+            let input = self.performer.preprocessing().batch(&[seen.picture.as_raw()], device)?;
+            let target = self.performer.target_features(input);
+            let given: Vec<f64> =
+                groups.groups.iter().map(|group| seen.contributions.of(&group.filters)).collect();
+            let most = (0..given.len()).fold(0, |most, at| if given[at] > given[most] { at } else { most });
+            let left = self.without(target, groups, seen.contributions.class)[most];
+            found[0] += usize::from(left < seen.contributions.score);
+            found[1] += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// Fields are means over at most so many images.
+///
+/// Source: the released code of arXiv:1710.00935.
+const FIELD_IMAGES: usize = 10;
+
+/// The rows of the table, and the name of the explained layer's.
+fn table(survey: &Survey, measure: &Measure) -> (Vec<Row>, String) {
+    let name = |layer: usize| format!("explainer, conv-interp-{}", layer + 1);
+    let mut rows = vec![measure.row(figures::TOP_CONV, &survey.top_conv, false)];
+    for (index, layer) in survey.interpretable.iter().enumerate() {
+        rows.push(measure.row(&name(index), layer, false));
+    }
+    let controls =
+        [(figures::UNFITTED, &survey.unfitted), (figures::RANDOM_PERFORMER, &survey.random_performer)];
+    for (name, layer) in controls {
+        rows.extend(layer.as_ref().map(|layer| measure.row(name, layer, true)));
+    }
+    rows.extend(measure.controls(survey.explained(), &survey.top_conv));
+    (rows, name(survey.interpretable.len() - 1))
+}
+
+/// `[1, L, L]` over its largest value.
+fn relative(cam: Tensor<3>) -> Vec<f64> {
+    let values = floats(cam);
+    let most = values.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    values.into_iter().map(|value| f64::from(value / most)).collect()
+}
+
+/// At most `wanted` of the indices below `count`, evenly spaced.
+fn spaced(count: usize, wanted: usize) -> Vec<usize> {
+    let wanted = wanted.min(count);
+    (0..wanted).map(|at| at * count / wanted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_evenly_spaced() {
+        assert_eq!(spaced(10, 4), [0, 2, 5, 7]);
+        assert_eq!(spaced(3, 8), [0, 1, 2]);
+        assert!(spaced(0, 4).is_empty() && spaced(4, 0).is_empty());
+    }
+}

@@ -1,0 +1,197 @@
+//! A whole report of a small fit, and what is refused.
+
+use std::fs;
+
+use burn::tensor::Device;
+use explainer_core::{ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage};
+use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_performers::{Vgg16, Vgg16Config};
+use explainer_report::{Network, PartNames, Report, ReportConfig, Verdict};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const SIZE: usize = 64;
+
+fn birds() -> SyntheticBirds {
+    SyntheticBirds::new(SyntheticBirdsConfig::new(18, 6).with_size(SIZE)).expect("birds")
+}
+
+/// A set of which less is known.
+struct Blind {
+    birds: SyntheticBirds,
+    categories: bool,
+}
+
+impl Dataset for Blind {
+    fn name(&self) -> &str {
+        self.birds.name()
+    }
+    fn len(&self) -> usize {
+        self.birds.len()
+    }
+    fn sample(&self, index: usize) -> Result<Sample, DatasetError> {
+        let sample = self.birds.sample(index)?;
+        Ok(Sample { landmarks: vec![None; sample.landmarks.len()], ..sample })
+    }
+    fn categories(&self) -> &[String] {
+        self.birds.categories()
+    }
+    fn landmark_names(&self) -> &[String] {
+        self.birds.landmark_names()
+    }
+    fn split(&self, index: usize) -> Split {
+        self.birds.split(index)
+    }
+    fn category(&self, index: usize) -> Option<usize> {
+        self.birds.category(index).filter(|_| self.categories)
+    }
+    fn has_landmark(&self, _: usize, _: usize) -> bool {
+        false
+    }
+}
+
+/// A fit of one epoch to a network with random weights, and the explainer before it.
+fn fitted() -> (Vgg16, explainer_core::Explainer, Fit) {
+    let device = Device::flex();
+    let config = Vgg16Config::new().with_widths([4, 4, 8, 8, 12]).with_hidden([16, 16]).with_classes(2);
+    let performer = config.with_input(SIZE).init(&device);
+    let birds = birds();
+    let images = (0..birds.len()).map(|index| {
+        let sample = birds.sample(index)?;
+        Ok::<_, DatasetError>(LabelledImage { category: sample.category, pixels: sample.image.into_raw() })
+    });
+    let features = Features::extract(&performer, images, &FeatureConfig::plain(), &device).expect("features");
+    let unfitted = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+    let config = FitConfig::new().with_epochs(1).with_progress(false);
+    let fit = config.fit(unfitted.clone(), &performer, &features, Some(&features)).expect("a fit");
+    (performer, unfitted, fit)
+}
+
+fn config() -> ReportConfig {
+    ReportConfig::new().with_images(12).with_pages(2).with_occluded(2).with_batch_size(5)
+}
+
+#[test]
+fn a_report_is_one_whole_file() {
+    let (performer, unfitted, fit) = fitted();
+    let (birds, random) = (birds(), performer.randomized(1));
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("made/report.html");
+    let classes = ["bird".to_string(), "none".to_string()];
+    let report = Report::new(&fit, &performer, &birds)
+        .with_config(config())
+        .with_controls(&unfitted, &random)
+        .with_performer_name("slim VGG-16", &classes)
+        .with_settings(&FitConfig::new())
+        .expect("settings");
+    report.write(&path).expect("a file");
+
+    let html = fs::read_to_string(&path).expect("the file");
+    assert!(html.starts_with("<!DOCTYPE html>") && html.trim_end().ends_with("</html>"));
+    for section in ["parts", "images", "filters", "trust", "figures", "training", "settings"] {
+        assert!(html.contains(&format!("<section id=\"{section}\">")), "{section}");
+    }
+    assert!(html.contains("What slim VGG-16 looks at in a bird"));
+    assert!(html.contains("&quot;batch_size&quot;"), "the settings");
+    for outside in ["http:", "https:", "src=\"/", "@import", "url("] {
+        assert!(!html.contains(outside), "{outside} in a file that needs no network");
+    }
+    assert_eq!(html.matches("<img").count(), html.matches(" alt=\"").count());
+    assert_eq!(html.matches("<details class=\"filter\"").count(), 12);
+    assert_eq!(html.matches("<details class=\"image\"").count(), 2);
+    let seen = report.observe().expect("the same again");
+    assert_eq!(seen.html().expect("a text"), html, "the same report of the same fit");
+}
+
+#[test]
+fn pictures_and_figures_can_be_had_one_by_one() {
+    let (performer, unfitted, fit) = fitted();
+    let (birds, random) = (birds(), performer.randomized(1));
+    let report =
+        Report::new(&fit, &performer, &birds).with_config(config()).with_controls(&unfitted, &random);
+    let seen = report.observe().expect("observations");
+    assert_eq!(seen.images().len(), 12);
+    for image in seen.images() {
+        let given = &image.contributions;
+        assert!((given.total() - given.score).abs() <= 1e-4 * given.score.abs(), "{given:?}");
+    }
+    let live: Vec<usize> = (0..12).filter(|&filter| seen.filters()[filter].fired > 0).collect();
+    assert!(!live.is_empty());
+    for &filter in &live {
+        let gallery = seen.gallery(Network::Explainer, filter, 40).expect("it fired");
+        let shown = seen.filters()[filter].fired.min(6) as u32;
+        assert_eq!(gallery.dimensions(), (3 * 43 - 3, shown.div_ceil(3) * 43 - 3));
+        let maps = seen.maps(filter).expect("it fired");
+        assert_eq!(maps.width(), 3 * 5 - 1, "maps of 4 × 4");
+        assert_eq!(seen.peak_histogram(filter).dimensions(), (4, 4));
+        let fields = seen.receptive_field(filter).map(|field| field.images());
+        assert!(fields.is_none_or(|images| (1..=2).contains(&images)));
+        assert_eq!(seen.field_picture(filter, 20).is_some(), fields.is_some());
+    }
+    assert!(live.iter().any(|&filter| seen.receptive_field(filter).is_some()), "a field of some filter");
+    let channel = seen.layer(Network::Performer).peaks.live_filters()[0];
+    assert!(seen.gallery(Network::Performer, channel, 40).is_some());
+    assert!(seen.contact_sheet().width() > seen.contact_sheet().height());
+    let with_page = [0, 6];
+    for network in [Network::Explainer, Network::Performer] {
+        assert_eq!(seen.grad_cam(network, 0).expect("a page").dimensions(), (64, 64));
+        assert!(seen.grad_cam(network, with_page[1]).is_some() && seen.grad_cam(network, 1).is_none());
+    }
+    for part in 0..seen.parts().len() {
+        let (mean, patches) = seen.patches(part, 4);
+        assert_eq!(mean.expect("filters that fired").dimensions(), (18, 18), "0.28 of 64");
+        assert!((1..=4).contains(&patches.len()));
+    }
+    assert_eq!(seen.checks().len(), 12);
+    assert!(seen.checks().iter().all(|check| !check.found.is_empty()));
+    let names: Vec<&str> = seen.rows().iter().map(|row| row.name.as_str()).collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+}
+
+#[test]
+fn without_landmarks_and_controls_less_is_claimed() {
+    let (performer, _, fit) = fitted();
+    let blind = Blind { birds: birds(), categories: true };
+    let seen = Report::new(&fit, &performer, &blind).with_config(config().with_occluded(0)).observe();
+    let seen = seen.expect("observations");
+    let open = seen.checks().iter().filter(|check| check.verdict == Verdict::NotMeasured).count();
+    assert!(open >= 6, "{:?}", seen.checks());
+    assert!((0..12).all(|filter| seen.receptive_field(filter).is_none()));
+    assert!(seen.html().expect("a text").contains("not measured"));
+}
+
+#[test]
+fn names_are_put_on_groups_and_wrong_ones_refused() {
+    let (performer, _, fit) = fitted();
+    let (birds, folder) = (birds(), tempfile::tempdir().expect("a folder"));
+    let config = config().with_images(18).with_occluded(0).with_pages(1);
+    let report = |names: &str| {
+        let path = folder.path().join("names.toml");
+        fs::write(&path, format!("[names]\n{names}")).expect("a file");
+        let names = PartNames::read(&path).expect("names");
+        Report::new(&fit, &performer, &birds).with_config(config.clone()).with_names(names).observe()
+    };
+    let plain = report("").expect("observations");
+    let filter = plain.parts().first().expect("filters that fire at one place").group.filters[0];
+    let named = report(&format!("{filter} = \"<beak>\"")).expect("observations");
+    assert_eq!(named.part_name(0), "<beak>");
+    let html = named.html().expect("a text");
+    assert!(html.contains("&lt;beak&gt;") && !html.contains("<beak>"), "names are text");
+    let error = report("999 = \"beak\"").err().expect("no such filter").to_string();
+    assert!(error.contains("filter 999") && error.contains("names.toml"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told() {
+    let (performer, _, fit) = fitted();
+    let nothing = Blind { birds: birds(), categories: false };
+    let error = Report::new(&fit, &performer, &nothing).observe().err().expect("no birds").to_string();
+    assert!(error.contains("found none among 24"), "{error}");
+    let none = Report::new(&fit, &performer, &birds()).with_config(config().with_images(0)).observe().err();
+    let error = none.expect("no images").to_string();
+    assert!(error.contains("ReportConfig::images") && error.contains("found 0"), "{error}");
+    let other = SyntheticBirds::new(SyntheticBirdsConfig::new(4, 1).with_size(32)).expect("birds");
+    let error = Report::new(&fit, &performer, &other).observe().err().expect("small birds").to_string();
+    assert!(error.contains("bytes"), "{error}");
+}
