@@ -8,6 +8,7 @@ use explainer_core::{
     CoreError, Explainer, Fit, Occlusion, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::Dataset;
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::ReportError;
@@ -39,11 +40,14 @@ pub struct ReportConfig {
     pub pages: usize,
     /// Images that are covered piece by piece for the receptive fields: hundreds of passes each. 0 leaves the
     /// fields out.
-    #[config(default = 16)]
+    #[config(default = 8)]
     pub occluded: usize,
     /// Seed of the controls.
     #[config(default = 0)]
     pub seed: u64,
+    /// Whether a bar is drawn (on a terminal only).
+    #[config(default = true)]
+    pub progress: bool,
 }
 
 impl Default for ReportConfig {
@@ -220,10 +224,14 @@ impl<'a, P: Performer> Report<'a, P> {
         images.truncate(self.config.occluded);
         let size = self.performer.preprocessing().size;
         let config = OcclusionConfig::for_input(size);
+        let bar =
+            if self.config.progress { ProgressBar::new(images.len() as u64) } else { ProgressBar::hidden() };
         let occlude = |&image: &usize| {
+            bar.inc(1);
             self.fit.explainer.occlusion(self.performer, survey.images[image].picture.as_raw(), &config)
         };
         let occluded = images.iter().map(occlude).collect::<Result<Vec<Occlusion>, _>>()?;
+        bar.finish_and_clear();
         let field =
             |filter| AverageField::of(filter, &occluded, &layer.field, [size, config.side], FIELD_IMAGES);
         Ok((0..layer.peaks.filters()).map(field).collect())
