@@ -42,7 +42,9 @@ impl Cholesky {
             let (left, width) = (size - start, BLOCK.min(size - start));
             let corner = rest.clone().slice([0..width, 0..width]);
             let whole = matrix.clone().slice([start..start + width, start..start + width]);
-            let inverse = inverse_factor(corner, &least(whole))?;
+            let least: Vec<f64> =
+                floats(whole).iter().step_by(width + 1).map(|&entry| LEAST * f64::from(entry)).collect();
+            let inverse = inverse_factor(corner, &least)?;
             let below = (left > width).then(|| {
                 let panel = rest.clone().slice([width..left, 0..width]);
                 panel.matmul(inverse.clone().transpose())
@@ -66,19 +68,20 @@ impl Cholesky {
         solution
     }
 
-    /// `X Xᵀ`'s parts on the diagonal for `X = columnsᵀ L⁻ᵀ`, that is of `columnsᵀ A⁻¹ columns`, for every
-    /// `group` columns in turn: `[groups, group, group]`, with `columns` `[n, groups · group]`.
-    pub fn products(&self, columns: Tensor<2>, group: usize) -> Tensor<3> {
-        let [size, count] = columns.dims();
-        let halves = Tensor::cat(self.forward(columns), 0);
-        let halves = halves.transpose().reshape([count / group, group, size]);
-        halves.clone().matmul(halves.transpose())
-    }
-
     /// `(L Lᵀ)⁻¹ right`, as exact as L is.
     fn substituted(&self, right: Tensor<2>) -> Tensor<2> {
+        let mut rest = right;
+        let mut forward = Vec::with_capacity(self.columns.len());
+        for Column { inverse, below } in &self.columns {
+            let ([rows, _], [width, _]) = (rest.dims(), inverse.dims());
+            let solved = inverse.clone().matmul(rest.clone().narrow(0, 0, width));
+            if let Some(below) = below {
+                rest = rest.narrow(0, width, rows - width) - below.clone().matmul(solved.clone());
+            }
+            forward.push(solved);
+        }
         let mut solution: Option<Tensor<2>> = None;
-        for (Column { inverse, below }, known) in self.columns.iter().zip(self.forward(right)).rev() {
+        for (Column { inverse, below }, known) in self.columns.iter().zip(forward).rev() {
             let known = match (&solution, below) {
                 (Some(solved), Some(below)) => known - below.clone().transpose().matmul(solved.clone()),
                 _ => known,
@@ -91,41 +94,6 @@ impl Cholesky {
         }
         solution.expect("a matrix has a block at least")
     }
-
-    /// `L⁻¹ right`, block by block.
-    fn forward(&self, right: Tensor<2>) -> Vec<Tensor<2>> {
-        let mut rest = right;
-        let mut blocks = Vec::with_capacity(self.columns.len());
-        for Column { inverse, below } in &self.columns {
-            let ([rows, _], [width, _]) = (rest.dims(), inverse.dims());
-            let solved = inverse.clone().matmul(rest.clone().narrow(0, 0, width));
-            if let Some(below) = below {
-                rest = rest.narrow(0, width, rows - width) - below.clone().matmul(solved.clone());
-            }
-            blocks.push(solved);
-        }
-        blocks
-    }
-}
-
-/// `A⁻¹ B` for each of many small matrices A, `[matrices, rows, rows]`, with the B one below the other.
-pub(crate) fn solved_each(matrices: Tensor<3>, right: Tensor<2>) -> Result<Tensor<2>, NotPositive> {
-    let ([count, rows, _], [_, columns]) = (matrices.dims(), right.dims());
-    let inverses = (0..count).map(|index| {
-        let matrix = matrices.clone().narrow(0, index, 1).reshape([rows, rows]);
-        let least = least(matrix.clone());
-        Ok(inverse_factor(matrix, &least)?.unsqueeze())
-    });
-    let inverses: Tensor<3> = Tensor::cat(inverses.collect::<Result<_, NotPositive>>()?, 0);
-    let right = right.reshape([count, rows, columns]);
-    let solved = inverses.clone().transpose().matmul(inverses.matmul(right));
-    Ok(solved.reshape([count * rows, columns]))
-}
-
-/// What the pivots of a matrix are to be larger than.
-fn least(matrix: Tensor<2>) -> Vec<f64> {
-    let width = matrix.dims()[0];
-    floats(matrix).iter().step_by(width + 1).map(|&entry| LEAST * f64::from(entry)).collect()
 }
 
 /// The inverse of the Cholesky factor of one block, whose pivots are to be larger than `least`.

@@ -71,7 +71,6 @@ pub struct Features {
     rows: RowStore,
     shape: FeatureShape,
     categories: Vec<Option<usize>>,
-    views: usize,
     device: Device,
     limit: MemoryLimit,
 }
@@ -183,11 +182,6 @@ impl Features {
     /// Object category of each row.
     pub fn categories(&self) -> &[Option<usize>] {
         &self.categories
-    }
-
-    /// Rows of one image ([`FeatureConfig::views`]).
-    pub fn views(&self) -> usize {
-        self.views
     }
 
     /// Whether the features did not fit into memory and are read from disk.
@@ -336,7 +330,6 @@ impl<'a, P: Performer> Extraction<'a, P> {
             rows: writer.finish()?,
             shape,
             categories,
-            views: self.config.views(),
             device,
             limit: MemoryLimit::of(self.config),
         })

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData, activation::relu};
 
-use crate::cholesky::{Cholesky, NotPositive, solved_each};
+use crate::cholesky::{Cholesky, NotPositive};
 use crate::decoder::linear;
 use crate::features::{FeatureBatch, Features, floats};
 use crate::fit::{Refit, batches};
@@ -22,19 +22,14 @@ impl Explainer {
     /// The explainer with every decoder layer solved for the least squared error on `features`, the
     /// encoder as it is, from the lowest layer up.
     ///
-    /// With x the layer's input, W and b its weights so far, and y* what the performer's own layer has
-    /// *before* its ReLU, the change V of W minimises
+    /// With x the layer's input (what the refitted layer below makes of it), W and b its weights so far,
+    /// and y* what the performer's own layer has *before* its ReLU, the change V of W minimises
     ///
     /// `Σ_images ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
     /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before
     /// the ReLU a silent unit still says how silent it is, which is most of what there is to learn from on
     /// few images (DESIGN §6).
-    ///
-    /// The lowest layer's x is the norm-layer's output. Above it, x is what the layer below makes of the
-    /// image when it is solved *without* that image: of the images it was solved on, the layer below has
-    /// learnt much by heart, and the layer above would rely on values as exact as an image it has not
-    /// seen never gets.
     ///
     /// If the performer's layers of the [`Blueprint`](crate::Blueprint) do not give its upper features
     /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
@@ -61,37 +56,33 @@ impl Explainer {
         let encoded = |indices: &[usize]| {
             let target = features.batch(indices).target;
             let (_, parts) = explainer.interpretable.forward(target.clone());
-            Ok(explainer.encode(parts, explainer.ordinary.forward(target)).flatten::<2>(1, 3))
+            explainer.encode(parts, explainer.ordinary.forward(target)).flatten::<2>(1, 3)
         };
         let mut inputs = stored(features, encoded)?;
         for layer in 0..layers {
+            let own = explainer.decoder.layers[layer].clone();
             let wanted = Wanted::of(performer, &explainer, features, layer);
-            let system = System { inputs: &inputs, features, own: &explainer.decoder.layers[layer], wanted };
-            let singular = |NotPositive { pivot }| CoreError::Singular { what: named(layer), pivot };
-            let solution = system.solve(ridge).map_err(singular)?;
-            check(&solution.layer, layer)?;
+            let system = System { inputs: &inputs, features };
+            let solved = system
+                .solve(&own, &wanted, ridge)
+                .map_err(|NotPositive { pivot }| CoreError::Singular { what: named(layer), pivot })?;
+            check(&solved, layer)?;
             bar.inc(1);
             if layer + 1 < layers {
-                let held_out = |rows: &[usize]| Ok(relu(system.held_out(&solution, rows).map_err(singular)?));
-                inputs = stored(features, held_out)?;
+                inputs = stored(features, |indices| relu(linear(&solved, system.rows(indices))))?;
             }
-            explainer.decoder.layers[layer] = solution.layer;
+            explainer.decoder.layers[layer] = solved;
         }
         bar.finish_and_clear();
         Ok(explainer)
     }
 }
 
-/// What `of` makes of the rows it is given the indices of, for all rows of `features`; all rows of an
-/// image are in the same batch.
-fn stored(
-    features: &Features,
-    of: impl Fn(&[usize]) -> Result<Tensor<2>, CoreError>,
-) -> Result<RowStore, CoreError> {
+/// What `of` makes of the rows it is given the indices of, for all rows of `features`.
+fn stored(features: &Features, of: impl Fn(&[usize]) -> Tensor<2>) -> Result<RowStore, CoreError> {
     let mut writer: Option<RowWriter> = None;
-    let images = (BATCH / features.views()).max(1);
-    for indices in batches(features.len(), images * features.views()) {
-        let rows = of(&indices)?;
+    for indices in batches(features.len(), BATCH) {
+        let rows = of(&indices);
         let writer = writer.get_or_insert_with(|| features.writer(rows.dims()[1]));
         writer.push(&floats(rows))?;
     }
@@ -146,48 +137,21 @@ impl<'a, P: Performer> Wanted<'a, P> {
     }
 }
 
-/// The least squares of one layer.
-struct System<'a, P> {
-    /// The layer's inputs, row by row.
+/// The inputs of one layer, row by row.
+struct System<'a> {
     inputs: &'a RowStore,
     features: &'a Features,
-    /// The layer so far.
-    own: &'a Linear,
-    wanted: Wanted<'a, P>,
 }
 
-/// A layer solved, and what it takes to leave an image out of it again.
-struct Solution {
-    layer: Linear,
-    /// Mean of the inputs, `[1, inputs]`.
-    mean: Tensor<2>,
-    /// Of the Gram matrix.
-    factor: Cholesky,
-    /// `(XXᵀ + penalty)⁻¹ E` if the Gram matrix is that of the rows.
-    dual: Option<Tensor<2>>,
-}
-
-impl<P: Performer> System<'_, P> {
+impl System<'_> {
     fn rows(&self, indices: &[usize]) -> Tensor<2> {
         let values: Vec<f32> = indices.iter().flat_map(|&index| self.inputs.row(index)).copied().collect();
         let width = values.len() / indices.len();
         Tensor::from_data(TensorData::new(values, [indices.len(), width]), self.features.device())
     }
 
-    /// Inputs and y* of some rows.
-    fn pairs(&self, indices: &[usize]) -> (Tensor<2>, Tensor<2>) {
-        let rows = self.rows(indices);
-        let wanted = self.wanted.values(&self.features.batch(indices), linear(self.own, rows.clone()));
-        (rows, wanted)
-    }
-
-    /// Inputs and present errors of all rows, batch by batch.
-    fn batches(&self) -> impl Iterator<Item = (Tensor<2>, Tensor<2>)> {
-        batches(self.features.len(), BATCH).map(|indices| {
-            let (rows, wanted) = self.pairs(&indices);
-            let error = wanted - linear(self.own, rows.clone());
-            (rows, error)
-        })
+    fn batches(&self) -> impl Iterator<Item = Vec<usize>> {
+        batches(self.features.len(), BATCH)
     }
 
     /// The layer with the change V added: with X and E the inputs and errors as rows, both centred,
@@ -195,30 +159,39 @@ impl<P: Performer> System<'_, P> {
     /// `V = (XᵀX + penalty)⁻¹ XᵀE = Xᵀ (XXᵀ + penalty)⁻¹ E`,
     ///
     /// whichever matrix is the smaller.
-    fn solve(&self, ridge: f64) -> Result<Solution, NotPositive> {
+    fn solve<P: Performer>(
+        &self,
+        layer: &Linear,
+        wanted: &Wanted<'_, P>,
+        ridge: f64,
+    ) -> Result<Linear, NotPositive> {
         let count = self.features.len();
-        let [inputs, outputs] = self.own.weight.dims();
+        let [inputs, outputs] = layer.weight.dims();
+        let batch = |indices: Vec<usize>| {
+            let rows = self.rows(&indices);
+            let present = linear(layer, rows.clone());
+            let error = wanted.values(&self.features.batch(&indices), present.clone()) - present;
+            (rows, error)
+        };
         // A layer without a bias cannot move the mean: nothing is centred then.
-        let centred = if self.own.bias.is_some() { 1.0 / count as f64 } else { 0.0 };
+        let centred = if layer.bias.is_some() { 1.0 / count as f64 } else { 0.0 };
         let spread = |squares: Tensor<1>| f64::from(squares.into_scalar::<f32>()) / count as f64;
-        let (change, mean, missing, factor, dual);
+        let (change, mean, missing);
         if count < inputs {
-            let (rows, errors): (Vec<_>, Vec<_>) = self.batches().unzip();
+            let (rows, errors): (Vec<_>, Vec<_>) = self.batches().map(batch).unzip();
             let (rows, errors) = (Tensor::cat(rows, 0), Tensor::cat(errors, 0));
             (mean, missing) =
                 (rows.clone().sum_dim(0).mul_scalar(centred), errors.clone().sum_dim(0).mul_scalar(centred));
             let (rows, errors) = (rows - mean.clone(), errors - missing.clone());
             let penalty = ridge * spread(rows.clone().square().sum());
-            factor = penalised(rows.clone().matmul(rows.clone().transpose()), penalty)?;
-            let weights = factor.solve(errors);
-            change = rows.transpose().matmul(weights.clone());
-            dual = Some(weights);
+            let gram = rows.clone().matmul(rows.clone().transpose());
+            change = rows.transpose().matmul(penalised(gram, penalty)?.solve(errors));
         } else {
             let device = self.features.device();
             let zeros = |height, width| Tensor::<2>::zeros([height, width], device);
             let mut sums =
                 [zeros(1, inputs), zeros(1, outputs), zeros(inputs, inputs), zeros(inputs, outputs)];
-            for (rows, errors) in self.batches() {
+            for (rows, errors) in self.batches().map(batch) {
                 let across = rows.clone().transpose();
                 let terms = [
                     rows.clone().sum_dim(0),
@@ -236,43 +209,13 @@ impl<P: Performer> System<'_, P> {
             let right = right - across.matmul(missing.clone());
             let diagonal = gram.clone() * Tensor::<2>::eye(inputs, device);
             let penalty = ridge * spread(diagonal.sum());
-            factor = penalised(gram, penalty)?;
-            change = factor.solve(right);
-            dual = None;
+            change = penalised(gram, penalty)?.solve(right);
         }
-        let bias = missing - mean.clone().matmul(change.clone());
-        let mut layer = self.own.clone();
-        layer.weight = moved(&self.own.weight, change);
-        layer.bias = self.own.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
-        Ok(Solution { layer, mean, factor, dual })
-    }
-
-    /// What the layer makes of rows, before the ReLU, if it is solved without their own image: what the
-    /// layer above will find at an image that was not fitted on. `rows` are all views of some images.
-    ///
-    /// For the rows g of one image, of the hat matrix `H = X(XᵀX + penalty)⁻¹Xᵀ`, the error without them is
-    ///
-    /// `(1 − H_gg)⁻¹ (E − XV)_g = ((XXᵀ + penalty)⁻¹_gg)⁻¹ ((XXᵀ + penalty)⁻¹ E)_g`;
-    ///
-    /// the mean that the inputs are centred on stays that of all.
-    fn held_out(&self, solution: &Solution, rows: &[usize]) -> Result<Tensor<2>, NotPositive> {
-        let (inputs, wanted) = self.pairs(rows);
-        let (count, views) = (rows.len(), self.features.views());
-        let device = self.features.device();
-        let (matrices, errors) = match &solution.dual {
-            Some(dual) => {
-                let own = Tensor::<2>::zeros([self.features.len(), count], device);
-                let own = own.slice_assign([rows[0]..rows[0] + count, 0..count], Tensor::eye(count, device));
-                (solution.factor.products(own, views), dual.clone().narrow(0, rows[0], count))
-            }
-            None => {
-                let across = (inputs.clone() - solution.mean.clone()).transpose();
-                let identity = Tensor::<2>::eye(views, device).unsqueeze();
-                let error = wanted.clone() - linear(&solution.layer, inputs);
-                (identity - solution.factor.products(across, views), error)
-            }
-        };
-        Ok(wanted - solved_each(matrices, errors)?)
+        let bias = missing - mean.matmul(change.clone());
+        let mut solved = layer.clone();
+        solved.weight = moved(&layer.weight, change);
+        solved.bias = layer.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
+        Ok(solved)
     }
 }
 
@@ -346,118 +289,60 @@ mod tests {
         b.into_iter().enumerate().map(divided).collect()
     }
 
-    /// Centred inputs and errors of a layer, in `f64`, and its penalty.
-    struct Oracle {
-        inputs: Vec<Vec<f64>>,
-        errors: Vec<Vec<f64>>,
-        penalty: f64,
-    }
-
-    impl Oracle {
-        fn of(layer: &Linear, inputs: Tensor<2>, wanted: Tensor<2>) -> Self {
-            let weight = rows(layer.weight.val());
-            let bias = floats(layer.bias.as_ref().unwrap().val());
-            let inputs = rows(inputs);
-            let error = |(x, wanted): (&Vec<f64>, Vec<f64>)| {
-                let output = |o: usize| x.iter().zip(&weight).map(|(x, row)| x * row[o]).sum::<f64>();
-                (0..bias.len()).map(|o| wanted[o] - output(o) - f64::from(bias[o])).collect()
-            };
-            let errors: Vec<Vec<f64>> = inputs.iter().zip(rows(wanted)).map(error).collect();
-            let (inputs, errors) = (centred(&inputs), centred(&errors));
-            let squares: f64 = inputs.iter().flatten().map(|x| x * x).sum();
-            let penalty = RIDGE * squares / inputs.len() as f64;
-            Self { inputs, errors, penalty }
-        }
-
-        /// The normal equations `(XᵀX + penalty) V = XᵀE` of the rows that `used` says.
-        fn change(&self, used: impl Fn(usize) -> bool) -> Vec<Vec<f64>> {
-            let used: Vec<usize> = (0..self.inputs.len()).filter(|&row| used(row)).collect();
-            let width = self.inputs[0].len();
-            let sum = |i: usize, other: &[Vec<f64>], j: usize| -> f64 {
-                used.iter().map(|&row| self.inputs[row][i] * other[row][j]).sum()
-            };
-            let gram = |i, j| sum(i, &self.inputs, j) + if i == j { self.penalty } else { 0.0 };
-            let normal = (0..width).map(|i| (0..width).map(|j| gram(i, j)).collect()).collect();
-            let outputs = self.errors[0].len();
-            let right = |i| (0..outputs).map(|o| sum(i, &self.errors, o)).collect();
-            solved(normal, (0..width).map(right).collect())
-        }
-    }
-
-    fn centred(values: &[Vec<f64>]) -> Vec<Vec<f64>> {
-        let mean = |column: usize| values.iter().map(|row| row[column]).sum::<f64>() / values.len() as f64;
-        let mean: Vec<f64> = (0..values[0].len()).map(mean).collect();
-        values.iter().map(|row| row.iter().zip(&mean).map(|(x, mean)| x - mean).collect()).collect()
-    }
-
-    fn assert_close(found: &[Vec<f64>], expected: &[Vec<f64>]) {
-        let largest = expected.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
-        assert!(largest > 1e-3);
-        assert_eq!((found.len(), found[0].len()), (expected.len(), expected[0].len()));
-        for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
-            assert!((found - expected).abs() < 2e-3 * largest, "{found} {expected}");
-        }
-    }
-
-    /// The inputs of fc-dec-1, and what the performer's fc6 makes of its own pooled top conv, before the ReLU.
-    fn first_layer(performer: &TinyPerformer, explainer: &Explainer, train: &Features) -> [Tensor<2>; 2] {
-        let all: Vec<usize> = (0..train.len()).collect();
-        let target = train.batch(&all).target;
-        let (maps, parts) = explainer.interpretable.forward(target.clone());
-        assert_eq!(maps.len(), 2);
-        let inputs = explainer.encode(parts, explainer.ordinary.forward(target.clone())).flatten(1, 3);
-        let top = relu(performer.convs[1].forward(target));
-        [inputs, performer.upper[0].forward(explainer.pooled(top).flatten(1, 3))]
+    /// The normal equations of centred ridge regression, in `f64`: `(XᵀX + penalty) V = Xᵀ(Y − XW)`.
+    fn oracle(x: &[Vec<f64>], wanted: &[Vec<f64>], weight: &[Vec<f64>], bias: &[f64]) -> Vec<Vec<f64>> {
+        let (count, inputs, outputs) = (x.len() as f64, x[0].len(), bias.len());
+        let mean: Vec<f64> = (0..inputs).map(|i| x.iter().map(|x| x[i]).sum::<f64>() / count).collect();
+        let centred: Vec<Vec<f64>> =
+            x.iter().map(|x| x.iter().zip(&mean).map(|(x, mean)| x - mean).collect()).collect();
+        let penalty = RIDGE * centred.iter().flatten().map(|x| x * x).sum::<f64>() / count;
+        let error: Vec<Vec<f64>> = x
+            .iter()
+            .zip(wanted)
+            .map(|(x, wanted)| {
+                let output =
+                    |o: usize| x.iter().zip(weight).map(|(x, row)| x * row[o]).sum::<f64>() + bias[o];
+                (0..outputs).map(|o| wanted[o] - output(o)).collect()
+            })
+            .collect();
+        let product = |i: usize, j: usize| centred.iter().map(|x| x[i] * x[j]).sum::<f64>();
+        let normal = (0..inputs)
+            .map(|i| (0..inputs).map(|j| product(i, j) + if i == j { penalty } else { 0.0 }).collect())
+            .collect();
+        let right = |i: usize, o: usize| centred.iter().zip(&error).map(|(x, e)| x[i] * e[o]).sum();
+        solved(normal, (0..inputs).map(|i| (0..outputs).map(|o| right(i, o)).collect()).collect())
     }
 
     /// With fewer rows than inputs, and with more.
     #[test]
     fn the_first_layer_solves_the_normal_equations() {
         for images in [20, 120] {
-            let (performer, _, explainer) = setup(&FeatureConfig::plain());
-            let train = features(&performer, images, &FeatureConfig::plain());
-            let [inputs, wanted] = first_layer(&performer, &explainer, &train);
-            assert_eq!(images < inputs.dims()[1], images == 20);
-            let layer = &explainer.decoder.layers[0];
-            let expected = Oracle::of(layer, inputs, wanted).change(|_| true);
-            let refitted = refitted(&performer, &train, &explainer);
-            let change = refitted.decoder.layers[0].weight.val() - layer.weight.val();
-            assert_close(&rows(change), &expected);
+            the_normal_equations_are_solved(images);
         }
     }
 
-    /// What the second layer is solved on: every image as the first makes it without any of its views.
-    #[test]
-    fn the_second_layer_finds_images_as_if_they_were_new() {
-        for images in [10, 60] {
-            let views = FeatureConfig::plain().with_mirror(true);
-            let (performer, _, explainer) = setup(&FeatureConfig::plain());
-            let train = features(&performer, images, &views);
-            let [inputs, wanted] = first_layer(&performer, &explainer, &train);
-            assert_eq!(train.len() < inputs.dims()[1], images == 10);
-            let oracle = Oracle::of(&explainer.decoder.layers[0], inputs.clone(), wanted.clone());
-            let mut store = train.writer(inputs.dims()[1]);
-            store.push(&floats(inputs)).unwrap();
-            let (inputs, own) = (store.finish().unwrap(), &explainer.decoder.layers[0]);
-            let wanted_by = Wanted::of(&performer, &explainer, &train, 0);
-            let system = System { inputs: &inputs, features: &train, own, wanted: wanted_by };
-            let solution = system.solve(RIDGE).unwrap();
-            assert_eq!(solution.dual.is_some(), images == 10);
-            // The rows of the third image and the fourth.
-            let found = rows(system.held_out(&solution, &[4, 5, 6, 7]).unwrap());
-            let wanted = rows(wanted);
-            for image in [2, 3] {
-                let change = oracle.change(|row| row / 2 != image);
-                let expected = |row: usize| {
-                    let error = |o: usize| {
-                        let made: f64 = oracle.inputs[row].iter().zip(&change).map(|(x, v)| x * v[o]).sum();
-                        oracle.errors[row][o] - made
-                    };
-                    wanted[row].iter().enumerate().map(|(o, wanted)| wanted - error(o)).collect()
-                };
-                let expected: Vec<Vec<f64>> = vec![expected(2 * image), expected(2 * image + 1)];
-                assert_close(&found[2 * (image - 2)..2 * (image - 1)], &expected);
-            }
+    fn the_normal_equations_are_solved(images: usize) {
+        let (performer, _, explainer) = setup(&FeatureConfig::plain());
+        let train = features(&performer, images, &FeatureConfig::plain());
+        let [inputs, _] = explainer.decoder.layers[0].weight.dims();
+        assert_eq!(images < inputs, images == 20, "{inputs} inputs");
+        let all: Vec<usize> = (0..train.len()).collect();
+        let batch = train.batch(&all);
+        let (maps, parts) = explainer.interpretable.forward(batch.target.clone());
+        assert_eq!(maps.len(), 2);
+        let inputs = explainer.encode(parts, explainer.ordinary.forward(batch.target.clone())).flatten(1, 3);
+        // What the performer's fc6 makes of its own pooled top conv, before the ReLU.
+        let top = relu(performer.convs[1].forward(batch.target));
+        let wanted = performer.upper[0].forward(explainer.pooled(top).flatten(1, 3));
+        let layer = &explainer.decoder.layers[0];
+        let bias: Vec<f64> = floats(layer.bias.as_ref().unwrap().val()).into_iter().map(f64::from).collect();
+        let expected = oracle(&rows(inputs), &rows(wanted), &rows(layer.weight.val()), &bias);
+        let refitted = refitted(&performer, &train, &explainer);
+        let change = rows(refitted.decoder.layers[0].weight.val() - layer.weight.val());
+        let largest = expected.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
+        assert!(largest > 1e-3);
+        for (found, expected) in change.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((found - expected).abs() < 2e-3 * largest, "{found} {expected}");
         }
     }
 
