@@ -109,7 +109,7 @@ impl Crop {
 
 /// First pixel and number of pixels of `low..high` within `0..length`.
 fn whole_pixels(low: f32, high: f32, length: u32) -> Option<[u32; 2]> {
-    if !(low < high) {
+    if low.is_nan() || high.is_nan() || low >= high {
         return None;
     }
     // Conversions saturate, so that what lies outside ends at the edge.

@@ -41,7 +41,7 @@ impl<'a> Mask<'a> {
         let columns = || self.data.chunks_exact(self.height).enumerate();
         let filled = |(_, column): &(usize, &[u8])| column.iter().any(|&v| v != 0);
         let left = columns().find(filled)?.0;
-        let right = columns().filter(filled).last()?.0 + 1;
+        let right = columns().rfind(filled)?.0 + 1;
         let rows = columns().filter_map(|(_, column)| {
             let top = column.iter().position(|&v| v != 0)?;
             Some((top, column.iter().rposition(|&v| v != 0)? + 1))
