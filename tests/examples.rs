@@ -263,9 +263,12 @@ fn birds_of_a_folder_are_inspected_and_explained() {
 
     let config = CubConfig::new().with_image_size(128).with_negatives(Negatives::folder(negatives));
     let birds = Cub::open(&root, &config).expect("a set");
-    let error = fit(&[], &birds).expect_err("the first damage");
+    let error = fit(&["--no-report"], &birds).expect_err("the first damage");
     assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
-    fit(&["--skip-damaged", "--json", &text(&json)], &birds).expect("a fit");
+    let out = folder.path().join("out");
+    fit(&["--skip-damaged", "--json", &text(&json), "--out", &text(&out)], &birds).expect("a fit");
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(report.contains("1 image that could not be read was left out"));
     let figures = read(&json);
     assert_eq!((&figures["dataset"], &figures["category"]), (&json!("CUB-200-2011"), &json!("bird")));
     assert_eq!(figures["images"], json!(birds.annotated().len() - 1));

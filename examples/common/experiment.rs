@@ -264,6 +264,7 @@ impl<P: Performer> Experiment<'_, P> {
             .with_controls(&outcome.unfitted, random)
             .with_performer_name(name, &self.class_names())
             .with_names(names)
+            .with_faults(self.args.faults())
             .with_settings(&outcome.figures.settings)?
             .observe()?;
         seen.write(path)?;

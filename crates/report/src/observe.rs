@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use explainer_core::{Contributions, Explainer, Performer};
-use explainer_datasets::{Dataset, Split};
+use explainer_datasets::Report as LeftOut;
+use explainer_datasets::{Dataset, Prefetch, Sample, Split};
 use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
 use image::RgbImage;
 
@@ -77,6 +78,8 @@ pub(crate) struct Survey {
     /// Maps of the last interpretable layer, image by image, filter by filter, in 255ths of each map's
     /// largest activation.
     maps: Vec<u8>,
+    /// Images that could not be read.
+    pub(crate) left_out: LeftOut,
 }
 
 /// The networks of a survey.
@@ -110,11 +113,19 @@ impl<P: Performer> Networks<'_, P> {
         dataset: &dyn Dataset,
         images: &[usize],
         batch_size: usize,
+        prefetch: Prefetch,
     ) -> Result<Survey, ReportError> {
         let mut filling = Filling::default();
-        for indices in images.chunks(batch_size) {
-            self.look(dataset, indices, &mut filling)?;
-        }
+        let (looked, left_out) = prefetch.run(dataset, images, |samples| {
+            loop {
+                let batch = samples.by_ref().take(batch_size).collect::<Result<Vec<_>, _>>()?;
+                if batch.is_empty() {
+                    return Ok::<_, ReportError>(());
+                }
+                self.look(dataset, batch, &mut filling)?;
+            }
+        });
+        looked?;
         let nothing = || ReportError::NoImages { dataset: dataset.name().to_string(), found: dataset.len() };
         Ok(Survey {
             landmarks: landmarks(dataset, filling.positions),
@@ -124,17 +135,17 @@ impl<P: Performer> Networks<'_, P> {
             unfitted: filling.unfitted,
             random_performer: filling.random_performer,
             maps: filling.maps,
+            left_out,
         })
     }
 
     fn look(
         &self,
         dataset: &dyn Dataset,
-        indices: &[usize],
+        samples: Vec<(usize, Sample)>,
         filling: &mut Filling,
     ) -> Result<(), ReportError> {
-        let samples = indices.iter().map(|&index| dataset.sample(index)).collect::<Result<Vec<_>, _>>()?;
-        let pixels: Vec<&[u8]> = samples.iter().map(|sample| &sample.image.as_raw()[..]).collect();
+        let pixels: Vec<&[u8]> = samples.iter().map(|(_, sample)| &sample.image.as_raw()[..]).collect();
         let input = self.performer.preprocessing().batch(&pixels, &self.device())?;
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
         let tapped = self.performer.tap(input.clone());
@@ -159,13 +170,13 @@ impl<P: Performer> Networks<'_, P> {
         let contributions = self.explainer.contributions(self.performer, tapped.target, &classes);
         let upper = encoding.upper.last().map(|upper| rows(self.performer.head(upper.clone())));
         let explained: Vec<usize> = upper.unwrap_or_default().iter().map(|scores| best(scores)).collect();
-        for (at, sample) in samples.into_iter().enumerate() {
+        for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());
             filling.images.push(Seen {
-                index: indices[at],
+                index,
                 id: sample.id,
-                split: dataset.split(indices[at]),
+                split: dataset.split(index),
                 picture: sample.image,
                 scores: scores[at].clone(),
                 contributions: contributions[at].clone(),

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use explainer_core::{
     CoreError, Explainer, Fit, Occlusion, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
-use explainer_datasets::Dataset;
+use explainer_datasets::{Dataset, Faults, Prefetch};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -65,6 +65,7 @@ pub struct Report<'a, P> {
     unfitted: Option<&'a Explainer>,
     random_performer: Option<&'a P>,
     config: ReportConfig,
+    faults: Faults,
     names: PartNames,
     text: Text,
 }
@@ -78,14 +79,21 @@ impl<'a, P: Performer> Report<'a, P> {
             categories: dataset.categories().to_vec(),
             ..Text::default()
         };
-        let (config, names) = (ReportConfig::new(), PartNames::default());
-        Self { fit, performer, dataset, unfitted: None, random_performer: None, config, names, text }
+        let (config, names, faults) = (ReportConfig::new(), PartNames::default(), Faults::Stop);
+        Self { fit, performer, dataset, unfitted: None, random_performer: None, config, faults, names, text }
     }
 
     /// How much is looked at.
     #[must_use]
     pub fn with_config(self, config: ReportConfig) -> Self {
         Self { config, ..self }
+    }
+
+    /// What to do about images that cannot be read. [`Faults::Stop`] by default; what is left out otherwise is
+    /// counted on the page.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
     }
 
     /// The explainer before it was fitted, and the performer with random weights: what is not above them was
@@ -131,7 +139,8 @@ impl<'a, P: Performer> Report<'a, P> {
             unfitted: self.unfitted,
             random_performer: self.random_performer,
         };
-        let survey = networks.survey(self.dataset, &self.images()?, self.config.batch_size)?;
+        let prefetch = Prefetch::new().with_faults(self.faults);
+        let survey = networks.survey(self.dataset, &self.images()?, self.config.batch_size, prefetch)?;
         let measure = self.measure(&survey);
         let field = &survey.explained().field;
         let groups =

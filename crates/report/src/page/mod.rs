@@ -94,6 +94,11 @@ fn header(seen: &Observations, title: &str) -> Markup {
                 (live) " of its " (seen.filters.len()) " filters fired on " (images.len()) " images of "
                 (seen.text.dataset) ", and fall into " (seen.parts.len()) " parts that nobody had named. "
                 "They carry a share of p = " (number(seen.share)) " of its signal."
+                @match seen.survey.left_out.len() {
+                    0 => {}
+                    1 => " 1 image that could not be read was left out.",
+                    count => { " " (count) " images that could not be read were left out." }
+                }
             }
             p.verdict {
                 a href="#trust" {
