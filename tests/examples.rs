@@ -77,11 +77,16 @@ fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<FitArgs, clap::
     Flags::try_parse_from(["test"].into_iter().chain(flags)).map(|flags| flags.fit)
 }
 
-/// `cub_vgg16` with few birds and one epoch.
+/// `cub_vgg16` with few birds and one epoch, without its report.
 fn run(out: &Path, (flag, file): (&str, &Path)) -> Result<(), common::Failure> {
-    let paths = [out, file].map(|path| path.to_str().expect("UTF-8"));
+    run_with(out, &[flag, file.to_str().expect("UTF-8"), "--no-report"])
+}
+
+/// `cub_vgg16` with few birds and one epoch.
+fn run_with(out: &Path, further: &[&str]) -> Result<(), common::Failure> {
     let config = SyntheticBirdsConfig::new(24, 12).with_size(128).with_framing(Framing::Object);
-    fit(&["--out", paths[0], flag, paths[1]], &SyntheticBirds::new(config)?)
+    let own = ["--out", out.to_str().expect("UTF-8")];
+    fit(&[&own, further].concat(), &SyntheticBirds::new(config)?)
 }
 
 /// One epoch of a fit to the shipped performer.
@@ -193,7 +198,7 @@ fn the_shipped_plans_are_read() {
 fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, json) = (folder.path().join("made/out"), folder.path().join("made/too/figures.json"));
-    run(&out, ("--json", &json)).expect("a run");
+    run_with(&out, &["--json", json.to_str().expect("UTF-8")]).expect("a run");
 
     let mut figures = read(&json);
     assert_eq!(read(&out.join("figures.json")), figures);
@@ -218,6 +223,17 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     let sheet = image::open(out.join("contact_sheet.png")).expect("a picture");
     assert!(sheet.width() > sheet.height());
     assert!(out.join("explainer.bpk").is_file());
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(report.contains("What narrow VGG-16 looks at in a bird"));
+    // The report measures by itself, on the same images.
+    for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "random_performer"] {
+        let [instability, tracking] = [
+            figures["location_instability"][layer].as_f64().expect("a number"),
+            figures["tracking"][layer]["mean"].as_f64().expect("a number"),
+        ];
+        let cells = format!("<td class=\"num\">{instability:.4}</td><td class=\"num\">{tracking:.3}</td>");
+        assert!(report.contains(&cells), "{layer}: {cells}");
+    }
     let record = read(&out.join("record.json"));
 
     run(&out, ("--json", &json)).expect("the same run again");
