@@ -126,6 +126,16 @@ pub fn mean(pictures: impl IntoIterator<Item = RgbImage>) -> Option<RgbImage> {
     RgbImage::from_raw(width, height, values)
 }
 
+/// The picture with its values spread over the whole range, channels alike: a mean of many is grey.
+pub fn stretched(mut picture: RgbImage) -> RgbImage {
+    let (low, high) = picture.as_raw().iter().fold((u8::MAX, 0), |(low, high), &v| (low.min(v), high.max(v)));
+    let range = f64::from(high.saturating_sub(low)).max(1.0);
+    for value in picture.iter_mut() {
+        *value = (255.0 * f64::from(*value - low) / range).round() as u8;
+    }
+    picture
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,6 +181,14 @@ mod tests {
         let both = mean([patch(&ramp(20), [4.0, 4.0], 1), patch(&ramp(20), [8.0, 6.0], 1)]);
         assert_eq!(both.map(|mean| mean.get_pixel(0, 0).0), Some([6, 5, 200]));
         assert_eq!(mean([]), None);
+    }
+
+    #[test]
+    fn stretching_uses_the_whole_range() {
+        let flat = RgbImage::from_pixel(2, 2, Rgb([9, 9, 9]));
+        assert_eq!(stretched(flat).as_raw(), &[0; 12]);
+        let pair = RgbImage::from_raw(2, 1, vec![100, 110, 120, 130, 140, 150]).unwrap();
+        assert_eq!(stretched(pair).as_raw(), &[0, 51, 102, 153, 204, 255]);
     }
 
     #[test]

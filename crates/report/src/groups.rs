@@ -3,9 +3,9 @@
 use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
 use kodama::{Method, linkage};
 
-/// Filters whose peaks lie within this share of the image's diagonal of one another, on average over pairs,
-/// are of one part: some two units of a layer of 14 × 14.
-const SAME_PART: f64 = 0.1;
+/// Filters whose peaks lie within so many units of one another, on average over pairs, are of one part: a peak
+/// is a unit off by the grid alone.
+const SAME_PART: f64 = 2.0;
 /// A pair of filters is compared on the images in which both are among their strongest; with fewer than
 /// this many in common, nothing says that they belong together.
 const COMMON_IMAGES: usize = 5;
@@ -93,7 +93,7 @@ fn median(values: &mut [f64]) -> f64 {
 
 impl Groups {
     /// Groups live filters by where they fire relative to one another: average linkage of the median
-    /// distances between their peaks, cut where groups are a tenth of the image's diagonal apart.
+    /// distances between their peaks, cut where groups are two units apart.
     ///
     /// # Panics
     /// If `landmarks` are of another number of images.
@@ -103,7 +103,7 @@ impl Groups {
         let distance = |first, second| if first == second { 0.0 } else { places.distance(first, second) };
         let row = |first| (0..count).map(|second| distance(first, second)).collect();
         let distances: Vec<Vec<f64>> = (0..count).map(row).collect();
-        let mut clusters = clusters(&distances);
+        let mut clusters = clusters(&distances, SAME_PART * field.stride / diagonal);
         clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.len()), cluster[0]));
         let mut found = Self::default();
         for mut cluster in clusters {
@@ -131,15 +131,15 @@ impl Groups {
     }
 }
 
-/// Clusters of average linkage below [`SAME_PART`], each in ascending order.
-fn clusters(distances: &[Vec<f64>]) -> Vec<Vec<usize>> {
+/// Clusters of average linkage up to `width`, each in ascending order.
+fn clusters(distances: &[Vec<f64>], width: f64) -> Vec<Vec<usize>> {
     let count = distances.len();
     let mut condensed: Vec<f64> =
         (0..count).flat_map(|row| distances[row][row + 1..].iter().copied()).collect();
     let mut members: Vec<Option<Vec<usize>>> = (0..count).map(|one| Some(vec![one])).collect();
     if count > 1 {
         for step in linkage(&mut condensed, count, Method::Average).steps() {
-            let together = (step.dissimilarity <= SAME_PART)
+            let together = (step.dissimilarity <= width)
                 .then(|| members[step.cluster1].take().zip(members[step.cluster2].take()))
                 .flatten();
             members.push(together.map(|(one, other)| [one, other].concat()));

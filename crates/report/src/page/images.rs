@@ -55,7 +55,7 @@ fn card(seen: &Observations, page: &Page, open: bool) -> Result<Markup, ReportEr
                 (small)
                 span.name {
                     b { (class) } " " span.of { (image.id) ", " (split) }
-                    span.gave { "score " (signed(f64::from(image.scores[image.contributions.class]))) }
+                    span.gave { "performer's score " (signed(f64::from(image.scores[image.contributions.class]))) }
                 }
             }
             div.page {
@@ -92,8 +92,8 @@ fn overlay(seen: &Observations, page: &Page) -> Result<Markup, ReportError> {
                 @for (part, [x, y]) in places {
                     g {
                         title { (seen.part_name(part)) }
-                        circle cx=(at(x)) cy=(at(y)) r=(at(side * 0.052)) fill=(color(part)) {}
-                        text x=(at(x)) y=(at(y + side * 0.024)) font-size=(at(side * 0.066)) { (part + 1) }
+                        circle cx=(at(x)) cy=(at(y)) r=(at(side * 0.042)) fill=(color(part)) {}
+                        text x=(at(x)) y=(at(y + side * 0.019)) font-size=(at(side * 0.052)) { (part + 1) }
                     }
                 }
             }
@@ -139,8 +139,13 @@ fn account(seen: &Observations, page: &Page) -> Markup {
     }
     lines.push(other("Ordinary track", given.ordinary, None));
     lines.push(other("Biases", given.bias(), None));
-    let sum = Line { label: html! { b { "Score" } }, gave: given.score, color: SCORE, without: None };
-    bars(&lines, Some(sum), given.score, "What gave the score", "Silenced")
+    let sum = Line {
+        label: html! { b { "Score, by the explainer" } },
+        gave: given.score,
+        color: SCORE,
+        without: None,
+    };
+    bars(&lines, Some(sum), "What gave the score", "Silenced")
 }
 
 /// The bars of single filters.
@@ -157,12 +162,12 @@ fn filters(seen: &Observations, page: &Page) -> Markup {
     };
     let lines: Vec<Line> = filters.into_iter().map(line).collect();
     html! {
-        details.members { summary { "The filters that gave or took most" } (bars(&lines, None, given.score, "Filter", "")) }
+        details.members { summary { "The filters that gave or took most" } (bars(&lines, None, "Filter", "")) }
     }
 }
 
 /// A table of bars on one scale.
-fn bars(lines: &[Line], sum: Option<Line>, score: f64, heading: &str, silenced: &str) -> Markup {
+fn bars(lines: &[Line], sum: Option<Line>, heading: &str, silenced: &str) -> Markup {
     let all = lines.iter().chain(&sum).map(|line| line.gave);
     let scale = all.fold([0.0f64, 0.0], |[low, high], gave| [low.min(gave), high.max(gave)]);
     let row = |line: &Line| {
@@ -170,7 +175,6 @@ fn bars(lines: &[Line], sum: Option<Line>, score: f64, heading: &str, silenced: 
             th scope="row" { (line.label) }
             td.track { (bar(line.gave, scale, line.color)) }
             td.num { (signed(line.gave)) }
-            td.num { (format!("{:.0} %", 100.0 * line.gave / score)) }
             @if !silenced.is_empty() {
                 td.num { @if let Some(without) = line.without { (signed(without)) } }
             }
@@ -182,7 +186,6 @@ fn bars(lines: &[Line], sum: Option<Line>, score: f64, heading: &str, silenced: 
                 th scope="col" { (heading) }
                 th scope="col" { span.hide { "Bar" } }
                 th.num scope="col" { "Gave" }
-                th.num scope="col" { "Share" }
                 @if !silenced.is_empty() { th.num scope="col" { (silenced) } }
             } }
             tbody { @for line in lines { tr { (row(line)) } } }

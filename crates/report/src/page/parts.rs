@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::media::{badge, photo};
 use crate::ReportError;
+use crate::draw;
 use crate::observations::{Observations, Part};
 
 /// Patches shown beside the mean one.
-const EXAMPLES: usize = 6;
+const EXAMPLES: usize = 7;
 
 pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
     let cards = (0..seen.parts.len()).map(|part| card(seen, part)).collect::<Result<Vec<_>, _>>()?;
@@ -15,8 +16,9 @@ pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
         section #parts {
             h2 { "Parts" }
             p {
-                "Filters that fire at one place of the object, found without labels. The large picture is the mean of "
-                "what lies around their peaks: the sharper it is, the more they agree. Beside it are single images."
+                "Filters that fire at one place of the object, found without labels, with what lies around their peaks. The "
+                "framed picture is the mean of up to a hundred peaks, its contrast stretched: the sharper it is, the more "
+                "they agree."
             }
             @if cards.is_empty() { p.note { "No two filters fire at one place." } }
             div.cards { @for card in &cards { (card) } }
@@ -43,7 +45,7 @@ fn card(seen: &Observations, part: usize) -> Result<Markup, ReportError> {
             h3 { (badge(part)) " " (name) }
             div.patches {
                 @if let Some(mean) = mean { (mean) }
-                div.examples { @for example in examples { (example) } }
+                @for example in examples { (example) }
             }
             p {
                 (group.filters.len()) " filters, some " (percent(group.width)) " of the image's diagonal apart"
