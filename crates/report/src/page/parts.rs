@@ -35,7 +35,9 @@ fn card(seen: &Observations, part: usize) -> Result<Markup, ReportError> {
     let name = seen.part_name(part);
     let (mean, examples) = seen.patches(part, EXAMPLES);
     let mean = mean
-        .map(|mean| photo(&mean, "mean", &format!("Mean patch around the peaks of {name}")))
+        .map(|mean| {
+            photo(&draw::stretched(mean), "patch mean", &format!("Mean patch around the peaks of {name}"))
+        })
         .transpose()?;
     let alt = |at: usize| format!("Example {} of {name}", at + 1);
     let examples = examples.iter().enumerate().map(|(at, patch)| photo(patch, "patch", &alt(at)));
