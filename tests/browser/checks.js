@@ -1,12 +1,5 @@
-// Appended to a copy of the report: looks at the page as a reader would and leaves its findings in the DOM of
-// the window.
+// Appended to a copy of the report: looks at the page as a reader would and leaves its findings in the DOM.
 "use strict";
-addEventListener("message", (event) => {
-  const result = document.createElement("p");
-  result.id = "result";
-  result.textContent = event.data;
-  document.body.append(result);
-});
 addEventListener("load", async () => {
   const failures = [];
   let count = 0;
@@ -100,5 +93,6 @@ addEventListener("load", async () => {
     document.documentElement.scrollWidth <= innerWidth);
   const result = failures.length === 0 ? `PASSED ${count} checks` : `FAILED ${failures.join("; ")}`;
   const dark = matchMedia("(prefers-color-scheme: dark)").matches ? ", dark" : "";
-  top.postMessage(`${result} at ${innerWidth} pixels${dark}`, "*");
+  document.body.insertAdjacentHTML("beforeend", `<p id="result"></p>`);
+  document.getElementById("result").textContent = `${result} at ${innerWidth} pixels${dark}`;
 });
