@@ -3,6 +3,8 @@
 
 #[path = "../made_up/mod.rs"]
 mod made_up;
+#[path = "../../examples/common/memory.rs"]
+mod memory;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -12,6 +14,7 @@ use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
 use explainer_core::{Explainer, Features, FitConfig, Refit};
 use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
+use memory::peak_rss_mib;
 use serde_json::json;
 
 #[global_allocator]
@@ -112,12 +115,4 @@ fn write_start(
         std::fs::write(folder.join(format!("features-{index}.f32")), bytes)?;
     }
     Ok(())
-}
-
-/// What the process has held at most, where the system says so.
-fn peak_rss_mib() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib / 1024.0)
 }

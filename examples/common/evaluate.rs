@@ -38,8 +38,6 @@ pub struct Layers {
     pub unfitted: Layer,
     pub random_performer: Layer,
     pub landmarks: Landmarks,
-    /// The images' places in the dataset.
-    pub images: Vec<usize>,
 }
 
 /// The networks whose layers are compared.
@@ -77,19 +75,17 @@ impl<P: Performer> Compared<'_, P> {
         let [mut target, mut top_conv, mut first, mut second, mut unfitted, mut random] =
             [const { None::<Layer> }; 6];
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
-        let mut images = Vec::new();
         loop {
             let batch: Vec<(usize, Sample)> = samples.by_ref().take(BATCH).collect::<Result<_, _>>()?;
             if batch.is_empty() {
                 break;
             }
             let mut pixels = Vec::new();
-            for (index, sample) in batch {
+            for (_, sample) in batch {
                 let points = sample.landmarks.iter();
                 landmarks
                     .push(points.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect::<Vec<_>>());
                 pixels.push(sample.image.into_raw());
-                images.push(index);
             }
             let batch = input(self.performer.preprocessing(), &pixels, device)?;
             let tapped = self.performer.tap(batch.clone());
@@ -113,7 +109,6 @@ impl<P: Performer> Compared<'_, P> {
             unfitted: found(unfitted)?,
             random_performer: found(random)?,
             landmarks,
-            images,
         })
     }
 }

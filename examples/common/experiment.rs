@@ -13,7 +13,8 @@ use explainer_report::{PartNames, Report};
 use serde_json::{Value, json};
 
 use super::evaluate::Compared;
-use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings, peak_rss_mib};
+use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings};
+use super::memory::peak_rss_mib;
 use super::plan::{self, Cells, Plan};
 use super::program::files;
 use super::settings::Setting;
@@ -178,7 +179,7 @@ impl<P: Performer> Experiment<'_, P> {
             form: format!("{:?}", self.args.form),
             seed,
             epochs: fit.records.len(),
-            images: layers.images.len(),
+            images: layers.landmarks.images(),
             training_rows: train.len(),
             validation_images: validation.len(),
             location_instability: instability,

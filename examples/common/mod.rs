@@ -5,6 +5,7 @@ mod args;
 mod evaluate;
 mod experiment;
 mod figures;
+mod memory;
 pub mod plan;
 #[path = "../program/mod.rs"]
 pub mod program;

@@ -1,7 +1,7 @@
 //! The parts of one image.
 
 use burn::tensor::Tensor;
-use explainer_metrics::ReceptiveField;
+use explainer_metrics::{ReceptiveField, agreement};
 
 use crate::features::floats;
 use crate::{CoreError, Explainer, Performer};
@@ -43,10 +43,8 @@ impl Explanation {
     /// Whether performer and explainer give the highest score to the same class; where there is a single
     /// score, whether it is above 0 by both.
     pub fn agrees(&self) -> bool {
-        match (&self.scores[..], &self.explained_scores[..]) {
-            (&[score], &[explained]) => (score > 0.0) == (explained > 0.0),
-            (scores, explained) => best(scores) == best(explained),
-        }
+        let classes = self.scores.len();
+        agreement(&self.scores, &self.explained_scores, classes).is_ok_and(|share| share == 1.0)
     }
 }
 

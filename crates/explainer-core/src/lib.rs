@@ -38,6 +38,7 @@
 //! ```
 
 mod calibrate;
+mod checkpoints;
 mod cholesky;
 mod contributions;
 mod conv;
@@ -67,6 +68,7 @@ mod testing;
 mod track;
 mod views;
 
+pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};

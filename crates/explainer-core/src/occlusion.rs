@@ -106,7 +106,7 @@ impl Explainer {
         let explainer = self.valid();
         let device = explainer.interpretable_norm.alpha().device();
         let input = performer.preprocessing();
-        let image = performer.preprocessing().batch(&[pixels], &device)?;
+        let image = input.batch(&[pixels], &device)?;
         let whole = explainer.maps_of(performer, image.clone());
         let [_, filters, height, width] = whole.dims();
         let (activations, at) = whole.reshape([1, filters, height * width]).max_dim_with_indices(2);

@@ -105,7 +105,7 @@ fn lost(image: &Occlusion, filter: usize, place: [f64; 2]) -> Option<f64> {
 }
 
 /// Bilinear interpolation at `[row, column]` of a lattice of `side` points along each axis.
-fn bilinear(place: [f64; 2], side: usize, of: impl Fn(usize, usize) -> f64) -> Option<f64> {
+pub(crate) fn bilinear(place: [f64; 2], side: usize, of: impl Fn(usize, usize) -> f64) -> Option<f64> {
     let last = (side - 1) as f64;
     if place.iter().any(|&at| !(0.0..=last).contains(&at)) {
         return None;

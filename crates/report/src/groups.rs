@@ -1,5 +1,7 @@
 //! Groups of filters that fire at one place: parts without labels.
 
+use std::cmp::{Ordering, Reverse};
+
 use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
 use kodama::{Method, linkage};
 
@@ -100,11 +102,17 @@ impl Groups {
     pub fn of(peaks: &Peaks, field: &ReceptiveField, landmarks: Option<&Landmarks>, diagonal: f64) -> Self {
         let places = Places::of(peaks, field, diagonal);
         let count = places.filters.len();
-        let distance = |first, second| if first == second { 0.0 } else { places.distance(first, second) };
+        let below = |first| (0..first).map(|second| places.distance(first, second)).collect();
+        let below: Vec<Vec<f64>> = (0..count).map(below).collect();
+        let distance = |first: usize, second: usize| match first.cmp(&second) {
+            Ordering::Equal => 0.0,
+            Ordering::Greater => below[first][second],
+            Ordering::Less => below[second][first],
+        };
         let row = |first| (0..count).map(|second| distance(first, second)).collect();
         let distances: Vec<Vec<f64>> = (0..count).map(row).collect();
         let mut clusters = clusters(&distances, SAME_PART * field.stride / diagonal);
-        clusters.sort_by_key(|cluster| (std::cmp::Reverse(cluster.len()), cluster[0]));
+        clusters.sort_by_key(|cluster| (Reverse(cluster.len()), cluster[0]));
         let mut found = Self::default();
         for mut cluster in clusters {
             let far = |one: usize| cluster.iter().map(|&other| distances[one][other]).sum::<f64>();

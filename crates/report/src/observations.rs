@@ -5,7 +5,7 @@ use std::path::Path;
 use explainer_core::{Contributions, EpochRecord};
 use image::{Rgb, RgbImage};
 
-use crate::field::AverageField;
+use crate::field::{AverageField, bilinear};
 use crate::figures::{FilterFigures, Row};
 use crate::groups::Group;
 use crate::observe::{Layer, Seen, Survey};
@@ -293,12 +293,8 @@ impl Observations {
             ((pixel - layer.field.center) / layer.field.stride).clamp(0.0, units as f64 - 1.0)
         };
         Some(draw::heated(&self.images()[image].picture, |[x, y]| {
-            let [row, column] = [unit(y, height), unit(x, width)];
-            let [top, left] = [row, column].map(|at| at.floor() as usize);
-            let at = |row: usize, column: usize| cam[row.min(height - 1) * width + column.min(width - 1)];
-            let [dy, dx] = [row - top as f64, column - left as f64];
-            let along = |row: usize| at(row, left) * (1.0 - dx) + at(row, left + 1) * dx;
-            along(top) * (1.0 - dy) + along(top + 1) * dy
+            let place = [unit(y, height), unit(x, width)];
+            bilinear(place, height, |row, column| cam[row * width + column]).unwrap_or(0.0)
         }))
     }
 

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 use explainer_core::{Contributions, Explainer, Performer};
 use explainer_datasets::Report as LeftOut;
 use explainer_datasets::{Dataset, Prefetch, Sample, Split};
-use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
+use explainer_metrics::{Landmarks, Peaks, ReceptiveField, agreement};
 use image::RgbImage;
 
 use crate::ReportError;
@@ -61,7 +61,7 @@ pub struct Seen {
     /// The score of the class that the performer gives the highest one, by the explainer's features and taken
     /// apart.
     pub contributions: Contributions,
-    /// Whether performer and explainer give the highest score to the same class.
+    /// Whether performer and explainer decide for the same class.
     pub agrees: bool,
 }
 
@@ -168,8 +168,11 @@ impl<P: Performer> Networks<'_, P> {
         let scores = rows(tapped.scores);
         let classes: Vec<usize> = scores.iter().map(|scores| best(scores)).collect();
         let contributions = self.explainer.contributions(self.performer, tapped.target, &classes);
-        let upper = encoding.upper.last().map(|upper| rows(self.performer.head(upper.clone())));
-        let explained: Vec<usize> = upper.unwrap_or_default().iter().map(|scores| best(scores)).collect();
+        let upper = encoding.upper.last().expect("there is a decoder layer").clone();
+        let explained = rows(self.performer.head(upper));
+        let agrees = |own: &[f32], theirs: &[f32]| {
+            agreement(own, theirs, theirs.len()).is_ok_and(|share| share == 1.0)
+        };
         for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());
@@ -180,7 +183,7 @@ impl<P: Performer> Networks<'_, P> {
                 picture: sample.image,
                 scores: scores[at].clone(),
                 contributions: contributions[at].clone(),
-                agrees: explained.get(at) == Some(&classes[at]),
+                agrees: agrees(&explained[at], &scores[at]),
             });
         }
         Ok(())
@@ -245,6 +248,6 @@ pub(crate) fn rows(tensor: Tensor<2>) -> Vec<Vec<f32>> {
 }
 
 /// Position of the largest value, the first of equals.
-pub(crate) fn best(values: &[f32]) -> usize {
+pub(crate) fn best<T: PartialOrd>(values: &[T]) -> usize {
     (0..values.len()).fold(0, |best, at| if values[at] > values[best] { at } else { best })
 }

@@ -17,7 +17,7 @@ use crate::figures::{self, Measure, Row};
 use crate::groups::Groups;
 use crate::names::PartNames;
 use crate::observations::{Observations, Page, Part, Prediction, Text};
-use crate::observe::{Networks, Survey, floats, rows};
+use crate::observe::{Networks, Survey, best, floats, rows};
 use crate::trust::Evidence;
 
 /// Silencing is tried on at most so many images, evenly spaced.
@@ -290,8 +290,7 @@ impl<'a, P: Performer> Report<'a, P> {
             let target = self.performer.target_features(input);
             let given: Vec<f64> =
                 groups.groups.iter().map(|group| seen.contributions.of(&group.filters)).collect();
-            let most = (0..given.len()).fold(0, |most, at| if given[at] > given[most] { at } else { most });
-            let left = self.without(target, groups, seen.contributions.class)[most];
+            let left = self.without(target, groups, seen.contributions.class)[best(&given)];
             found[0] += usize::from(left < seen.contributions.score);
             found[1] += 1;
         }

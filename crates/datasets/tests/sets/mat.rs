@@ -2,9 +2,14 @@
 
 /// A file of one variable.
 pub fn file(name: &str, value: Value) -> Vec<u8> {
+    v5(&value.matrix(name))
+}
+
+/// A file with these elements.
+pub fn v5(elements: &[u8]) -> Vec<u8> {
     let mut bytes = vec![b' '; 124];
     bytes.extend([0x00, 0x01, b'I', b'M']);
-    bytes.extend(value.matrix(name));
+    bytes.extend(elements);
     bytes
 }
 
@@ -57,7 +62,8 @@ fn structs(elements: &[Vec<(&'static str, Value)>]) -> Vec<u8> {
     bytes
 }
 
-fn element(kind: u32, data: &[u8]) -> Vec<u8> {
+/// An element, padded to eight bytes.
+pub fn element(kind: u32, data: &[u8]) -> Vec<u8> {
     let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
     bytes.extend(data);
     bytes.resize(bytes.len().next_multiple_of(8), 0);

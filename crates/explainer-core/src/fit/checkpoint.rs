@@ -1,27 +1,22 @@
-//! Checkpoints: a folder an epoch, there whole or not at all.
+//! What a checkpoint of a fit holds.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use burn::tensor::Tensor;
 use explainer_filter_loss::FilterCategories;
 use serde::{Deserialize, Serialize};
 
 use super::config::FitConfig;
 use super::loss::InterpretabilityLoss;
 use super::record::EpochRecord;
-use crate::features::floats;
 use crate::file::bad;
-use crate::{CoreError, Explainer, Features, MaskLayer};
+use crate::{Checkpoints, CoreError, Explainer, Features, MaskLayer, checksum};
 
 const EXPLAINER: &str = "explainer.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
-const PREFIX: &str = "epoch-";
-/// Folders that are still being written.
-const STAGING: &str = ".writing-";
 
 /// What goes into `state.json`.
 #[derive(Serialize, Deserialize)]
@@ -75,19 +70,6 @@ pub(crate) fn setting(
     })
 }
 
-/// A checksum of all parameters of a module.
-fn checksum(module: &impl Module) -> u32 {
-    struct Parameters(crc32fast::Hasher);
-    impl ModuleVisitor for Parameters {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            self.0.update(bytemuck::cast_slice(&floats(parameter.val())));
-        }
-    }
-    let mut parameters = Parameters(crc32fast::Hasher::new());
-    module.visit(&mut parameters);
-    parameters.0.finalize()
-}
-
 /// Writes the checkpoint of `state`'s last epoch and removes the one before it.
 pub(crate) fn save(
     folder: &Path,
@@ -96,74 +78,15 @@ pub(crate) fn save(
     loss: &dyn InterpretabilityLoss,
     state: &State,
 ) -> Result<(), CoreError> {
-    fs::create_dir_all(folder).map_err(CoreError::io(folder, "making the folder of checkpoints"))?;
-    sweep(folder)?;
-    let staging = tempfile::Builder::new()
-        .prefix(STAGING)
-        .tempdir_in(folder)
-        .map_err(CoreError::io(folder, "making a temporary folder"))?;
-    let inside = |name: &str| staging.path().join(name);
-    explainer.save(&inside(EXPLAINER))?;
-    optimizer.save(inside(OPTIMIZER)).map_err(bad(&inside(OPTIMIZER)))?;
-    let json = serde_json::to_vec_pretty(state)
-        .map_err(|error| CoreError::Checkpoint { path: folder.join(STATE), what: error.to_string() })?;
-    fs::write(inside(STATE), json).map_err(CoreError::io(inside(STATE), "writing"))?;
-    loss.save(staging.path())?;
-    let listing = || CoreError::io(staging.path(), "listing a checkpoint");
-    for entry in fs::read_dir(staging.path()).map_err(listing())? {
-        let path = entry.map_err(listing())?.path();
-        File::open(&path).and_then(|file| file.sync_all()).map_err(CoreError::io(path, "syncing"))?;
-    }
-    sync_folder(staging.path())?;
-    let epoch = state.records.len();
-    let place = folder.join(format!("{PREFIX}{epoch:04}"));
-    fs::rename(staging.path(), &place).map_err(CoreError::io(&place, "moving a checkpoint into place"))?;
-    sync_folder(folder)?;
-    for (older, path) in list(folder)? {
-        if older < epoch {
-            fs::remove_dir_all(&path).map_err(CoreError::io(&path, "removing an older checkpoint"))?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what killed runs were writing: one fit at a time has a folder of checkpoints.
-fn sweep(folder: &Path) -> Result<(), CoreError> {
-    let reading = || CoreError::io(folder, "listing checkpoints");
-    for entry in fs::read_dir(folder).map_err(reading())? {
-        let entry = entry.map_err(reading())?;
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGING)) {
-            let path = entry.path();
-            fs::remove_dir_all(&path).map_err(CoreError::io(&path, "removing an unfinished checkpoint"))?;
-        }
-    }
-    Ok(())
-}
-
-/// Names in a folder, and a renamed folder, last only when the folder they are in was synced; elsewhere
-/// than on Unix a folder cannot be opened, and the system takes care of it.
-fn sync_folder(folder: &Path) -> Result<(), CoreError> {
-    if cfg!(unix) {
-        File::open(folder).and_then(|file| file.sync_all()).map_err(CoreError::io(folder, "syncing"))?;
-    }
-    Ok(())
-}
-
-/// Checkpoints in `folder` by epoch; none if it does not exist.
-fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, CoreError> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let reading = || CoreError::io(folder, "listing checkpoints");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(reading())? {
-        let entry = entry.map_err(reading())?;
-        let name = entry.file_name();
-        let epoch = name.to_str().and_then(|name| name.strip_prefix(PREFIX)).and_then(|n| n.parse().ok());
-        found.extend(epoch.map(|epoch: usize| (epoch, entry.path())));
-    }
-    found.sort();
-    Ok(found)
+    Checkpoints::in_folder(folder).save(state.records.len(), |place| {
+        let inside = |name: &str| place.join(name);
+        explainer.save(&inside(EXPLAINER))?;
+        optimizer.save(inside(OPTIMIZER)).map_err(bad(&inside(OPTIMIZER)))?;
+        let json = serde_json::to_vec_pretty(state)
+            .map_err(|error| CoreError::Checkpoint { path: folder.join(STATE), what: error.to_string() })?;
+        fs::write(inside(STATE), json).map_err(CoreError::io(inside(STATE), "writing"))?;
+        loss.save(place)
+    })
 }
 
 /// The newest checkpoint of `folder`, if it has one.
@@ -177,7 +100,7 @@ pub(crate) fn resume(
     optimizer: ModuleOptimizer,
     loss: &mut dyn InterpretabilityLoss,
 ) -> Result<Option<(Explainer, ModuleOptimizer, State)>, CoreError> {
-    let Some((epoch, place)) = list(folder)?.pop() else { return Ok(None) };
+    let Some((epoch, place)) = Checkpoints::in_folder(folder).newest()? else { return Ok(None) };
     let refused = |what: String| CoreError::Checkpoint { path: place.join(STATE), what };
     let json = fs::read(place.join(STATE)).map_err(CoreError::io(place.join(STATE), "reading"))?;
     let state: State =

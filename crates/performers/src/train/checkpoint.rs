@@ -1,13 +1,12 @@
-//! Checkpoints of a training: a folder an epoch, there whole or not at all.
+//! What a checkpoint of a training holds.
 
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use burn::tensor::Tensor;
+use explainer_core::{Checkpoints, checksum};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,9 +16,6 @@ use super::{EpochRecord, TrainConfig, TrainError, Trainable};
 const NETWORK: &str = "network.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
 const STATE: &str = "state.json";
-const PREFIX: &str = "epoch-";
-/// Folders that are still being written.
-const STAGING: &str = ".writing-";
 
 /// What goes into `state.json`.
 #[derive(Serialize, Deserialize)]
@@ -54,21 +50,6 @@ pub(super) fn setting<N: Trainable>(config: &TrainConfig, network: &N, examples:
     })
 }
 
-/// A checksum of all parameters of a module.
-fn checksum(module: &impl Module) -> u32 {
-    struct Parameters(crc32fast::Hasher);
-    impl ModuleVisitor for Parameters {
-        fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-            for value in parameter.val().into_data().iter::<f32>() {
-                self.0.update(&value.to_le_bytes());
-            }
-        }
-    }
-    let mut parameters = Parameters(crc32fast::Hasher::new());
-    module.visit(&mut parameters);
-    parameters.0.finalize()
-}
-
 fn refused(path: impl Into<PathBuf>, doing: &str) -> impl FnOnce(&dyn Display) -> TrainError {
     let (path, doing) = (path.into(), doing.to_string());
     move |error| TrainError::Checkpoint { path, what: format!("{doing}: {error}") }
@@ -76,56 +57,14 @@ fn refused(path: impl Into<PathBuf>, doing: &str) -> impl FnOnce(&dyn Display) -
 
 /// Writes the checkpoint of the last epoch and removes those before it.
 pub(super) fn save<N: Trainable>(folder: &Path, run: &Run<N>, state: &State) -> Result<(), TrainError> {
-    let writing = || refused(folder, "writing a checkpoint");
-    fs::create_dir_all(folder).map_err(|error| writing()(&error))?;
-    for (name, path) in entries(folder)? {
-        if name.starts_with(STAGING) {
-            fs::remove_dir_all(path).map_err(|error| writing()(&error))?;
-        }
-    }
-    let staging =
-        tempfile::Builder::new().prefix(STAGING).tempdir_in(folder).map_err(|error| writing()(&error))?;
-    let inside = |name: &str| staging.path().join(name);
-    // Running statistics are saved as they are once read.
-    run.network.valid().into_record().save(inside(NETWORK)).map_err(|error| writing()(&error))?;
-    run.optimizer.save(inside(OPTIMIZER)).map_err(|error| writing()(&error))?;
-    let json = serde_json::to_vec(state).map_err(|error| writing()(&error))?;
-    fs::write(inside(STATE), json).map_err(|error| writing()(&error))?;
-    for name in [NETWORK, OPTIMIZER, STATE] {
-        let synced = File::open(inside(name)).and_then(|file| file.sync_all());
-        synced.map_err(|error| writing()(&error))?;
-    }
-    let epoch = state.records.len();
-    fs::rename(staging.path(), folder.join(format!("{PREFIX}{epoch:04}")))
-        .map_err(|error| writing()(&error))?;
-    for (older, path) in list(folder)? {
-        if older < epoch {
-            fs::remove_dir_all(path).map_err(|error| writing()(&error))?;
-        }
-    }
-    Ok(())
-}
-
-/// Names and paths in a folder; none if it does not exist.
-fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, TrainError> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let listing = || refused(folder, "listing checkpoints");
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(|error| listing()(&error))? {
-        let entry = entry.map_err(|error| listing()(&error))?;
-        found.push((entry.file_name().to_string_lossy().into_owned(), entry.path()));
-    }
-    Ok(found)
-}
-
-/// Checkpoints by epoch.
-fn list(folder: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
-    let epoch = |(name, path): (String, PathBuf)| Some((name.strip_prefix(PREFIX)?.parse().ok()?, path));
-    let mut found: Vec<(usize, PathBuf)> = entries(folder)?.into_iter().filter_map(epoch).collect();
-    found.sort();
-    Ok(found)
+    Checkpoints::in_folder(folder).save(state.records.len(), |place| {
+        let writing = || refused(folder, "writing a checkpoint");
+        // Running statistics are saved as they are once read.
+        run.network.valid().into_record().save(place.join(NETWORK)).map_err(|error| writing()(&error))?;
+        run.optimizer.save(place.join(OPTIMIZER)).map_err(|error| writing()(&error))?;
+        let json = serde_json::to_vec(state).map_err(|error| writing()(&error))?;
+        fs::write(place.join(STATE), json).map_err(|error| writing()(&error))
+    })
 }
 
 /// Goes on from the newest checkpoint of `folder`, if it has one.
@@ -134,7 +73,7 @@ pub(super) fn resume<N: Trainable>(
     setting: &Value,
     run: Run<N>,
 ) -> Result<Run<N>, TrainError> {
-    let Some((epoch, place)) = list(folder)?.pop() else { return Ok(run) };
+    let Some((epoch, place)) = Checkpoints::in_folder(folder).newest()? else { return Ok(run) };
     let file = |name: &str| refused(place.join(name), "reading a checkpoint");
     let json = fs::read(place.join(STATE)).map_err(|error| file(STATE)(&error))?;
     let state: State = serde_json::from_slice(&json).map_err(|error| file(STATE)(&error))?;

@@ -45,9 +45,9 @@ pub enum TrainError {
         /// Its index.
         index: usize,
     },
-    /// An example's image does not have the network's input size.
+    /// An example's image does not have the network's input size, or a folder of checkpoints cannot be used.
     #[error(transparent)]
-    Image(#[from] CoreError),
+    Core(#[from] CoreError),
     /// There is nothing to train on, or to validate on.
     #[error("no examples of {0}")]
     Empty(&'static str),

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter};
 use burn::tensor::Device;
 
 use super::file::{Contents, StateDict, read};
-use super::layout::{ConvBias, LayerEntry, Norm, tensors};
+use super::layout::{ConvBias, LayerEntry, Norm, fill, tensors};
 use super::{Head, Weights};
 use crate::architecture::{Architecture, Convolution, Layer, Sizes};
 use crate::{ConvNet, PerformerError};
@@ -65,11 +64,7 @@ impl<A: Architecture> ConvNet<A> {
         let tensors = tensors(&path, A::NAME, &layers, &replaced, contents.state)?;
 
         let mut network = Self::zeros(sizes, preprocessing, device).with_class_names(class_names);
-        let result = network.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), false);
-        let complete = result.missing.len() == 2 * replaced.len();
-        if !result.errors.is_empty() || !complete || !result.unused.is_empty() {
-            return Err(PerformerError::Unreadable { path, reason: result.to_string() });
-        }
+        fill(&mut network, tensors, &replaced, path)?;
         if let Some(Head { hidden, seed, .. }) = head {
             network.randomize_upper(hidden, seed);
         }

@@ -1,9 +1,9 @@
 //! What a network's layers are called in a file and here, and how the one becomes the other.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use burn::store::bridge;
 use burn::store::burn_pack::Tensor as Packed;
+use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter, bridge};
 use burn::tensor::{DType, TensorData};
 
 use super::file::StateDict;
@@ -125,6 +125,21 @@ pub(super) fn tensors(
         tensors.extend(layer.read(path, &mut state)?);
     }
     Ok(tensors)
+}
+
+/// Puts the tensors into a network of which only the replaced layers may be left out.
+pub(super) fn fill(
+    network: &mut impl ModuleSnapshot,
+    tensors: Vec<Packed>,
+    replaced: &[String],
+    path: PathBuf,
+) -> Result<(), PerformerError> {
+    let result = network.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), false);
+    let complete = result.missing.len() == 2 * replaced.len();
+    if !result.errors.is_empty() || !complete || !result.unused.is_empty() {
+        return Err(PerformerError::Unreadable { path, reason: result.to_string() });
+    }
+    Ok(())
 }
 
 /// Whether a tensor is one of a layer.

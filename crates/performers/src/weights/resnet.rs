@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter};
 use burn::tensor::{DType, Device};
 use explainer_core::{Performer, Preprocessing};
 
 use super::file::{StateDict, read};
-use super::layout::{ConvBias, LayerEntry, Norm, tensors};
+use super::layout::{ConvBias, LayerEntry, Norm, fill, tensors};
 use super::save::save;
 use super::{Head, Weights};
 use crate::layer::ConvLayer;
@@ -43,11 +42,7 @@ impl<A: ResidualArchitecture> ResNet<A> {
         let tensors = tensors(&path, A::NAME, &layers, &replaced, contents.state)?;
 
         let mut network = Self::zeros(sizes, preprocessing, device).with_class_names(class_names);
-        let result = network.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), false);
-        let complete = result.missing.len() == 2 * replaced.len();
-        if !result.errors.is_empty() || !complete || !result.unused.is_empty() {
-            return Err(PerformerError::Unreadable { path, reason: result.to_string() });
-        }
+        fill(&mut network, tensors, &replaced, path)?;
         if let Some(Head { seed, .. }) = head {
             network.randomize_head(seed);
         }

@@ -1,10 +1,11 @@
 //! Reading MAT files, sound and damaged.
-#![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
 use explainer_datasets::mat::{MatField, MatValue, read_mat};
 use explainer_datasets::{DatasetError, MatFile};
+
+use crate::mat::{element, v5};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
@@ -16,21 +17,6 @@ fn read_bytes(bytes: &[u8]) -> Result<MatFile, DatasetError> {
     let path = folder.path().join("test.mat");
     std::fs::write(&path, bytes).unwrap();
     read_mat(path)
-}
-
-/// A file of version 5 with these elements.
-fn v5(elements: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![b' '; 124];
-    bytes.extend([0x00, 0x01, b'I', b'M']);
-    bytes.extend(elements);
-    bytes
-}
-
-fn element(kind: u32, data: &[u8]) -> Vec<u8> {
-    let mut bytes = [kind.to_le_bytes(), (data.len() as u32).to_le_bytes()].concat();
-    bytes.extend(data);
-    bytes.resize(bytes.len().next_multiple_of(8), 0);
-    bytes
 }
 
 /// The inside of a matrix named `x`.
