@@ -70,6 +70,7 @@ mod views;
 
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
+pub use conv::convolve;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part};

@@ -4,6 +4,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
+use explainer_core::convolve;
 use rand_chacha::ChaCha8Rng;
 
 /// A square convolution with bias. While it is trained there may be a batch-norm behind it.
@@ -28,7 +29,7 @@ impl ConvLayer {
     }
 
     pub(crate) fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
-        let maps = self.conv.forward(maps);
+        let maps = convolve(&self.conv, maps);
         match &self.norm {
             Some(norm) => norm.forward(maps),
             None => maps,

@@ -2,10 +2,14 @@
 //! their backward pass by hand.
 //!
 //! On the CPU they are computed by Winograd's algorithm (`winograd.rs`), elsewhere by the backend's own
-//! convolution (`direct.rs`), which is also what the tests compare the first with.
+//! convolution (`direct.rs`), which is also what the tests compare the first with. `forward.rs` has
+//! convolutions of any shape without a backward pass.
 
 mod direct;
+mod forward;
 mod winograd;
+
+pub use forward::convolve;
 
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
@@ -31,6 +35,13 @@ pub(crate) enum Gradient {
     Maps(Tensor<4>),
     /// Its tiles, `[D, 36, tiles]`.
     Tiles(Tensor<3>, Grid),
+}
+
+/// What follows a convolution.
+#[derive(Clone, Copy, PartialEq)]
+enum Activation {
+    Identity,
+    Relu,
 }
 
 /// G w Gᵀ of every kernel, `[36, D, C]`.
@@ -64,15 +75,23 @@ impl Input {
 
     /// relu(w ∗ x + b), `[batch, D, h, w]`.
     pub(crate) fn maps(&self, conv: &Conv2d) -> Tensor<4> {
+        self.convolved(conv, Activation::Relu)
+    }
+
+    /// w ∗ x + b, or its ReLU.
+    fn convolved(&self, conv: &Conv2d, activation: Activation) -> Tensor<4> {
         match self {
-            Self::Maps(maps) => relu(conv.forward(maps.clone())),
+            Self::Maps(maps) => {
+                let maps = conv.forward(maps.clone());
+                if activation == Activation::Relu { relu(maps) } else { maps }
+            }
             Self::Tiles(tiles, grid) => {
                 let weight = conv.weight.val();
                 let [outputs, _, _, _] = weight.dims();
                 let products = planes_of(weight).matmul(tiles.clone().swap_dims(0, 1));
                 let (device, grid) = (products.device(), grid.with_channels(outputs));
                 let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &device), Param::val);
-                let maps = grid.output(values(&products.into_data()), values(&bias.into_data()));
+                let maps = grid.output(values(&products.into_data()), values(&bias.into_data()), activation);
                 tensor(maps, grid.dims(), &device)
             }
         }

@@ -11,12 +11,19 @@
 //! it uses the forward's tiles again. The matrix products are Burn's; here is the way from maps to tiles
 //! and back, sixteen tiles at a time.
 //!
+//! All of it is compiled for the processor's vectors, which `pulp` finds at run time: what is called inside of
+//! [`vectorized`] is `#[inline(always)]` so that it is compiled with it, and loops stand where
+//! `array::from_fn` would leave calls and copies.
+//!
 //! Source: Lavin and Gray, arXiv:1509.09308.
 
 use std::array;
 use std::ops::{Add, Mul, Sub};
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
+
+use super::Activation;
 
 /// Side of a kernel.
 const KERNEL: usize = 3;
@@ -57,32 +64,48 @@ const ROUNDING: f32 = 1.0 / 65536.0;
 /// The same in units of the sum of all its terms: 2⁻²⁰.
 const SUM_ROUNDING: f32 = ROUNDING / 16.0;
 
+/// Does `work` with the widest vectors of the processor.
+fn vectorized(work: impl FnOnce()) {
+    struct Work<F>(F);
+
+    impl<F: FnOnce()> NullaryFnOnce for Work<F> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            (self.0)();
+        }
+    }
+
+    Arch::new().dispatch(Work(work));
+}
+
 /// A number of each of sixteen tiles.
 #[derive(Clone, Copy)]
 struct Lanes([f32; LANES]);
 
 const LANES: usize = 16;
 
+/// The planes of sixteen tiles, or their patches.
+type Patch = [[Lanes; PATCH]; PATCH];
+
 impl Lanes {
+    const ZERO: Self = Self([0.0; LANES]);
+
     /// The first `count` of `values`, and zeros.
     #[inline(always)]
     fn load(values: &[f32], count: usize) -> Self {
+        let mut lanes = Self::ZERO;
         match values.first_chunk() {
             // A copy whose length is known takes a few instructions, and one that is not a call.
-            Some(whole) if count == LANES => Self(*whole),
-            _ => Self(array::from_fn(|lane| if lane < count { values[lane] } else { 0.0 })),
+            Some(whole) if count == LANES => lanes.0 = *whole,
+            _ => {
+                for lane in 0..count {
+                    lanes.0[lane] = values[lane];
+                }
+            }
         }
-    }
-
-    #[inline(always)]
-    fn abs(self) -> Self {
-        Self(self.0.map(f32::abs))
-    }
-
-    /// The first `count` of every plane's values.
-    #[inline(always)]
-    fn planes<'a>(of: impl Fn(usize) -> &'a [f32], count: usize) -> [[Self; PATCH]; PATCH] {
-        array::from_fn(|row| array::from_fn(|column| Self::load(of(row * PATCH + column), count)))
+        lanes
     }
 
     /// Writes the first `count`.
@@ -90,8 +113,38 @@ impl Lanes {
     fn store(self, values: &mut [f32], count: usize) {
         match values.first_chunk_mut() {
             Some(whole) if count == LANES => *whole = self.0,
-            _ => values[..count].copy_from_slice(&self.0[..count]),
+            _ => {
+                for lane in 0..count {
+                    values[lane] = self.0[lane];
+                }
+            }
         }
+    }
+
+    #[inline(always)]
+    fn map(mut self, of: impl Fn(f32) -> f32) -> Self {
+        for lane in &mut self.0 {
+            *lane = of(*lane);
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn zip(mut self, other: Self, of: impl Fn(f32, f32) -> f32) -> Self {
+        for lane in 0..LANES {
+            self.0[lane] = of(self.0[lane], other.0[lane]);
+        }
+        self
+    }
+
+    /// What is not beyond `rounding` becomes 0.
+    #[inline(always)]
+    fn silenced(self, rounding: Self) -> Self {
+        self.zip(
+            rounding,
+            #[inline(always)]
+            |value, rounding| if value.abs() <= rounding { 0.0 } else { value },
+        )
     }
 }
 
@@ -99,7 +152,11 @@ impl Add for Lanes {
     type Output = Self;
     #[inline(always)]
     fn add(self, other: Self) -> Self {
-        Self(array::from_fn(|lane| self.0[lane] + other.0[lane]))
+        self.zip(
+            other,
+            #[inline(always)]
+            |a, b| a + b,
+        )
     }
 }
 
@@ -107,7 +164,11 @@ impl Sub for Lanes {
     type Output = Self;
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
-        Self(array::from_fn(|lane| self.0[lane] - other.0[lane]))
+        self.zip(
+            other,
+            #[inline(always)]
+            |a, b| a - b,
+        )
     }
 }
 
@@ -115,8 +176,21 @@ impl Mul<f32> for Lanes {
     type Output = Self;
     #[inline(always)]
     fn mul(self, factor: f32) -> Self {
-        Self(array::from_fn(|lane| self.0[lane] * factor))
+        self.map(
+            #[inline(always)]
+            |value| value * factor,
+        )
     }
+}
+
+/// The planes of the `count` tiles from `first` on; `stride` numbers lie between those of two planes.
+#[inline(always)]
+fn load_planes(tiles: &[f32], stride: usize, first: usize, count: usize) -> Patch {
+    let mut planes = [[Lanes::ZERO; PATCH]; PATCH];
+    for (plane, lanes) in planes.as_flattened_mut().iter_mut().enumerate() {
+        *lanes = Lanes::load(&tiles[plane * stride + first..], count);
+    }
+    planes
 }
 
 /// Bᵀ x.
@@ -195,12 +269,16 @@ fn g_transposed_terms(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
 
 /// What is within rounding of 0 in numbers that are made of these planes.
 #[inline(always)]
-fn rounding(planes: &[[Lanes; PATCH]; PATCH]) -> [f32; LANES] {
-    let largest = planes
-        .as_flattened()
-        .iter()
-        .fold([0f32; LANES], |largest, plane| array::from_fn(|lane| largest[lane].max(plane.0[lane].abs())));
-    largest.map(|largest| ROUNDING * largest)
+fn rounding(planes: &Patch) -> Lanes {
+    let mut largest = Lanes::ZERO;
+    for plane in planes.as_flattened() {
+        largest = largest.zip(
+            *plane,
+            #[inline(always)]
+            |largest, plane| if plane.abs() > largest { plane.abs() } else { largest },
+        );
+    }
+    largest * ROUNDING
 }
 
 /// The adjoint of [`kernel_transform`]: Gᵀ U G of the planes U of kernels, from `[36, kernels]` to
@@ -208,31 +286,55 @@ fn rounding(planes: &[[Lanes; PATCH]; PATCH]) -> [f32; LANES] {
 pub(super) fn kernel_adjoint(planes: &[f32]) -> Vec<f32> {
     let all = planes.len() / PLANES;
     let mut kernels = vec![0.0; all * KERNEL * KERNEL];
-    let fill = |(chunk, kernels): (usize, &mut [f32])| {
-        let (first, count) = (chunk * LANES, kernels.len() / (KERNEL * KERNEL));
-        let planes = Lanes::planes(|plane| &planes[plane * all + first..], count);
-        let weights = both(planes, g_transposed);
-        let terms = both(planes.map(|row| row.map(Lanes::abs)), g_transposed_terms);
-        for (at, (lanes, terms)) in weights.as_flattened().iter().zip(terms.as_flattened()).enumerate() {
-            for lane in 0..count {
-                let value = lanes.0[lane];
-                let silent = value.abs() <= SUM_ROUNDING * terms.0[lane];
-                kernels[lane * KERNEL * KERNEL + at] = if silent { 0.0 } else { value };
-            }
-        }
-    };
-    kernels.par_chunks_mut(LANES * KERNEL * KERNEL).enumerate().for_each(fill);
+    kernels.par_chunks_mut(LANES * KERNEL * KERNEL).enumerate().for_each(|(chunk, kernels)| {
+        vectorized(
+            #[inline(always)]
+            || kernels_of_planes(planes, all, chunk * LANES, kernels),
+        );
+    });
     kernels
+}
+
+/// Sixteen of them, or fewer.
+#[inline(always)]
+fn kernels_of_planes(planes: &[f32], all: usize, first: usize, kernels: &mut [f32]) {
+    let count = kernels.len() / (KERNEL * KERNEL);
+    let mut planes = load_planes(planes, all, first, count);
+    let weights = both(&planes, g_transposed);
+    for plane in planes.as_flattened_mut() {
+        *plane = plane.map(f32::abs);
+    }
+    let terms = both(&planes, g_transposed_terms);
+    for (at, (weight, terms)) in weights.as_flattened().iter().zip(terms.as_flattened()).enumerate() {
+        let weight = weight.silenced(*terms * SUM_ROUNDING);
+        for lane in 0..count {
+            kernels[lane * KERNEL * KERNEL + at] = weight.0[lane];
+        }
+    }
 }
 
 /// A one-dimensional transform along both dimensions.
 #[inline(always)]
 fn both<const M: usize, const N: usize>(
-    values: [[Lanes; M]; M],
+    values: &[[Lanes; M]; M],
     along: impl Fn([Lanes; M]) -> [Lanes; N],
 ) -> [[Lanes; N]; N] {
-    let columns: [[Lanes; N]; M] = array::from_fn(|column| along(array::from_fn(|row| values[row][column])));
-    array::from_fn(|row| along(array::from_fn(|column| columns[column][row])))
+    let mut columns = [[Lanes::ZERO; M]; N];
+    for column in 0..M {
+        let mut each = [Lanes::ZERO; M];
+        for row in 0..M {
+            each[row] = values[row][column];
+        }
+        let each = along(each);
+        for row in 0..N {
+            columns[row][column] = each[row];
+        }
+    }
+    let mut result = [[Lanes::ZERO; N]; N];
+    for (row, columns) in result.iter_mut().zip(columns) {
+        *row = along(columns);
+    }
+    result
 }
 
 /// Maps `[images, channels, height, width]` and how tiles cover them.
@@ -299,124 +401,204 @@ impl Grid {
     }
 
     /// From maps to tiles, channel by channel: of every map and every sixteen tiles what `transform` makes
-    /// of the framed map and the places of the patches: `[channels, 36, tiles]`.
+    /// of the framed map, the places of the patches and the frame's width: `[channels, 36, tiles]`.
     fn to_tiles(
         self,
         maps: &[f32],
-        transform: impl Fn(&[f32], [usize; LANES]) -> [[Lanes; PATCH]; PATCH] + Sync,
+        transform: impl Fn(&[f32], &[usize; LANES], usize) -> Patch + Sync,
     ) -> Vec<f32> {
-        let (all, own, patches) = (self.tiles(), self.tiles_of_a_map(), self.patches());
+        let (all, patches) = (self.tiles(), self.patches());
         let mut tiles = vec![0.0; self.channels * PLANES * all];
-        let units = self.height * self.width;
-        let fill = |framed: &mut Vec<f32>, (channel, tiles): (usize, &mut [f32])| {
-            for image in 0..self.images {
-                let start = (image * self.channels + channel) * units;
-                self.frame(&maps[start..start + units], framed);
-                for (first, &patches) in (0..own).step_by(LANES).zip(&patches) {
-                    let planes = transform(framed, patches);
-                    let count = LANES.min(own - first);
-                    for (plane, lanes) in planes.as_flattened().iter().enumerate() {
-                        lanes.store(&mut tiles[plane * all + image * own + first..], count);
-                    }
-                }
-            }
-        };
-        tiles
-            .par_chunks_exact_mut(PLANES * all)
-            .enumerate()
-            .for_each_init(|| vec![0.0; self.framed_len()], fill);
+        tiles.par_chunks_exact_mut(PLANES * all).enumerate().for_each_init(
+            || vec![0.0; self.framed_len()],
+            |framed, (channel, tiles)| {
+                vectorized(
+                    #[inline(always)]
+                    || self.tiles_of_maps(maps, channel, framed, &patches, tiles, &transform),
+                );
+            },
+        );
         tiles
     }
 
-    /// From tiles `[36, channels, tiles]` to maps: `place` adds what it makes of the planes of sixteen tiles
-    /// to a framed map of zeros.
+    /// Those of one channel.
+    #[inline(always)]
+    fn tiles_of_maps(
+        self,
+        maps: &[f32],
+        channel: usize,
+        framed: &mut [f32],
+        patches: &[[usize; LANES]],
+        tiles: &mut [f32],
+        transform: impl Fn(&[f32], &[usize; LANES], usize) -> Patch,
+    ) {
+        let (all, own, units) = (self.tiles(), self.tiles_of_a_map(), self.height * self.width);
+        for image in 0..self.images {
+            let start = (image * self.channels + channel) * units;
+            self.frame(&maps[start..start + units], framed);
+            for (first, patches) in (0..own).step_by(LANES).zip(patches) {
+                let planes = transform(framed, patches, self.framed_width());
+                let count = LANES.min(own - first);
+                for (plane, lanes) in planes.as_flattened().iter().enumerate() {
+                    lanes.store(&mut tiles[plane * all + image * own + first..], count);
+                }
+            }
+        }
+    }
+
+    /// From tiles `[36, channels, tiles]` to maps: `place` adds what it makes of a channel's number and the
+    /// planes of sixteen tiles to a framed map of zeros; see [`to_tiles`](Self::to_tiles).
     fn to_maps(
         self,
         tiles: &[f32],
-        place: impl Fn(usize, &[[Lanes; PATCH]; PATCH], &mut [f32], &[usize]) + Sync,
+        place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize) + Sync,
     ) -> Vec<f32> {
-        let (all, own, patches) = (self.tiles(), self.tiles_of_a_map(), self.patches());
+        let patches = self.patches();
         let mut maps = vec![0.0; self.images * self.channels * self.height * self.width];
-        let fill = |framed: &mut Vec<f32>, (index, map): (usize, &mut [f32])| {
-            let (image, channel) = (index / self.channels, index % self.channels);
-            framed.fill(0.0);
-            for (first, patches) in (0..own).step_by(LANES).zip(&patches) {
-                let count = LANES.min(own - first);
-                let start = |plane: usize| (plane * self.channels + channel) * all + image * own + first;
-                let planes = Lanes::planes(|plane| &tiles[start(plane)..], count);
-                place(channel, &planes, framed, &patches[..count]);
-            }
-            let rows = framed.chunks_exact(self.framed_width()).skip(1);
-            for (row, framed) in map.chunks_exact_mut(self.width).zip(rows) {
-                row.copy_from_slice(&framed[1..=self.width]);
-            }
-        };
-        maps.par_chunks_exact_mut(self.height * self.width)
-            .enumerate()
-            .for_each_init(|| vec![0.0; self.framed_len()], fill);
+        maps.par_chunks_exact_mut(self.height * self.width).enumerate().for_each_init(
+            || vec![0.0; self.framed_len()],
+            |framed, (index, map)| {
+                vectorized(
+                    #[inline(always)]
+                    || self.map_of_tiles(tiles, index, framed, &patches, map, &place),
+                );
+            },
+        );
         maps
+    }
+
+    /// One of them.
+    #[inline(always)]
+    fn map_of_tiles(
+        self,
+        tiles: &[f32],
+        index: usize,
+        framed: &mut [f32],
+        patches: &[[usize; LANES]],
+        map: &mut [f32],
+        place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize),
+    ) {
+        let (all, own) = (self.tiles(), self.tiles_of_a_map());
+        let (image, channel) = (index / self.channels, index % self.channels);
+        framed.fill(0.0);
+        for (first, patches) in (0..own).step_by(LANES).zip(patches) {
+            let count = LANES.min(own - first);
+            let planes = load_planes(tiles, self.channels * all, channel * all + image * own + first, count);
+            place(channel, &planes, framed, &patches[..count], self.framed_width());
+        }
+        let rows = framed.chunks_exact(self.framed_width()).skip(1);
+        for (row, framed) in map.chunks_exact_mut(self.width).zip(rows) {
+            row.copy_from_slice(&framed[1..=self.width]);
+        }
     }
 
     /// Bᵀ X B of the patches X of maps: `[channels, 36, tiles]`.
     pub(super) fn input(self, maps: &[f32]) -> Vec<f32> {
-        let width = self.framed_width();
-        self.to_tiles(maps, |framed, patches| {
-            let patch: [[Lanes; PATCH]; PATCH] = array::from_fn(|row| {
-                array::from_fn(|column| {
-                    Lanes(array::from_fn(|lane| framed[patches[lane] + row * width + column]))
-                })
-            });
-            both(patch, b_transposed)
-        })
+        self.to_tiles(
+            maps,
+            #[inline(always)]
+            |framed, patches, width| both(&gathered::<PATCH>(framed, patches, width), b_transposed),
+        )
     }
 
     /// The adjoint of [`input`](Self::input): the sum of B V Bᵀ over the patches that hold a unit. Planes
     /// first: from `[36, channels, tiles]`.
     pub(super) fn input_adjoint(self, tiles: &[f32]) -> Vec<f32> {
-        let width = self.framed_width();
-        self.to_maps(tiles, |_, planes, framed, patches| {
-            let rounding = rounding(planes);
-            let patch = both(*planes, b);
-            for (row, lanes) in patch.iter().enumerate() {
-                for (column, lanes) in lanes.iter().enumerate() {
-                    for (lane, start) in patches.iter().enumerate() {
-                        let value = lanes.0[lane];
-                        let silent = value.abs() <= rounding[lane];
-                        framed[start + row * width + column] += if silent { 0.0 } else { value };
-                    }
+        self.to_maps(
+            tiles,
+            #[inline(always)]
+            |_, planes, framed, patches, width| {
+                let (rounding, mut patch) = (rounding(planes), both(planes, b));
+                for lanes in patch.as_flattened_mut() {
+                    *lanes = lanes.silenced(rounding);
                 }
-            }
-        })
+                add_scattered(&patch, framed, patches, width);
+            },
+        )
     }
 
-    /// relu(Aᵀ M A + b) of the planes M, from `[36, channels, tiles]`, b being a bias of each channel.
-    pub(super) fn output(self, tiles: &[f32], bias: &[f32]) -> Vec<f32> {
-        let width = self.framed_width();
-        self.to_maps(tiles, |channel, planes, framed, patches| {
-            let rounding = rounding(planes);
-            let tile = both(*planes, a_transposed);
-            for (row, lanes) in tile.iter().enumerate() {
-                for (column, lanes) in lanes.iter().enumerate() {
-                    for (lane, start) in patches.iter().enumerate() {
-                        let value = lanes.0[lane] + bias[channel];
-                        let silent = value <= rounding[lane];
-                        framed[start + (row + 1) * width + column + 1] = if silent { 0.0 } else { value };
-                    }
+    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel, or its ReLU.
+    pub(super) fn output(self, tiles: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
+        match activation {
+            Activation::Identity => self.output_through(
+                tiles,
+                bias,
+                #[inline(always)]
+                |sum, bias, rounding| if sum.abs() <= rounding { bias } else { sum + bias },
+            ),
+            Activation::Relu => self.output_through(
+                tiles,
+                bias,
+                #[inline(always)]
+                |sum, bias, rounding| if sum + bias <= rounding { 0.0 } else { sum + bias },
+            ),
+        }
+    }
+
+    /// What `activation` makes of Aᵀ M A, the bias, and what is within rounding of 0.
+    fn output_through(
+        self,
+        tiles: &[f32],
+        bias: &[f32],
+        activation: impl Fn(f32, f32, f32) -> f32 + Sync,
+    ) -> Vec<f32> {
+        self.to_maps(
+            tiles,
+            #[inline(always)]
+            |channel, planes, framed, patches, width| {
+                let (bias, rounding) = (bias[channel], rounding(planes));
+                let mut tile = both(planes, a_transposed);
+                for lanes in tile.as_flattened_mut() {
+                    *lanes = lanes.zip(
+                        rounding,
+                        #[inline(always)]
+                        |sum, rounding| activation(sum, bias, rounding),
+                    );
                 }
-            }
-        })
+                add_scattered(&tile, &mut framed[width + 1..], patches, width);
+            },
+        )
     }
 
     /// The adjoint of Aᵀ M A: A Y Aᵀ of the tiles Y of maps, `[channels, 36, tiles]`.
     pub(super) fn output_adjoint(self, maps: &[f32]) -> Vec<f32> {
-        let width = self.framed_width();
-        self.to_tiles(maps, |framed, patches| {
-            let tile: [[Lanes; TILE]; TILE] = array::from_fn(|row| {
-                array::from_fn(|column| {
-                    Lanes(array::from_fn(|lane| framed[patches[lane] + (row + 1) * width + column + 1]))
-                })
-            });
-            both(tile, a)
-        })
+        self.to_tiles(
+            maps,
+            #[inline(always)]
+            |framed, patches, width| both(&gathered::<TILE>(&framed[width + 1..], patches, width), a),
+        )
+    }
+}
+
+/// The N×N units of a framed map from each of the places on.
+#[inline(always)]
+fn gathered<const N: usize>(framed: &[f32], places: &[usize; LANES], width: usize) -> [[Lanes; N]; N] {
+    let mut units = [[Lanes::ZERO; N]; N];
+    for (lane, &place) in places.iter().enumerate() {
+        for (row, units) in units.iter_mut().enumerate() {
+            let from: &[f32; N] = framed[place + row * width..].first_chunk().expect("inside of the frame");
+            for (lanes, &value) in units.iter_mut().zip(from) {
+                lanes.0[lane] = value;
+            }
+        }
+    }
+    units
+}
+
+/// Adds N×N units to those of a framed map from each of the places on.
+#[inline(always)]
+fn add_scattered<const N: usize>(
+    units: &[[Lanes; N]; N],
+    framed: &mut [f32],
+    places: &[usize],
+    width: usize,
+) {
+    for (lane, &place) in places.iter().enumerate() {
+        for (row, units) in units.iter().enumerate() {
+            let to = framed[place + row * width..].first_chunk_mut::<N>().expect("inside of the frame");
+            for (value, lanes) in to.iter_mut().zip(units) {
+                *value += lanes.0[lane];
+            }
+        }
     }
 }

@@ -1,0 +1,238 @@
+//! Convolutions of any shape without a backward pass, as a frozen network needs them.
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
+
+use super::{Activation, Input};
+use crate::memory::{in_memory, tensor, values};
+
+/// Numbers that are laid out for matrix products at a time, so that they stay few beside the features
+/// themselves: 16 MiB.
+const AT_ONCE: usize = 4 << 20;
+
+/// What `conv` makes of `maps`: [`Conv2d::forward`], faster on the CPU where no gradients are asked for. A
+/// [`Performer`](crate::Performer) of yours may compute its layers by it.
+///
+/// There, kernels of 3×3 with stride and padding 1 are applied by Winograd's algorithm, whose rounding is
+/// some 1e-6 of the largest values around, and others as one matrix product with the patches of many images.
+/// Under autodiff, on other backends, in other number formats, for kernels of 1×1 and dilated ones, and with
+/// `PaddingConfig2d::Same`, it is Burn's own convolution.
+///
+/// # Shapes
+/// - maps: `[batch, C, h, w]`
+/// - output: `[batch, D, h', w']`
+///
+/// # Panics
+/// As `Conv2d::forward`: if the maps have other channels than the kernels.
+pub fn convolve(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    let weight = conv.weight.val();
+    let [_, channels, ..] = maps.dims();
+    let ours = in_memory(&maps)
+        && in_memory(&weight)
+        && channels == weight.dims()[1] * conv.groups
+        && conv.kernel_size != [1, 1]
+        && conv.dilation == [1, 1];
+    let Some(windows) = Windows::new(conv, maps.dims()).filter(|_| ours) else { return conv.forward(maps) };
+    if windows.are_winograds(conv) { by_winograd(conv, maps) } else { windows.apply(conv, maps) }
+}
+
+fn by_winograd(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    let [batch, inputs, height, width] = maps.dims();
+    // A tile of sixteen units has 36 planes.
+    let tiles = height.div_ceil(4) * width.div_ceil(4) * 36;
+    let images = images_at_once(tiles * inputs.max(conv.weight.dims()[0]));
+    let parts = (0..batch).step_by(images).map(|first| {
+        let maps = maps.clone().narrow(0, first, images.min(batch - first));
+        Input::tiled(maps).convolved(conv, Activation::Identity)
+    });
+    Tensor::cat(parts.collect(), 0)
+}
+
+fn images_at_once(numbers: usize) -> usize {
+    (AT_ONCE / numbers).max(1)
+}
+
+/// The windows of maps that a kernel reads.
+#[derive(Clone, Copy)]
+struct Windows {
+    /// Height and width of the maps.
+    maps: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    /// Zeros above and to the left of a map.
+    before: [usize; 2],
+    /// Zeros below and to the right.
+    after: [usize; 2],
+    /// Rows and columns of windows.
+    count: [usize; 2],
+}
+
+impl Windows {
+    /// `None` where no window fits, and where the padding depends on the maps.
+    fn new(conv: &Conv2d, [_, _, height, width]: [usize; 4]) -> Option<Self> {
+        let (before, after) = match conv.padding {
+            PaddingConfig2d::Valid => ([0; 2], [0; 2]),
+            PaddingConfig2d::Explicit(top, left, bottom, right) => ([top, left], [bottom, right]),
+            PaddingConfig2d::Same => return None,
+        };
+        let (maps, kernel, stride) = ([height, width], conv.kernel_size, conv.stride);
+        let along = |axis: usize| {
+            let room = (maps[axis] + before[axis] + after[axis]).checked_sub(kernel[axis])?;
+            Some(room / stride[axis] + 1)
+        };
+        Some(Self { maps, kernel, stride, before, after, count: [along(0)?, along(1)?] })
+    }
+
+    fn are_winograds(&self, conv: &Conv2d) -> bool {
+        let ones = [1, 1];
+        conv.groups == 1 && (self.kernel, self.stride, self.before, self.after) == ([3, 3], ones, ones, ones)
+    }
+
+    /// By a matrix product of the kernels with the windows of some images.
+    fn apply(self, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+        let (device, weight) = (maps.device(), conv.weight.val());
+        let ([batch, ..], [outputs, inputs, ..]) = (maps.dims(), weight.dims());
+        let (length, units) = (inputs * self.kernel[0] * self.kernel[1], self.count[0] * self.count[1]);
+        let weight: Tensor<2> = weight.reshape([outputs, length]);
+        let bias = conv.bias.as_ref().map(|bias| bias.val().into_data());
+        let bias = bias.as_ref().map(values);
+        let maps = maps.into_data();
+        let maps = values(&maps);
+        let (image, grouped) = (self.maps[0] * self.maps[1] * inputs * conv.groups, outputs / conv.groups);
+
+        let mut output = vec![0.0; batch * outputs * units];
+        let images = images_at_once(units * length.max(grouped));
+        for (maps, output) in maps.chunks(image * images).zip(output.chunks_mut(outputs * units * images)) {
+            for group in 0..conv.groups {
+                let windows = self.windows(maps, [inputs * conv.groups, group * inputs, inputs], &device);
+                let products = weight.clone().narrow(0, group * grouped, grouped).matmul(windows).into_data();
+                let products = values(&products);
+                let columns = products.len() / grouped;
+                output.par_chunks_exact_mut(units).enumerate().for_each(|(map, units_of)| {
+                    let (image, channel) = (map / outputs, map % outputs);
+                    let Some(row) = channel.checked_sub(group * grouped).filter(|&row| row < grouped) else {
+                        return;
+                    };
+                    let from = row * columns + image * units;
+                    let bias = bias.map_or(0.0, |bias| bias[channel]);
+                    for (unit, product) in units_of.iter_mut().zip(&products[from..from + units]) {
+                        *unit = product + bias;
+                    }
+                });
+            }
+        }
+        tensor(output, [batch, outputs, self.count[0], self.count[1]], &device)
+    }
+
+    /// The windows of the `inputs` channels from `first` on of maps of `channels` channels, a column each:
+    /// `[inputs · kernel, images · windows]`.
+    fn windows(self, maps: &[f32], [channels, first, inputs]: [usize; 3], device: &Device) -> Tensor<2> {
+        let ([height, width], [rows, columns]) = (self.maps, self.count);
+        let images = maps.len() / (channels * height * width);
+        let units = images * rows * columns;
+        let [_, across] = self.kernel;
+        let kernel = self.kernel[0] * across;
+        let mut windows = vec![0.0; inputs * kernel * units];
+        // A row of the matrix is what one weight of the kernels meets.
+        windows.par_chunks_exact_mut(units).enumerate().for_each(|(weight, met)| {
+            let (channel, [down, over]) = (weight / kernel, [weight % kernel / across, weight % across]);
+            let inside = self.inside(over);
+            for (image, met) in met.chunks_exact_mut(rows * columns).enumerate() {
+                let map = &maps[(image * channels + first + channel) * height * width..][..height * width];
+                for (row, met) in met.chunks_exact_mut(columns).enumerate() {
+                    let Some(y) = (row * self.stride[0] + down).checked_sub(self.before[0]) else { continue };
+                    if y >= height || inside.is_empty() {
+                        continue;
+                    }
+                    let from = y * width + inside.start * self.stride[1] + over - self.before[1];
+                    let met = &mut met[inside.clone()];
+                    if self.stride[1] == 1 {
+                        met.copy_from_slice(&map[from..from + met.len()]);
+                    } else {
+                        let values = map[from..].iter().step_by(self.stride[1]);
+                        met.iter_mut().zip(values).for_each(|(met, value)| *met = *value);
+                    }
+                }
+            }
+        });
+        tensor(windows, [inputs * kernel, units], device)
+    }
+
+    /// The columns of windows whose place `over` lies inside of the map.
+    fn inside(self, over: usize) -> std::ops::Range<usize> {
+        let ([_, width], [_, stride], [_, left]) = (self.maps, self.stride, self.before);
+        let first = left.saturating_sub(over).div_ceil(stride);
+        let end = (width + left).saturating_sub(over).div_ceil(stride).min(self.count[1]);
+        first.min(end)..end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::floats;
+    use crate::init::Initializer;
+    use burn::nn::conv::Conv2dConfig;
+
+    /// Every way against Burn's own convolution.
+    #[test]
+    fn every_shape_is_convolved_as_by_burn() {
+        let explicit =
+            |[top, left, bottom, right]: [usize; 4]| PaddingConfig2d::Explicit(top, left, bottom, right);
+        let same = PaddingConfig2d::Same;
+        for (channels, kernel, stride, padding, groups, size) in [
+            ([3, 8], [11, 11], [4, 4], explicit([2; 4]), 1, [35, 43]),
+            ([4, 6], [5, 5], [1, 1], explicit([2; 4]), 1, [9, 7]),
+            ([4, 6], [5, 5], [1, 1], explicit([2; 4]), 2, [9, 7]),
+            ([3, 5], [3, 3], [1, 1], explicit([1; 4]), 1, [13, 18]),
+            ([4, 6], [3, 3], [1, 1], explicit([1; 4]), 2, [6, 5]),
+            ([2, 3], [3, 3], [2, 2], explicit([1; 4]), 1, [8, 9]),
+            ([2, 3], [3, 3], [1, 1], PaddingConfig2d::Valid, 1, [5, 6]),
+            ([2, 3], [1, 1], [2, 2], PaddingConfig2d::Valid, 1, [5, 6]),
+            ([2, 3], [2, 4], [3, 1], explicit([0, 3, 0, 3]), 1, [7, 2]),
+            ([2, 3], [3, 5], [1, 1], same, 1, [4, 3]),
+            // Windows that lie in the padding altogether.
+            ([1, 2], [2, 2], [1, 3], explicit([3; 4]), 1, [1, 1]),
+        ] {
+            for bias in [true, false] {
+                let config = Conv2dConfig::new(channels, kernel).with_stride(stride).with_groups(groups);
+                let mut conv = config.with_padding(padding.clone()).with_bias(bias).init(&Device::flex());
+                let mut init = Initializer::new(3, &Device::flex());
+                let [outputs, inputs] = [channels[1], channels[0] / groups];
+                let [height, width] = size;
+                let drawn = init.linear(outputs, inputs * kernel[0] * kernel[1]).weight.val();
+                conv.weight = conv.weight.map(|weight| drawn.reshape(weight.dims()));
+                let maps = init.linear(3, channels[0] * height * width).weight.val();
+                let maps = maps.reshape([3, channels[0], height, width]);
+                let (ours, burns) = (convolve(&conv, maps.clone()), conv.forward(maps));
+                assert_eq!(ours.dims(), burns.dims());
+                let (ours, burns) = (floats(ours), floats(burns));
+                let largest = burns.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+                for (ours, burns) in ours.into_iter().zip(burns) {
+                    assert!((ours - burns).abs() < 1e-5 * largest, "{conv}: {ours} {burns} of {largest}");
+                }
+            }
+        }
+    }
+
+    /// Batches that are laid out in several pieces.
+    #[test]
+    fn long_batches_are_convolved_piece_by_piece() {
+        for (kernel, stride) in [(3, 1), (3, 2)] {
+            let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+            let config = Conv2dConfig::new([16, 8], [kernel; 2]).with_stride([stride; 2]);
+            let mut conv = config.with_padding(padding).init(&Device::flex());
+            let mut init = Initializer::new(4, &Device::flex());
+            let weight = init.linear(8, 16 * 9).weight.val();
+            conv.weight = conv.weight.map(|_| weight.reshape([8, 16, 3, 3]));
+            let maps = init.linear(5, 16 * 100 * 100).weight.val();
+            let maps = maps.reshape([5, 16, 100, 100]);
+            let burns = conv.forward(maps.clone());
+            let difference = (convolve(&conv, maps) - burns.clone()).abs().max().into_scalar::<f32>();
+            let largest = burns.abs().max().into_scalar::<f32>();
+            assert!(difference < 2e-5 * largest, "{difference} of {largest}");
+        }
+    }
+}
