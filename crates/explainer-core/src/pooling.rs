@@ -3,7 +3,10 @@
 use burn::tensor::Tensor;
 use burn::tensor::module::{avg_pool2d, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+use crate::memory::{in_memory, tensor, values};
 
 /// A pool: square kernel, one stride, symmetric zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +90,7 @@ impl Pooling {
         let Self { kind, kernel, stride, padding, rounding } = *self;
         let up = rounding == Rounding::Up;
         match kind {
+            PoolKind::Max if in_memory(&maps) => self.largest(maps),
             PoolKind::Max => {
                 let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
                 max_pool2d(maps, options.with_padding([padding; 2]).with_ceil_mode(up))
@@ -96,6 +100,44 @@ impl Pooling {
                 avg_pool2d(maps, options.with_padding([padding; 2]).with_ceil_mode(up))
             }
         }
+    }
+
+    /// The largest value of each window, on the CPU and without gradients: first of its columns, which lie side
+    /// by side, then of its rows.
+    fn largest(&self, maps: Tensor<4>) -> Tensor<4> {
+        let ([batch, channels, height, width], device) = (maps.dims(), maps.device());
+        let (rows, columns) = (self.output(height), self.output(width));
+        let mut pooled = vec![f32::NEG_INFINITY; batch * channels * rows * columns];
+        let maps = maps.into_data();
+        let of_map = |of_columns: &mut Vec<f32>, (map, pooled): (&[f32], &mut [f32])| {
+            for (row, pooled) in pooled.chunks_exact_mut(columns).enumerate() {
+                of_columns.fill(f32::NEG_INFINITY);
+                let window = map.chunks_exact(width).skip((row * self.stride).saturating_sub(self.padding));
+                let cut_off = self.padding.saturating_sub(row * self.stride);
+                for row in window.take(self.kernel.saturating_sub(cut_off)) {
+                    of_columns.iter_mut().zip(row).for_each(|(largest, &value)| keep_larger(largest, value));
+                }
+                for over in 0..self.kernel {
+                    // The windows whose place `over` lies inside of the map.
+                    let first = self.padding.saturating_sub(over).div_ceil(self.stride);
+                    let place = (first * self.stride + over).saturating_sub(self.padding);
+                    let values = of_columns.iter().skip(place).step_by(self.stride);
+                    let pooled = pooled.iter_mut().skip(first);
+                    pooled.zip(values).for_each(|(largest, &value)| keep_larger(largest, value));
+                }
+            }
+        };
+        let maps = values(&maps).par_chunks_exact(height * width);
+        let pooled_maps = pooled.par_chunks_exact_mut(rows * columns);
+        maps.zip(pooled_maps).for_each_init(|| vec![0.0; width], of_map);
+        tensor(pooled, [batch, channels, rows, columns], &device)
+    }
+}
+
+/// NaN is larger than everything.
+fn keep_larger(largest: &mut f32, value: f32) {
+    if value > *largest || value.is_nan() {
+        *largest = value;
     }
 }
 
@@ -149,13 +191,30 @@ mod tests {
             let pooled = pool.forward(maps.clone());
             assert_eq!(pooled.dims(), [1, 1, side, side], "{pool:?}");
             let expected = oracle(&pool, &values, length);
-            for (found, expected) in floats(pooled.clone().inner()).iter().zip(&expected) {
-                assert!((f64::from(*found) - expected).abs() < 1e-6, "{pool:?}");
+            for pooled in [pooled.clone().inner(), pool.forward(maps.clone().inner())] {
+                for (found, expected) in floats(pooled).iter().zip(&expected) {
+                    assert!((f64::from(*found) - expected).abs() < 1e-6, "{pool:?}");
+                }
             }
             // Pools are linear where no two values are close: the gradient gives back the sum.
             let gradient = maps.grad(&pooled.sum().backward()).unwrap();
             let product: f32 = (gradient * maps.inner()).sum().into_scalar();
             assert!((f64::from(product) - expected.iter().sum::<f64>()).abs() < 1e-4, "{pool:?}");
+        }
+    }
+
+    /// The quick way and the backend's, on maps that are not square.
+    #[test]
+    fn maps_are_pooled_as_by_burn_and_nan_is_kept() {
+        let device = Device::flex();
+        let pools = [Pooling::max(2, 2), Pooling::max(3, 2).with_padding(1), Pooling::max(3, 2).rounded_up()];
+        for pool in pools {
+            let values: Vec<f32> = (0..2 * 3 * 9 * 12).map(|at| (7.3 * at as f32).sin()).collect();
+            let maps = Tensor::<4>::from_data(TensorData::new(values, [2, 3, 9, 12]), &device);
+            let burns = pool.forward(Tensor::from_inner(maps.clone())).inner();
+            assert_eq!(pool.forward(maps.clone()).into_data(), burns.into_data(), "{pool:?}");
+            let maps = maps.slice_fill([1..2, 2..3, 4..5, 6..7], f32::NAN);
+            assert!(floats(pool.forward(maps)).iter().any(|value| value.is_nan()), "{pool:?}");
         }
     }
 

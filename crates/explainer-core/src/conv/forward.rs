@@ -232,7 +232,7 @@ mod tests {
             let burns = conv.forward(maps.clone());
             let difference = (convolve(&conv, maps) - burns.clone()).abs().max().into_scalar::<f32>();
             let largest = burns.abs().max().into_scalar::<f32>();
-            assert!(difference < 2e-5 * largest, "{difference} of {largest}");
+            assert!(difference < 1e-5 * largest, "{difference} of {largest}");
         }
     }
 }

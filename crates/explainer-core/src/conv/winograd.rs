@@ -517,14 +517,15 @@ impl Grid {
         )
     }
 
-    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel, or its ReLU.
+    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel; or its ReLU, of
+    /// which what is within rounding of 0 is 0.
     pub(super) fn output(self, tiles: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
         match activation {
             Activation::Identity => self.output_through(
                 tiles,
                 bias,
                 #[inline(always)]
-                |sum, bias, rounding| if sum.abs() <= rounding { bias } else { sum + bias },
+                |sum, bias, _| sum + bias,
             ),
             Activation::Relu => self.output_through(
                 tiles,
