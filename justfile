@@ -5,15 +5,15 @@ ci:
 # Formatting, lints and documentation.
 check:
     cargo fmt --all --check
-    cargo clippy --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+    cargo clippy --workspace --all-targets --features ndarray,download -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features ndarray,download
 
 # Tests, one process each.
 test:
-    cargo nextest run --workspace
-    cargo test --workspace --doc
+    cargo nextest run --workspace --features ndarray,download
+    cargo test --workspace --features ndarray,download --doc
 
-# How long an epoch of fitting takes.
+# How long a step of fitting takes, and its pieces.
 bench *flags:
     cargo bench {{flags}}
 

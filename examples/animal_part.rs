@@ -16,10 +16,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::program::exit;
 use common::{Experiment, Failure, FitArgs, Networks};
-use description::Description;
 use explainer_core::{LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
-use explainer_performers::{AlexNet, Weights};
+use explainer_performers::AlexNetLayers;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,13 +52,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let description = Description::of(&args.performer)?;
-    let class = description.class(&args.category)?;
-    let negative_class = description.class("negative")?;
     let device = args.fit.device.open()?;
-    let weights = Weights::file(&args.performer).with_preprocessing(description.preprocessing()?);
-    let performer = AlexNet::load(weights, &device)?;
-    description.check(performer.sizes().classes)?;
+    let (performer, classes) = description::load::<AlexNetLayers>(&args.performer, &device)?;
+    let [class, negative_class] = [classes.index(&args.category)?, classes.index("negative")?];
     let random = performer.randomized(args.fit.seed);
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
     let config =

@@ -17,10 +17,9 @@ use burn::tensor::Device;
 use clap::Parser;
 use common::program::{at_least_one, exit};
 use common::{Experiment, Failure, FitArgs, Networks};
-use description::Description;
 use explainer_core::{LossWeights, Performer, Preprocessing};
 use explainer_datasets::{Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig};
-use explainer_performers::{Vgg16, Weights};
+use explainer_performers::{Vgg16, Vgg16Layers, Weights};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,9 +58,9 @@ struct Args {
     /// Folder of pictures without a bird, so many that three of four show one; none if not given.
     #[arg(long, value_name = "DIR", requires = "data")]
     negatives: Option<PathBuf>,
-    /// Weights of a VGG-16 in torchvision's layout, .pth or .safetensors. A file of the same name ending in .json
-    /// lists its classes, {"classes": ["bird", "negative"]}, and may state the "mean" and "std" of its
-    /// channels and its "input", [3, 224, 224]; else they are ImageNet's.
+    /// Weights of a VGG-16: .pth or .safetensors in torchvision's layout, or MatConvNet's .mat. What the file does not
+    /// say itself, a file of the same name ending in .json says: its classes, {"classes": ["bird", "negative"]},
+    /// the "mean" and "std" of its channels and its "input", [3, 224, 224]; else they are ImageNet's.
     #[arg(long, value_name = "FILE", requires = "data")]
     weights: Option<PathBuf>,
 }
@@ -94,11 +93,8 @@ fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
 
 /// CUB-200-2011.
 fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Result<(), Failure> {
-    let description = Description::of(weights)?;
-    let classes = [description.class("bird")?, description.class("negative")?];
-    let weights = Weights::file(weights).with_preprocessing(description.preprocessing()?);
-    let performer = Vgg16::load(weights, device)?;
-    description.check(performer.sizes().classes)?;
+    let (performer, classes) = description::load::<Vgg16Layers>(weights, device)?;
+    let classes = [classes.index("bird")?, classes.index("negative")?];
     let negatives = args.negatives.as_ref().map_or_else(Negatives::none, Negatives::folder);
     let config = CubConfig::new()
         .with_image_size(performer.preprocessing().size as u32)

@@ -1,11 +1,14 @@
-//! A whole small fit on every CPU backend that was built, and the same result on each.
+//! A whole small fit, and performers from files, on every CPU backend that was built: the same results on each.
 
 mod small;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
-    Pooling, Push, PushSchedule, Refit,
+    Performer, Pooling, Push, PushSchedule, Refit,
+};
+use explainer_performers::{
+    AlexNet, CaffeAlexNet, PerformerError, ResNet18, ResNet50, Vgg16, VggM, VggS, Weights,
 };
 use small::{Sizes, Small};
 
@@ -74,6 +77,53 @@ fn every_cpu_backend_fits_alike() {
                 (found - expected).abs() <= 1e-3 * expected.abs(),
                 "{name}: {found} for {expected}; epochs {epochs:?}, errors {errors:?}"
             );
+        }
+    }
+}
+
+/// All that a performer makes of one picture.
+fn taps<P: Performer>(
+    load: impl Fn(Weights, &Device) -> Result<P, PerformerError>,
+    file: &str,
+    device: &Device,
+) -> Vec<Vec<f32>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/performers/tests/fixtures/");
+    let performer = load(Weights::file(format!("{folder}{file}")), device).expect(file);
+    let side = performer.preprocessing().size;
+    let pixels: Vec<f32> = (0..3 * side * side).map(|at| (0.37 * at as f32).sin()).collect();
+    let tapped = performer.tap(Tensor::from_data(TensorData::new(pixels, [1, 3, side, side]), device));
+    let maps = [tapped.target, tapped.top_conv].map(Tensor::into_data);
+    let rows = tapped.upper.into_iter().chain([tapped.scores]).map(Tensor::into_data);
+    maps.into_iter().chain(rows).map(|data| data.iter().collect()).collect()
+}
+
+/// On the first backend they are compared with PyTorch's, in the crate's own tests.
+#[test]
+fn every_cpu_backend_has_the_same_performers() {
+    let all = |device: &Device| {
+        [
+            taps(AlexNet::load, "alexnet_slim.pth", device),
+            taps(CaffeAlexNet::load, "caffe_alexnet_slim.safetensors", device),
+            taps(VggM::load, "vgg_m_slim.mat", device),
+            taps(VggS::load, "vgg_s_slim.safetensors", device),
+            taps(Vgg16::load, "vgg16_slim.safetensors", device),
+            taps(ResNet18::load, "resnet18_slim.pth", device),
+            taps(ResNet50::load, "resnet50_slim.safetensors", device),
+        ]
+        .concat()
+    };
+    let backends = backends();
+    let expected = all(&backends[0].1);
+    for (name, device) in &backends[1..] {
+        for (found, expected) in all(device).iter().zip(&expected) {
+            assert_eq!(found.len(), expected.len());
+            let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() <= 1e-4 * largest,
+                    "{name}: {found}, {expected} of {largest}"
+                );
+            }
         }
     }
 }

@@ -14,19 +14,20 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
+use burn::tensor::Device;
 use clap::Parser;
 use common::plan::{Plan, table};
 use common::program::{self, exit, failure::told, files};
 use common::{Experiment, FitArgs, Networks};
-use description::Description;
+use description::Classes;
 use explainer_core::{
-    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Pooling, Preprocessing,
+    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Performer, Pooling, Preprocessing,
 };
 use explainer_datasets::{
     Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
 };
 use explainer_filter_loss::{Gradient, Scale};
-use explainer_performers::{Vgg16, Weights};
+use explainer_performers::{Vgg16, Vgg16Layers, Weights};
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -379,37 +380,52 @@ fn errors_are_told_with_their_causes() {
 #[test]
 fn a_performers_description_is_honoured_and_checked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let weights = folder.path().join("net.pth");
-    let error = Description::of(&weights).expect_err("no file");
-    assert!(error.to_string().contains("net.json"), "{error}");
-    let describe = |description: Value| {
-        fs::write(weights.with_extension("json"), description.to_string()).expect("a file");
-        Description::of(&weights).expect("a description")
+    let fixture = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/performers/tests/fixtures").join(name)
     };
+    // One of three classes in a file that says nothing of itself, and one that says all.
+    let (torch, matconvnet) = (folder.path().join("net.safetensors"), folder.path().join("own.mat"));
+    fs::copy(fixture("vgg16_slim.safetensors"), &torch).expect("a copy");
+    fs::copy(fixture("vgg16_slim.mat"), &matconvnet).expect("a copy");
+    let load = |weights: &Path| description::load::<Vgg16Layers>(weights, &Device::default());
+    let described = |description: Value| {
+        fs::write(torch.with_extension("json"), description.to_string()).expect("a file");
+        load(&torch)
+    };
+    let refused =
+        |result: Result<(Vgg16, Classes), common::Failure>| result.expect_err("nonsense").to_string();
 
-    let plain = describe(json!({"classes": ["cat", "negative"], "epoch": 10}));
-    assert_eq!(plain.class("negative").expect("a class"), 1);
-    let error = plain.class("dog").expect_err("no such class");
-    assert!(error.to_string().contains("dog") && error.to_string().contains("cat"), "{error}");
-    assert_eq!(plain.preprocessing().expect("ImageNet's"), Preprocessing::imagenet(224));
-    plain.check(2).expect("two scores");
-    let error = plain.check(31).expect_err("more scores").to_string();
-    for part in ["net.json", "expected 31", "found 2"] {
+    let error = refused(load(&torch));
+    assert!(error.contains("net.safetensors: has no names") && error.contains("net.json"), "{error}");
+    let (performer, classes) = load(&matconvnet).expect("all in one file");
+    assert_eq!(classes.index("tench").expect("a class"), 1);
+    assert_ne!(performer.preprocessing(), Preprocessing::imagenet(224));
+
+    let (performer, classes) =
+        described(json!({"classes": ["cat", "dog", "negative"], "epoch": 10})).expect("a network");
+    assert_eq!(classes.index("negative").expect("a class"), 2);
+    let error = classes.index("cow").expect_err("no such class").to_string();
+    assert!(error.contains("net.json") && error.contains("cow") && error.contains("cat"), "{error}");
+    assert_eq!(performer.preprocessing(), Preprocessing::imagenet(224));
+    let error = refused(described(json!({"classes": ["cat", "dog"]})));
+    for part in ["net.json", "expected 3", "found 2"] {
         assert!(error.contains(part), "{error}");
     }
 
-    let own = json!({"classes": [], "mean": [0.5, 0.25, 0.0], "std": [1, 1, 0.5], "input": [3, 96, 96]});
-    let expected = Preprocessing::new(96, [0.5, 0.25, 0.0], [1.0, 1.0, 0.5]);
-    assert_eq!(describe(own).preprocessing().expect("a preprocessing"), expected);
-    let mean = describe(json!({"classes": [], "mean": [0, 0, 0]})).preprocessing().expect("a preprocessing");
+    let stated = |mut description: Value| {
+        description["classes"] = json!(["cat", "dog", "negative"]);
+        described(description).map(|(performer, _)| performer.preprocessing())
+    };
+    let own = json!({"mean": [0.5, 0.25, 0.0], "std": [1, 1, 0.5], "input": [3, 224, 224]});
+    let expected = Preprocessing::new(224, [0.5, 0.25, 0.0], [1.0, 1.0, 0.5]);
+    assert_eq!(stated(own).expect("a network"), expected);
+    let mean = stated(json!({"mean": [0, 0, 0]})).expect("a network");
     assert_eq!((mean.mean, mean.std), ([0.0; 3], IMAGENET_STD));
-    let std = describe(json!({"classes": [], "std": [1, 1, 1]})).preprocessing().expect("a preprocessing");
+    let std = stated(json!({"std": [1, 1, 1]})).expect("a network");
     assert_eq!((std.mean, std.std), (IMAGENET_MEAN, [1.0; 3]));
     for wrong in [json!({"input": [3, 224, 200]}), json!({"input": [1, 64, 64]}), json!({"std": [1, 0, 1]})] {
-        let mut description = wrong.clone();
-        description["classes"] = json!([]);
-        let error = describe(description).preprocessing().expect_err("nonsense");
-        assert!(error.to_string().contains("net.json: "), "{wrong}: {error}");
+        let error = stated(wrong.clone()).expect_err("nonsense").to_string();
+        assert!(error.contains("net.json: "), "{wrong}: {error}");
     }
 }
 

@@ -1,6 +1,8 @@
-"""Runs the fitting step of this library and of PyTorch in turn, and prints their ratios.
+"""Runs the fitting step of this library and of PyTorch in turn, and prints their ratios; with --forward the
+forward pass of a performer.
 
     python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
+    python benches/peer/compare.py --network alexnet --batch 32 --threads 2 --forward
 
 needs torch, numpy and safetensors (`pip install torch numpy safetensors`); nothing else should run beside it.
 Times are medians of the steps of a process without its first two; the spread is over rounds.
@@ -8,6 +10,7 @@ Times are medians of the steps of a process without its first two; the spread is
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -34,7 +37,10 @@ def built():
 
 
 def run(command):
-    return json.loads(subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE).stdout)
+    # As `cargo run` has it; PyTorch does not look at it.
+    environment = {**os.environ, "MIMALLOC_PURGE_DELAY": "-1"}
+    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, env=environment)
+    return json.loads(done.stdout)
 
 
 def gflop(network, batch):
@@ -64,12 +70,14 @@ def main():
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--forward", action="store_true")
     args = parser.parse_args()
     program = built()
-    common = ["--batch", args.batch, "--steps", args.steps, "--threads", args.threads]
+    common = ["--network", args.network, "--batch", args.batch, "--steps", args.steps, "--threads", args.threads]
+    common += ["--forward"] if args.forward else []
     ratios, best, peaks, rates = [], {}, {}, {}
     with tempfile.TemporaryDirectory() as folder:
-        ours = [program, "--network", args.network, "--start", folder, *common]
+        ours = [program, "--start", folder, *common]
         theirs = [sys.executable, HERE / "peer.py", "--start", folder, "--pool", *POOL[args.network], *common]
         run(ours)
         layouts = [theirs, [*theirs, "--channels-last"]]
@@ -86,15 +94,19 @@ def main():
                 peaks[name] = max(peaks.get(name, 0), result["peak_rss_mib"])
                 rates[name] = max(rates.get(name, 0), result["gemm"])
             print(f"round {index + 1}: " + ", ".join(f"{name} {1e3 * time:.1f} ms" for name, time in times.items()))
-        difference = largest_difference(results["ours"]["losses"], results["PyTorch"]["losses"])
-    work = gflop(args.network, args.batch)
     print(f"PyTorch's time / ours: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+    if args.forward:
+        for name, time in best.items():
+            print(f"{name}: {args.batch / time:.1f} images a second; peak {peaks[name]:.0f} MiB")
+        return
+    work = gflop(args.network, args.batch)
     for name, time in best.items():
         share = work / time / rates[name]
         print(
             f"{name}: {1e3 * time:.1f} ms, {work / time:.0f} GFLOP/s of the direct algorithm, {100 * share:.0f} % of "
             f"its own GEMM's {rates[name]:.0f}; peak {peaks[name]:.0f} MiB"
         )
+    difference = largest_difference(results["ours"]["losses"], results["PyTorch"]["losses"])
     print(f"largest relative difference of a loss over {args.steps} steps: {difference:.1e}")
 
 

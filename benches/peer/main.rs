@@ -1,5 +1,5 @@
-//! The fitting step of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and
-//! losses as JSON. `compare.py` runs the two in turn.
+//! The work of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and losses as
+//! JSON; or computes features. `compare.py` runs the two in turn.
 
 #[path = "../made_up/mod.rs"]
 mod made_up;
@@ -12,7 +12,8 @@ use std::time::Instant;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
-use explainer_core::{Explainer, Features, FitConfig, Refit};
+use explainer_core::{Explainer, Features, FitConfig, Performer, Refit};
+use explainer_performers::{AlexNetConfig, Vgg16Config};
 use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 use memory::peak_rss_mib;
 use serde_json::json;
@@ -38,6 +39,9 @@ struct Args {
     steps: usize,
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// A performer's forward pass, in place of fitting steps.
+    #[arg(long)]
+    forward: bool,
     /// Folder for what the fit starts from.
     #[arg(long)]
     start: Option<PathBuf>,
@@ -51,6 +55,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     let device = Device::default();
     let gemm = gemm(&device);
+    if args.forward {
+        let seconds = forward(&args, &device);
+        println!("{}", json!({ "seconds": seconds, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
+        return Ok(());
+    }
     let performer = Small::new(sizes(args.network), &device);
     let (explainer, features) = setting(&performer, args.batch, &device);
     if let Some(folder) = &args.start {
@@ -82,6 +91,31 @@ fn sizes(network: Network) -> Sizes {
         Network::Alexnet => alexnet(),
         Network::Vgg16 => vgg16(),
     }
+}
+
+/// Seconds of each pass of a batch through the network, all of whose features are read.
+fn forward(args: &Args, device: &Device) -> Vec<f64> {
+    match args.network {
+        Network::Narrow => {
+            let config = Vgg16Config::new().with_widths([8, 16, 32, 64, 64]).with_hidden([128; 2]);
+            passes(&config.with_classes(2).with_input(128).init(device), args, device)
+        }
+        Network::Alexnet => passes(&AlexNetConfig::new().init(device), args, device),
+        Network::Vgg16 => passes(&Vgg16Config::new().init(device), args, device),
+    }
+}
+
+fn passes(performer: &impl Performer, args: &Args, device: &Device) -> Vec<f64> {
+    let side = performer.preprocessing().size;
+    let images = Tensor::random([args.batch, 3, side, side], Distribution::Default, device);
+    let pass = |_| {
+        let started = Instant::now();
+        let tapped = performer.tap(images.clone());
+        device.sync().expect("the device is there");
+        drop(tapped);
+        started.elapsed().as_secs_f64()
+    };
+    (0..args.steps).map(pass).collect()
 }
 
 /// GFLOP/s of the best of some products of square matrices.

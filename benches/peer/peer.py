@@ -1,4 +1,5 @@
-"""The fitting step of an explainer in PyTorch, from what main.rs wrote: times and losses as JSON.
+"""The fitting step of an explainer in PyTorch, from what main.rs wrote: times and losses as JSON; or, with
+--forward, the forward pass of a performer with random weights.
 
 The gradient of the filter loss is added where it acts, by a hook on the maps; all else is autograd. Batch of
 one category, so that every image is a member of every filter.
@@ -155,6 +156,63 @@ def groups(explainer):
     return [{"params": parameters, "lr": RATES[prefix]} for prefix, parameters in found.items()]
 
 
+# Side of the images, rows of `features` (channels, kernel, stride and padding of a conv-layer with its ReLU, or
+# kernel and stride of a pool), outputs of the FC layers.
+NETWORKS = {
+    "narrow": (
+        128,
+        [row for width, convs in ((8, 2), (16, 2), (32, 3), (64, 3), (64, 3))
+         for row in [(width, 3, 1, 1)] * convs + [(2, 2)]],
+        (128, 128, 2),
+    ),
+    "alexnet": (
+        224,
+        [(64, 11, 4, 2), (3, 2), (192, 5, 1, 2), (3, 2), (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1), (3, 2)],
+        (4096, 4096, 1000),
+    ),
+    "vgg16": (
+        224,
+        [row for width, convs in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+         for row in [(width, 3, 1, 1)] * convs + [(2, 2)]],
+        (4096, 4096, 1000),
+    ),
+}
+
+
+def performer(name):
+    side, rows, widths = NETWORKS[name]
+    layers, channels = [], 3
+    for row in rows:
+        if len(row) == 2:
+            layers.append(torch.nn.MaxPool2d(*row))
+            side = (side - row[0]) // row[1] + 1
+        else:
+            width, kernel, stride, padding = row
+            layers += [torch.nn.Conv2d(channels, width, kernel, stride, padding), torch.nn.ReLU(inplace=True)]
+            side, channels = (side + 2 * padding - kernel) // stride + 1, width
+    layers.append(torch.nn.Flatten())
+    inputs = channels * side**2
+    for width in widths:
+        layers += [torch.nn.Linear(inputs, width), torch.nn.ReLU(inplace=True)]
+        inputs = width
+    return torch.nn.Sequential(*layers[:-1]).eval()
+
+
+def forward(args):
+    network, side = performer(args.network), NETWORKS[args.network][0]
+    images = torch.rand(args.batch, 3, side, side)
+    if args.channels_last:
+        network.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(args.steps):
+            started = time.perf_counter()
+            network(images)
+            seconds.append(time.perf_counter() - started)
+    return seconds
+
+
 def gemm():
     side = 2048
     a, b = torch.rand(side, side), torch.rand(side, side)
@@ -166,17 +224,26 @@ def gemm():
     return 2e-9 * side**3 / best
 
 
+def peak_rss_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--start", type=Path, required=True)
+    parser.add_argument("--network", choices=NETWORKS, required=True)
+    parser.add_argument("--forward", action="store_true")
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--pool", type=int, nargs=2, required=True)
+    parser.add_argument("--pool", type=int, nargs=2)
     parser.add_argument("--channels-last", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     rate = gemm()
+    if args.forward:
+        print(json.dumps({"seconds": forward(args), "gemm": rate, "peak_rss_mib": peak_rss_mib()}))
+        return
     explainer, (target, *upper) = start(args.start, args.batch, args.pool)
     if args.channels_last:
         target = target.to(memory_format=torch.channels_last)
@@ -202,8 +269,7 @@ def main():
             "share": torch.sigmoid(explainer.weight("share_logit")).item(),
             "filter": [value.item() for value in explainer.information],
         })
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "losses": losses, "gemm": rate, "peak_rss_mib": peak}))
+    print(json.dumps({"seconds": seconds, "losses": losses, "gemm": rate, "peak_rss_mib": peak_rss_mib()}))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-//! What a JSON file beside a performer's weights says about it.
+//! A performer from a file, and what is known of it: from the file itself, or from a JSON file beside it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
 use explainer_core::Preprocessing;
+use explainer_performers::{Architecture, ConvNet, Weights};
 use serde::Deserialize;
 
 use crate::common::Failure;
@@ -11,11 +14,11 @@ use crate::common::Failure;
 /// Side of the input that ImageNet's networks are made for.
 const SIDE: usize = 224;
 
-/// The part of the file that is needed.
-#[derive(Debug, Deserialize)]
-struct Contents {
+/// The file of the weights' name that ends in `.json`, or what is needed of it.
+#[derive(Debug, Default, Deserialize)]
+struct Description {
     /// The classes, in the order of the scores.
-    classes: Vec<String>,
+    classes: Option<Vec<String>>,
     /// Subtracted from each channel, in 0..1.
     mean: Option<[f32; 3]>,
     /// Divides each channel.
@@ -24,58 +27,73 @@ struct Contents {
     input: Option<[usize; 3]>,
 }
 
-/// A performer's description.
-#[derive(Debug)]
-pub struct Description {
-    file: PathBuf,
-    contents: Contents,
-}
-
 impl Description {
-    /// Reads the file of the weights' name that ends in `.json`.
-    pub fn of(weights: &Path) -> Result<Self, Failure> {
-        let file = weights.with_extension("json");
-        let json = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let contents =
-            serde_json::from_slice(&json).map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok(Self { file, contents })
-    }
-
-    /// The class of a name.
-    pub fn class(&self, name: &str) -> Result<usize, Failure> {
-        let classes = &self.contents.classes;
-        let position = classes.iter().position(|class| class == name);
-        position.ok_or_else(|| self.refused(&format!("there is no class {name} among {classes:?}")))
-    }
-
-    /// The input it states; what it does not is ImageNet's.
-    pub fn preprocessing(&self) -> Result<Preprocessing, Failure> {
-        let Contents { mean, std, input, .. } = self.contents;
+    /// The preprocessing it states, ImageNet's where it states a part of it; `None` if it says nothing.
+    fn preprocessing(&self) -> Result<Option<Preprocessing>, String> {
+        let Self { mean, std, input, .. } = *self;
+        if mean.is_none() && std.is_none() && input.is_none() {
+            return Ok(None);
+        }
         let size = match input {
             None => SIDE,
             Some([3, height, width]) if height == width && height > 0 => height,
-            Some(input) => return Err(self.refused(&format!("input: expected [3, n, n], found {input:?}"))),
+            Some(input) => return Err(format!("input: expected [3, n, n], found {input:?}")),
         };
         let imagenet = Preprocessing::imagenet(size);
         let (mean, std) = (mean.unwrap_or(imagenet.mean), std.unwrap_or(imagenet.std));
-        if let Some(found) = std.iter().find(|&&std| std <= 0.0) {
-            return Err(self.refused(&format!("std: expected values above 0, found {found}")));
+        match std.iter().find(|&&std| std <= 0.0) {
+            Some(found) => Err(format!("std: expected values above 0, found {found}")),
+            None => Ok(Some(Preprocessing::new(size, mean, std))),
         }
-        Ok(Preprocessing::new(size, mean, std))
     }
+}
 
-    /// Checks that it describes a network of `outputs` scores.
-    pub fn check(&self, outputs: usize) -> Result<(), Failure> {
-        let found = self.contents.classes.len();
-        if found == outputs {
-            return Ok(());
+/// The names of a performer's classes.
+#[derive(Debug)]
+pub struct Classes {
+    names: Vec<String>,
+    /// The file that has them.
+    file: PathBuf,
+}
+
+impl Classes {
+    /// The class of a name.
+    pub fn index(&self, name: &str) -> Result<usize, Failure> {
+        let position = self.names.iter().position(|class| class == name);
+        position.ok_or_else(|| {
+            format!("{}: there is no class {name} among {:?}", self.file.display(), self.names).into()
+        })
+    }
+}
+
+/// Loads a performer. A JSON file beside it comes before what the weights' file says of classes; where both
+/// state a preprocessing, they must agree.
+pub fn load<A: Architecture>(weights: &Path, device: &Device) -> Result<(ConvNet<A>, Classes), Failure> {
+    let file = weights.with_extension("json");
+    let refused = |what: String| -> Failure { format!("{}: {what}", file.display()).into() };
+    let description: Description = match fs::read(&file) {
+        Ok(json) => serde_json::from_slice(&json).map_err(|error| refused(error.to_string()))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Description::default(),
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let given = Weights::file(weights);
+    let given = match description.preprocessing().map_err(refused)? {
+        Some(preprocessing) => given.with_preprocessing(preprocessing),
+        None => given,
+    };
+    let performer = ConvNet::<A>::load(given, device)?;
+    let (names, file) = match description.classes {
+        Some(names) => (names, file),
+        None if performer.class_names().is_empty() => {
+            let what = "has no names of classes; a file beside it may state them, {\"classes\": [...]}";
+            return Err(format!("{}: {what}: {}", weights.display(), file.display()).into());
         }
-        Err(self.refused(&format!(
-            "classes: expected {outputs}, as many as the network has scores, found {found}"
-        )))
+        None => (performer.class_names().to_vec(), weights.to_owned()),
+    };
+    let (expected, found) = (performer.sizes().classes, names.len());
+    if expected != found {
+        let what = format!("classes: expected {expected}, as many as the network has scores, found {found}");
+        return Err(format!("{}: {what}", file.display()).into());
     }
-
-    fn refused(&self, what: &str) -> Failure {
-        format!("{}: {what}", self.file.display()).into()
-    }
+    Ok((performer, Classes { names, file }))
 }

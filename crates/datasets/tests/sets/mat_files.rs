@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use explainer_datasets::mat::{MatField, MatValue, read_mat};
+use explainer_datasets::mat::{MatField, MatValue, read_mat, read_mat_within};
 use explainer_datasets::{DatasetError, MatFile};
 
 use crate::mat::{element, v5};
@@ -138,6 +138,16 @@ fn a_lying_size_is_an_error_before_anything_is_allocated() {
 }
 
 /// The same in version 7.3: `ramp`, in chunks, and the references of `truth` state their numbers.
+#[test]
+fn a_file_within_its_limit_is_read_and_one_beyond_it_is_not() {
+    for name in ["values_v5.mat", "values_v73.mat"] {
+        let path = fixture(name);
+        check_values(&read_mat_within(&path, 1 << 20).unwrap()).unwrap();
+        let error = message(read_mat_within(&path, 64));
+        assert!(error.contains(name) && error.contains("bytes more of values"), "{error}");
+    }
+}
+
 #[test]
 fn a_lying_size_in_hdf5_is_an_error_too() {
     let sound = std::fs::read(fixture("values_v73.mat")).unwrap();

@@ -99,11 +99,7 @@ impl Lanes {
         match values.first_chunk() {
             // A copy whose length is known takes a few instructions, and one that is not a call.
             Some(whole) if count == LANES => lanes.0 = *whole,
-            _ => {
-                for lane in 0..count {
-                    lanes.0[lane] = values[lane];
-                }
-            }
+            _ => lanes.0[..count].copy_from_slice(&values[..count]),
         }
         lanes
     }
@@ -113,11 +109,7 @@ impl Lanes {
     fn store(self, values: &mut [f32], count: usize) {
         match values.first_chunk_mut() {
             Some(whole) if count == LANES => *whole = self.0,
-            _ => {
-                for lane in 0..count {
-                    values[lane] = self.0[lane];
-                }
-            }
+            _ => values[..count].copy_from_slice(&self.0[..count]),
         }
     }
 
