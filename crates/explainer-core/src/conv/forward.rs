@@ -28,14 +28,15 @@ const AT_ONCE: usize = 4 << 20;
 /// As `Conv2d::forward`: if the maps have other channels than the kernels.
 pub fn convolve(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
     let weight = conv.weight.val();
-    let [_, channels, ..] = maps.dims();
+    let shape @ [_, channels, ..] = maps.dims();
     let ours = in_memory(&maps)
         && in_memory(&weight)
+        && !shape.contains(&0)
         && channels == weight.dims()[1] * conv.groups
         && conv.kernel_size != [1, 1]
         && conv.dilation == [1, 1];
-    let Some(windows) = Windows::new(conv, maps.dims()).filter(|_| ours) else { return conv.forward(maps) };
-    if windows.are_winograds(conv) { by_winograd(conv, maps) } else { windows.apply(conv, maps) }
+    let Some(windows) = Windows::new(conv, shape).filter(|_| ours) else { return conv.forward(maps) };
+    if windows.suit_winograd(conv) { by_winograd(conv, maps) } else { windows.by_product(conv, maps) }
 }
 
 fn by_winograd(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
@@ -85,13 +86,13 @@ impl Windows {
         Some(Self { maps, kernel, stride, before, after, count: [along(0)?, along(1)?] })
     }
 
-    fn are_winograds(&self, conv: &Conv2d) -> bool {
+    fn suit_winograd(&self, conv: &Conv2d) -> bool {
         let ones = [1, 1];
         conv.groups == 1 && (self.kernel, self.stride, self.before, self.after) == ([3, 3], ones, ones, ones)
     }
 
     /// By a matrix product of the kernels with the windows of some images.
-    fn apply(self, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    fn by_product(self, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
         let (device, weight) = (maps.device(), conv.weight.val());
         let ([batch, ..], [outputs, inputs, ..]) = (maps.dims(), weight.dims());
         let (length, units) = (inputs * self.kernel[0] * self.kernel[1], self.count[0] * self.count[1]);
@@ -106,7 +107,7 @@ impl Windows {
         let images = images_at_once(units * length.max(grouped));
         for (maps, output) in maps.chunks(image * images).zip(output.chunks_mut(outputs * units * images)) {
             for group in 0..conv.groups {
-                let windows = self.windows(maps, [inputs * conv.groups, group * inputs, inputs], &device);
+                let windows = self.laid_out(maps, [inputs * conv.groups, group * inputs, inputs], &device);
                 let products = weight.clone().narrow(0, group * grouped, grouped).matmul(windows).into_data();
                 let products = values(&products);
                 let columns = products.len() / grouped;
@@ -128,7 +129,7 @@ impl Windows {
 
     /// The windows of the `inputs` channels from `first` on of maps of `channels` channels, a column each:
     /// `[inputs · kernel, images · windows]`.
-    fn windows(self, maps: &[f32], [channels, first, inputs]: [usize; 3], device: &Device) -> Tensor<2> {
+    fn laid_out(self, maps: &[f32], [channels, first, inputs]: [usize; 3], device: &Device) -> Tensor<2> {
         let ([height, width], [rows, columns]) = (self.maps, self.count);
         let images = maps.len() / (channels * height * width);
         let units = images * rows * columns;
