@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Categories, Landmarks, Peaks, ReceptiveField, STRONGEST_IMAGES,
+    Categories, Landmarks, Peak, Peaks, ReceptiveField, STRONGEST_IMAGES,
     selection::over_strongest_images,
     summary::{mean, nan_or_null},
 };
@@ -115,38 +115,46 @@ fn measure(
 ) -> LocationInstability {
     let InstabilityConfig { strongest, diagonal } = *config;
     assert!(diagonal > 0.0, "the diagonal must be positive, got {diagonal}");
-    let distance = |filter, image, landmark| {
-        let peak = peaks.get(filter, image);
-        landmarks.get(image, landmark).map(|[x, y]| {
-            let dx = field.pixel(usize::from(peak.column)) - x;
-            let dy = field.pixel(usize::from(peak.row)) - y;
-            dx.hypot(dy)
-        })
-    };
     let per_pair = over_strongest_images(peaks, landmarks, within, strongest, |filter, images, landmark| {
-        let distances: Vec<f64> =
-            images.iter().filter_map(|&image| distance(filter, image, landmark)).collect();
+        let position = |image: usize| landmarks.get(image, landmark);
+        let distances: Vec<f64> = images
+            .iter()
+            .filter_map(|&image| Some(distance(&peaks.get(filter, image), field, position(image)?)))
+            .collect();
         standard_deviation(&distances).map(|deviation| deviation / diagonal)
     });
-    let per_filter: Vec<Option<f64>> = per_pair
-        .iter()
-        .map(|values| Some(mean(values.iter().flatten().copied())).filter(|m| !m.is_nan()))
-        .collect();
-    let live = peaks.live_filters();
-    LocationInstability {
-        per_landmark: (0..landmarks.len())
-            .map(|landmark| mean(per_pair.iter().filter_map(|values| values[landmark])))
-            .collect(),
-        mean: mean(per_filter.iter().flatten().copied()),
-        live_mean: mean(live.iter().filter_map(|&filter| per_filter[filter])),
-        live: live.len(),
-        per_filter,
-        per_pair,
+    LocationInstability::of(per_pair, landmarks.len(), &peaks.live_filters())
+}
+
+/// From a peak, projected by `field`, to a position in pixels.
+pub(crate) fn distance(peak: &Peak, field: &ReceptiveField, [x, y]: [f64; 2]) -> f64 {
+    let dx = field.pixel(usize::from(peak.column)) - x;
+    let dy = field.pixel(usize::from(peak.row)) - y;
+    dx.hypot(dy)
+}
+
+impl LocationInstability {
+    /// The means of what each filter and landmark have.
+    pub(crate) fn of(per_pair: Vec<Vec<Option<f64>>>, landmarks: usize, live: &[usize]) -> Self {
+        let per_filter: Vec<Option<f64>> = per_pair
+            .iter()
+            .map(|values| Some(mean(values.iter().flatten().copied())).filter(|m| !m.is_nan()))
+            .collect();
+        Self {
+            per_landmark: (0..landmarks)
+                .map(|landmark| mean(per_pair.iter().filter_map(|values| values[landmark])))
+                .collect(),
+            mean: mean(per_filter.iter().flatten().copied()),
+            live_mean: mean(live.iter().filter_map(|&filter| per_filter[filter])),
+            live: live.len(),
+            per_filter,
+            per_pair,
+        }
     }
 }
 
 /// Sample standard deviation (n − 1); `None` with fewer than two values.
-fn standard_deviation(values: &[f64]) -> Option<f64> {
+pub(crate) fn standard_deviation(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
     }

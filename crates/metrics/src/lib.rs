@@ -7,7 +7,8 @@
 //! - [`ReceptiveField`] projects units to pixels; [`Landmarks`] holds where the parts really are.
 //! - [`location_instability`] is the published metric (Zhang et al., *Interpretable Convolutional
 //!   Neural Networks*, arXiv:1710.00935), by which explainer networks (arXiv:1805.07468) are
-//!   judged too: how constant a filter's distance to each landmark is.
+//!   judged too: how constant a filter's distance to each landmark is. [`InstabilityStream`] takes
+//!   it in one pass over any number of images.
 //! - [`tracking`](tracking()), [`peak_spread`] and [`diversity`](diversity()) say what that figure
 //!   hides: whether the peak follows a landmark, whether it moves at all, and whether the filters
 //!   of a layer differ.
@@ -71,6 +72,7 @@ mod receptive_field;
 mod regression;
 mod selection;
 mod spread;
+mod stream;
 mod strongest_unit;
 mod summary;
 mod tracking;
@@ -87,5 +89,6 @@ pub use prediction::{RelativeError, agreement, classification_error};
 pub use receptive_field::ReceptiveField;
 pub use selection::{Categories, STRONGEST_IMAGES, strongest_category};
 pub use spread::{PeakSpread, peak_spread};
+pub use stream::InstabilityStream;
 pub use summary::Summary;
 pub use tracking::{Tracking, tracking, tracking_by_category, tracking_null, tracking_null_by_category};

@@ -58,12 +58,7 @@ impl Peaks {
     ///
     /// If a dimension is zero, or a side of the grid is above 65,536 units.
     pub fn new(filters: usize, grid: [usize; 2]) -> Self {
-        let most = usize::from(u16::MAX) + 1;
-        assert!(
-            filters > 0 && grid.iter().all(|side| (1..=most).contains(side)),
-            "peaks need at least one filter and sides of 1 to {most} units, \
-             got {filters} filters of {grid:?}"
-        );
+        check_sizes(filters, grid);
         Self { filters, grid, table: Vec::new() }
     }
 
@@ -78,32 +73,8 @@ impl Peaks {
     ///
     /// If `maps` has another length.
     pub fn push(&mut self, maps: &[f32]) -> Result<(), MetricsError> {
-        let [height, width] = self.grid;
-        assert_eq!(
-            maps.len(),
-            self.filters * height * width,
-            "one image's maps are [{}, {height}, {width}], got {} values",
-            self.filters,
-            maps.len()
-        );
         let image = self.images();
-        self.table.reserve(self.filters);
-        for (filter, map) in maps.chunks_exact(height * width).enumerate() {
-            match peak_of(map, width) {
-                Ok(peak) => self.table.push(peak),
-                Err(unit) => {
-                    self.table.truncate(image * self.filters);
-                    return Err(MetricsError::NotFinite {
-                        image,
-                        filter,
-                        row: unit / width,
-                        column: unit % width,
-                        value: map[unit],
-                    });
-                }
-            }
-        }
-        Ok(())
+        append_peaks(&mut self.table, maps, self.filters, self.grid, image)
     }
 
     /// Adds a batch of images: `maps` is `[batch, filters, height, width]`, row-major.
@@ -247,6 +218,44 @@ impl Peaks {
     pub fn grid(&self) -> [usize; 2] {
         self.grid
     }
+}
+
+/// Panics unless peaks of such a layer can be held.
+pub(crate) fn check_sizes(filters: usize, grid: [usize; 2]) {
+    let most = usize::from(u16::MAX) + 1;
+    assert!(
+        filters > 0 && grid.iter().all(|side| (1..=most).contains(side)),
+        "peaks need at least one filter and sides of 1 to {most} units, got {filters} filters of {grid:?}"
+    );
+}
+
+/// Appends the peaks of one image, whose number is for messages; or nothing, if a value is not finite.
+pub(crate) fn append_peaks(
+    peaks: &mut Vec<Peak>,
+    maps: &[f32],
+    filters: usize,
+    [height, width]: [usize; 2],
+    image: usize,
+) -> Result<(), MetricsError> {
+    assert_eq!(
+        maps.len(),
+        filters * height * width,
+        "one image's maps are [{filters}, {height}, {width}], got {} values",
+        maps.len()
+    );
+    let before = peaks.len();
+    peaks.reserve(filters);
+    for (filter, map) in maps.chunks_exact(height * width).enumerate() {
+        match peak_of(map, width) {
+            Ok(peak) => peaks.push(peak),
+            Err(unit) => {
+                peaks.truncate(before);
+                let (row, column) = (unit / width, unit % width);
+                return Err(MetricsError::NotFinite { image, filter, row, column, value: map[unit] });
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
