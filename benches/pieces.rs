@@ -6,7 +6,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::tensor::{Device, Distribution, Tensor};
 use divan::Bencher;
 use explainer_core::{Performer, Pooling, convolve};
-use explainer_filter_loss::{MaskLayer, TemplateConfig};
+use explainer_filter_loss::TemplateMaskConfig;
 use explainer_performers::{AlexNetConfig, Vgg16Config};
 
 #[global_allocator]
@@ -74,7 +74,7 @@ fn max_pool(bencher: Bencher) {
 
 #[divan::bench(sample_count = 10)]
 fn mask_layer(bencher: Bencher) {
-    let mask = MaskLayer::new(&TemplateConfig::new(14), &Device::default());
+    let mask = TemplateMaskConfig::new(14).init(&Device::default());
     let maps = random([8, 512, 14, 14]);
     bencher.bench(|| finished(mask.forward(maps.clone())));
 }
