@@ -236,6 +236,8 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         assert!(report.contains(&cells), "{layer}: {cells}");
     }
     let record = read(&out.join("record.json"));
+    assert_numbers(&record[0]["validation"], &["agreement", "instability"], "record.validation");
+    assert!(report.contains("Held-out instability: conv-interp-2 from "));
 
     run(&out, ("--json", &json)).expect("the same run again");
     // The epoch's seconds would differ if it had been fitted again.

@@ -29,6 +29,13 @@ impl Layer {
     }
 }
 
+/// Where a sample's landmarks are; those of a negative do not count.
+pub fn positions(sample: &Sample) -> Vec<Option<[f64; 2]>> {
+    let counts = sample.category.is_some();
+    let points = sample.landmarks.iter();
+    points.map(|point| point.filter(|_| counts).map(|p| [f64::from(p.x), f64::from(p.y)])).collect()
+}
+
 /// The layers of one experiment on the same images.
 pub struct Layers {
     pub target: Layer,
@@ -82,9 +89,7 @@ impl<P: Performer> Compared<'_, P> {
             }
             let mut pixels = Vec::new();
             for (_, sample) in batch {
-                let points = sample.landmarks.iter();
-                landmarks
-                    .push(points.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect::<Vec<_>>());
+                landmarks.push(positions(&sample));
                 pixels.push(sample.image.into_raw());
             }
             let batch = input(self.performer.preprocessing(), &pixels, device)?;

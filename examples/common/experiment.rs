@@ -8,11 +8,11 @@ use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, LossWeights, Performer,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_metrics::classification_error;
+use explainer_metrics::{Landmarks, classification_error};
 use explainer_report::{PartNames, Report};
 use serde_json::{Value, json};
 
-use super::evaluate::Compared;
+use super::evaluate::{Compared, positions};
 use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings};
 use super::memory::peak_rss_mib;
 use super::plan::{self, Cells, Plan};
@@ -142,8 +142,12 @@ impl<P: Performer> Experiment<'_, P> {
     fn data(&self, device: &Device) -> Result<Data, Failure> {
         let started = Instant::now();
         let views = FeatureConfig::new().with_crops(self.args.crops).with_seed(self.args.seed);
-        let train = self.features(Split::Train, &views, device)?;
-        let validation = self.features(Split::Validation, &FeatureConfig::plain(), device)?;
+        let (train, _) = self.features(Split::Train, &views, device)?;
+        let (validation, landmarks) = self.features(Split::Validation, &FeatureConfig::plain(), device)?;
+        let validation = match landmarks {
+            Some(landmarks) => validation.with_landmarks(landmarks),
+            None => validation,
+        };
         Ok(Data { train, validation, seconds: started.elapsed().as_secs_f64() })
     }
 
@@ -199,15 +203,25 @@ impl<P: Performer> Experiment<'_, P> {
         Ok(Outcome { fit, unfitted, figures })
     }
 
-    /// Features of one part of the dataset.
-    fn features(&self, split: Split, config: &FeatureConfig, device: &Device) -> Result<Features, Failure> {
+    /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
+    fn features(
+        &self,
+        split: Split,
+        config: &FeatureConfig,
+        device: &Device,
+    ) -> Result<(Features, Option<Landmarks>), Failure> {
         let rows = self.rows(split);
         if rows.is_empty() {
             return Err(format!("{}: there is no image in the split {split:?}", self.dataset.name()).into());
         }
+        let names = self.dataset.landmark_names();
+        let mut landmarks = (!names.is_empty()).then(|| Landmarks::new(names.to_vec()));
         let (features, report) = self.prefetch().run(self.dataset, &rows, |samples| {
             let images = samples.map(|sample| {
                 let (_, sample) = sample?;
+                if let Some(landmarks) = &mut landmarks {
+                    landmarks.push(positions(&sample));
+                }
                 let (category, pixels) = (sample.category, sample.image.into_raw());
                 Ok::<_, DatasetError>(LabelledImage { category, pixels })
             });
@@ -216,7 +230,7 @@ impl<P: Performer> Experiment<'_, P> {
         if !report.is_empty() {
             println!("{split:?}: {report}");
         }
-        Ok(features?)
+        Ok((features?, landmarks))
     }
 
     /// How images are read ahead of the performer.

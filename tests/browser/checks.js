@@ -89,6 +89,14 @@ addEventListener("load", async () => {
   page.open = false;
   history.replaceState(null, "", location.pathname);
 
+  // Paper: everything open but the filters' pages, and as it was afterwards.
+  const open = () => all("details[open]").length;
+  const before = open();
+  dispatchEvent(new Event("beforeprint"));
+  check("open on paper", all("details:not(.filter)").every((page) => page.open) && all("details.filter[open]").length === 0);
+  dispatchEvent(new Event("afterprint"));
+  check("closed again", open() === before);
+
   check(`no wider than the window: ${document.documentElement.scrollWidth} of ${innerWidth}`,
     document.documentElement.scrollWidth <= innerWidth);
   const result = failures.length === 0 ? `PASSED ${count} checks` : `FAILED ${failures.join("; ")}`;

@@ -38,6 +38,14 @@ impl Contributions {
         self.filters.iter().sum::<f64>() + self.ordinary + self.bias()
     }
 
+    /// By how much the terms miss the score, as a share of all their sizes together: a score near 0 is what large
+    /// terms leave of one another, and they are rounded as large ones are.
+    pub fn remainder(&self) -> f64 {
+        let terms = self.filters.iter().chain(&self.biases).chain([&self.ordinary, &self.head]);
+        let sizes: f64 = terms.map(|term| term.abs()).sum();
+        (self.total() - self.score).abs() / sizes.max(f64::MIN_POSITIVE)
+    }
+
     /// What all biases gave, the head's among them.
     pub fn bias(&self) -> f64 {
         self.biases.iter().sum::<f64>() + self.head
@@ -215,6 +223,30 @@ mod tests {
         let config = ExplainerConfig::for_performer(&performer).with_seed(seed).with_masks(masks);
         let explainer = config.init_from(&performer, &Device::flex()).calibrated(&features);
         (performer, explainer, features.batch(&[0, 1, 2, 3, 4, 5]).target)
+    }
+
+    #[test]
+    fn what_is_missing_is_a_share_of_the_terms_sizes() {
+        let given = Contributions {
+            class: 0,
+            score: 0.0,
+            filters: vec![2.0, -3.0],
+            ordinary: 1.5,
+            biases: vec![0.5, -2.0],
+            head: 1.0,
+        };
+        assert_eq!((given.total(), given.remainder()), (0.0, 0.0));
+        assert_eq!(Contributions { score: 0.1, ..given }.remainder(), 0.1 / 10.0);
+        let nothing = |score| Contributions {
+            class: 0,
+            score,
+            filters: vec![0.0],
+            ordinary: 0.0,
+            biases: Vec::new(),
+            head: 0.0,
+        };
+        assert_eq!(nothing(0.0).remainder(), 0.0);
+        assert!(nothing(1.0).remainder() > 1.0);
     }
 
     const CLASSES: [usize; 6] = [0, 1, 2, 2, 1, 0];

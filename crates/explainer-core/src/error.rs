@@ -67,7 +67,7 @@ pub enum CoreError {
         /// What should have been above 0.
         pivot: f64,
     },
-    /// A score is not a number, so that there is no prediction.
+    /// A score or an activation is not a number, so that there is no prediction, or no peak.
     #[error(transparent)]
     Scores(#[from] explainer_metrics::MetricsError),
     /// A file or folder could not be read or written.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
+use explainer_metrics::Landmarks;
 use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -71,6 +72,7 @@ pub struct Features {
     rows: RowStore,
     shape: FeatureShape,
     categories: Vec<Option<usize>>,
+    landmarks: Option<Landmarks>,
     device: Device,
     limit: MemoryLimit,
 }
@@ -167,6 +169,23 @@ impl Features {
         let features = extraction.finish()?;
         bar.finish_and_clear();
         Ok(features)
+    }
+
+    /// With the landmarks of each row, in the order of the rows. Nothing is fitted to them: as validation
+    /// features, these then tell how stable the parts are ([`Validation::instability`](crate::Validation)).
+    ///
+    /// # Panics
+    /// If there are not as many images in `landmarks` as rows.
+    #[must_use]
+    pub fn with_landmarks(self, landmarks: Landmarks) -> Self {
+        let (rows, images) = (self.len(), landmarks.images());
+        assert_eq!(rows, images, "features of {rows} rows, landmarks of {images} images");
+        Self { landmarks: Some(landmarks), ..self }
+    }
+
+    /// The landmarks of each row, if they are known.
+    pub fn landmarks(&self) -> Option<&Landmarks> {
+        self.landmarks.as_ref()
     }
 
     /// Number of rows: views of images.
@@ -330,6 +349,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
             rows: writer.finish()?,
             shape,
             categories,
+            landmarks: None,
             device,
             limit: MemoryLimit::of(self.config),
         })

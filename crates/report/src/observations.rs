@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use explainer_core::{Contributions, EpochRecord};
+use explainer_core::EpochRecord;
 use image::{Rgb, RgbImage};
 
 use crate::field::{AverageField, bilinear};
@@ -11,8 +11,6 @@ use crate::groups::Group;
 use crate::observe::{Layer, Seen, Survey};
 use crate::trust::Check;
 use crate::{ReportError, draw, file, page};
-
-pub(crate) type Prediction = Contributions;
 
 /// Pictures of a gallery stand in rows of so many.
 const COLUMNS: u32 = 3;
@@ -282,11 +280,7 @@ impl Observations {
     /// Grad-CAM of the prediction of an image with a page over its picture; `None` if it has no page, or the
     /// performer's layers are not all known.
     pub fn grad_cam(&self, network: Network, image: usize) -> Option<RgbImage> {
-        let page = self.pages.iter().find(|page| page.image == image)?;
-        let cam = match network {
-            Network::Explainer => &page.parts,
-            Network::Performer => page.channels.as_ref()?,
-        };
+        let cam = self.cam(network, image)?;
         let layer = self.layer(network);
         let [height, width] = layer.peaks.grid();
         let unit = |pixel: f64, units: usize| {
@@ -296,6 +290,15 @@ impl Observations {
             let place = [unit(y, height), unit(x, width)];
             bilinear(place, height, |row, column| cam[row * width + column]).unwrap_or(0.0)
         }))
+    }
+
+    /// The values of [`grad_cam`](Self::grad_cam), unit by unit, over the largest one.
+    pub(crate) fn cam(&self, network: Network, image: usize) -> Option<&[f64]> {
+        let page = self.pages.iter().find(|page| page.image == image)?;
+        match network {
+            Network::Explainer => Some(&page.parts),
+            Network::Performer => page.channels.as_deref(),
+        }
     }
 
     /// Where each part lies in an image, by the peak of that of its filters that gave most to the score;

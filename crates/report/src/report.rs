@@ -16,7 +16,7 @@ use crate::field::AverageField;
 use crate::figures::{self, Measure, Row};
 use crate::groups::Groups;
 use crate::names::PartNames;
-use crate::observations::{Observations, Page, Part, Prediction, Text};
+use crate::observations::{Observations, Page, Part, Text};
 use crate::observe::{Networks, Survey, best, floats, rows};
 use crate::trust::Evidence;
 
@@ -151,9 +151,6 @@ impl<'a, P: Performer> Report<'a, P> {
         let (pages, silenced) =
             (self.pages(&survey, &groups, &device)?, self.silenced(&survey, &groups, &device)?);
         let (rows, explained) = table(&survey, &measure);
-        let remainder = |prediction: &Prediction| {
-            (prediction.total() - prediction.score).abs() / prediction.score.abs().max(f64::MIN_POSITIVE)
-        };
         let images = &survey.images;
         let agreed = images.iter().filter(|image| image.agrees).count() as f64 / images.len() as f64;
         let evidence = Evidence {
@@ -161,7 +158,7 @@ impl<'a, P: Performer> Report<'a, P> {
             explained: &explained,
             agreement: self.fit.validation.as_ref().map_or(agreed, |validation| validation.agreement),
             silenced,
-            remainder: images.iter().map(|image| remainder(&image.contributions)).fold(0.0, f64::max),
+            remainder: images.iter().map(|image| image.contributions.remainder()).fold(0.0, f64::max),
         };
         let checks = evidence.checks();
         let filters = measure.filters(survey.explained());
@@ -327,7 +324,7 @@ fn relative(cam: Tensor<3>) -> Vec<f64> {
 }
 
 /// At most `wanted` of the indices below `count`, evenly spaced.
-fn spaced(count: usize, wanted: usize) -> Vec<usize> {
+pub(crate) fn spaced(count: usize, wanted: usize) -> Vec<usize> {
     let wanted = wanted.min(count);
     (0..wanted).map(|at| at * count / wanted).collect()
 }

@@ -41,7 +41,7 @@ const ABOVE_NULL: f64 = 2.0;
 const NOT_COLLAPSED: f64 = 0.5;
 /// Silencing the filters of the group that gave most must lower the score in this share of the images.
 const SILENCING: f64 = 0.9;
-/// Contributions must add up to the score, but for this share of it: `f32` has seven digits.
+/// Contributions must add up to the score, but for this share of their sizes together: `f32` has seven digits.
 const ADDS_UP: f64 = 1e-4;
 
 /// What the checks are made from.
@@ -52,7 +52,7 @@ pub(crate) struct Evidence<'a> {
     pub(crate) agreement: f64,
     /// Images in which silencing the strongest group lowered the score, of how many.
     pub(crate) silenced: [usize; 2],
-    /// The largest difference between a score and its terms, over the score.
+    /// The largest difference between a score and its terms, over the terms' sizes together.
     pub(crate) remainder: f64,
 }
 
@@ -88,9 +88,9 @@ impl Evidence<'_> {
         check(
             "Do the contributions add up to the score?",
             Some(self.remainder <= ADDS_UP),
-            format!("all but {:.1e} of the score, at worst", self.remainder),
+            format!("all but {:.1e} of their sizes together, at worst", self.remainder),
             format!("all but {ADDS_UP:.0e}"),
-            "Otherwise the bars below leave something out. A head with bends of its own may fail here.",
+            "Otherwise the bars leave something out. A head with bends of its own may fail here.",
         )
     }
 

@@ -2,11 +2,13 @@
 
 use std::fs;
 
-use burn::tensor::Device;
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Tensor};
 use explainer_core::{ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage};
 use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{Network, PartNames, Report, ReportConfig, Verdict};
+use image::{Rgb, RgbImage};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -113,8 +115,7 @@ fn pictures_and_figures_can_be_had_one_by_one() {
     let seen = report.observe().expect("observations");
     assert_eq!(seen.images().len(), 12);
     for image in seen.images() {
-        let given = &image.contributions;
-        assert!((given.total() - given.score).abs() <= 1e-4 * given.score.abs(), "{given:?}");
+        assert!(image.contributions.remainder() <= 1e-5, "{:?}", image.contributions);
     }
     let live: Vec<usize> = (0..12).filter(|&filter| seen.filters()[filter].fired > 0).collect();
     assert!(!live.is_empty());
@@ -159,6 +160,83 @@ fn without_landmarks_and_controls_less_is_claimed() {
     assert!(open >= 6, "{:?}", seen.checks());
     assert!((0..12).all(|filter| seen.receptive_field(filter).is_none()));
     assert!(seen.html().expect("a text").contains("not measured"));
+}
+
+/// Pictures that compress as badly as any: noise, with a category and without landmarks.
+struct Noise {
+    categories: Vec<String>,
+    side: u32,
+}
+
+impl Dataset for Noise {
+    fn name(&self) -> &str {
+        "noise"
+    }
+    fn len(&self) -> usize {
+        14
+    }
+    fn sample(&self, index: usize) -> Result<Sample, DatasetError> {
+        let mut state = index as u32 + 1;
+        let image = RgbImage::from_fn(self.side, self.side, |_, _| {
+            Rgb([0; 3].map(|_| {
+                // xorshift
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                state as u8
+            }))
+        });
+        let id = index.to_string();
+        Ok(Sample { id, image, category: Some(0), bounding_box: None, landmarks: Vec::new() })
+    }
+    fn categories(&self) -> &[String] {
+        &self.categories
+    }
+    fn landmark_names(&self) -> &[String] {
+        &[]
+    }
+    fn split(&self, _: usize) -> Split {
+        Split::Validation
+    }
+    fn category(&self, _: usize) -> Option<usize> {
+        Some(0)
+    }
+    fn has_landmark(&self, _: usize, _: usize) -> bool {
+        false
+    }
+}
+
+#[test]
+fn five_hundred_filters_stay_under_25_megabytes() {
+    let device = Device::flex();
+    let config = Vgg16Config::new().with_widths([4, 4, 8, 8, 512]).with_hidden([16, 16]).with_classes(2);
+    let performer = config.with_input(128).init(&device);
+    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+    let fit = Fit { explainer, records: Vec::new(), validation: None };
+    let noise = Noise { categories: vec!["noise".to_string()], side: 128 };
+    let config = ReportConfig::new().with_occluded(1).with_progress(false);
+    let seen = Report::new(&fit, &performer, &noise).with_config(config).observe().expect("observations");
+    let (filters, live) = (seen.filters(), seen.filters().iter().filter(|filter| filter.fired > 5).count());
+    assert!(filters.len() == 512 && live > 500, "{live} of {}", filters.len());
+    let html = seen.html().expect("a text");
+    assert!(html.len() < 25_000_000, "{} bytes", html.len());
+    assert!(html.len() > 10_000_000, "{} bytes: pictures could have been larger", html.len());
+}
+
+#[test]
+fn a_grad_cam_of_nothing_says_so() {
+    struct Zero;
+    impl ModuleMapper for Zero {
+        fn map_float<const D: usize>(&mut self, parameter: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            parameter.map(|values| values.zeros_like())
+        }
+    }
+    let (performer, _, mut fit) = fitted();
+    fit.explainer.interpretable = fit.explainer.interpretable.map(&mut Zero);
+    let seen = Report::new(&fit, &performer, &birds()).with_config(config().with_occluded(0)).observe();
+    let html = seen.expect("observations").html().expect("a text");
+    // On each of two pages the explainer's, and not the performer's.
+    assert_eq!(html.matches("0 everywhere").count(), 2);
 }
 
 #[test]

@@ -54,7 +54,8 @@ impl Fit {
 
 impl FitConfig {
     /// Fits `explainer` to the performer whose features `train` holds; `validation` features, if
-    /// given, are only measured, after every epoch.
+    /// given, are only measured, after every epoch; with landmarks ([`Features::with_landmarks`]) so is how
+    /// stable the parts are. The records keep it, and checkpoints keep the records.
     ///
     /// The norm-layers' α is measured on the training rows that have a category (on all, if none
     /// has), and the decoder's first layer is adapted to it: see [`Explainer::calibrated`].

@@ -32,4 +32,9 @@ pub struct Validation {
     pub relative_error: Vec<f64>,
     /// Share of images whose highest score is of the same class with the explainer's features.
     pub agreement: f64,
+    /// Location instability of the last interpretable conv-layer, mean over filters, as published; lower is
+    /// more stable, and by itself says little ([`location_instability`](explainer_metrics::location_instability)).
+    /// `None` where the features have no landmarks ([`Features::with_landmarks`](crate::Features)), or none that
+    /// is there in two images.
+    pub instability: Option<f64>,
 }

@@ -3,6 +3,7 @@ use std::path::Path;
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor};
 use explainer_filter_loss::{MaskCenter, Shape};
+use explainer_metrics::{InstabilityConfig, Landmarks, Peaks, location_instability};
 
 use super::*;
 use crate::features::floats;
@@ -24,6 +25,18 @@ fn setup_with(count: usize, masks: Vec<Masking>) -> (TinyPerformer, Features, Ex
 /// Learned on both layers, each from another centre.
 fn learned() -> Vec<Masking> {
     [MaskCenter::Peak, MaskCenter::CenterOfMass].map(|center| Masking::Learned { center }).to_vec()
+}
+
+/// `features` with two landmarks; the second is not seen in every row, and nothing is in the last.
+fn marked(features: Features) -> Features {
+    let mut landmarks = Landmarks::new(["head", "tail"]);
+    let rows = features.len();
+    for row in 0..rows {
+        let at = |factor: usize| [(row * factor % SIZE) as f64, (row * row % SIZE) as f64];
+        let seen = row + 1 < rows;
+        landmarks.push([seen.then(|| at(3)), (seen && row % 3 > 0).then(|| at(5))]);
+    }
+    features.with_landmarks(landmarks)
 }
 
 fn config() -> FitConfig {
@@ -83,6 +96,7 @@ fn an_interrupted_fit_goes_on_to_the_same_result() {
         (NormUpdate::Fixed, 0.5, learned(), None),
     ] {
         let (performer, train, explainer) = setup_with(10, masks);
+        let train = marked(train);
         let config = config().with_norm(norm).with_decay(decay).with_memory(memory);
         let whole = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -91,7 +105,9 @@ fn an_interrupted_fit_goes_on_to_the_same_result() {
         config.fit_until(2, &mut loss, explainer.clone(), &performer, &train, Some(&train)).unwrap();
         let resumed = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
         assert_eq!(weights(&resumed.explainer), weights(&whole.explainer));
+        assert_eq!(resumed.records.len(), 3);
         for (own, other) in resumed.records.iter().zip(&whole.records) {
+            assert!(own.validation.as_ref().is_some_and(|figures| figures.instability.is_some()), "{own:?}");
             assert_eq!(
                 EpochRecord { seconds: 0.0, ..own.clone() },
                 EpochRecord { seconds: 0.0, ..other.clone() }
@@ -99,6 +115,50 @@ fn an_interrupted_fit_goes_on_to_the_same_result() {
         }
         assert_eq!(entries(folder.path()), ["epoch-0003"], "one whole checkpoint stays");
     }
+}
+
+#[test]
+fn landmarks_tell_after_every_epoch_how_stable_the_parts_are() {
+    let (performer, train, explainer) = setup(40);
+    let plain = config().fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+    let train = marked(train);
+    let fit = config().fit(explainer, &performer, &train, Some(&train)).unwrap();
+
+    // As the metrics crate has it, image by image.
+    let field = performer.target_field();
+    let mut peaks = Peaks::new(fit.explainer.filters(), [SIZE, SIZE]);
+    for row in 0..train.len() {
+        let maps = fit.explainer.forward(train.batch(&[row]).target).interpretable.pop().unwrap();
+        peaks.push(&floats(maps)).unwrap();
+    }
+    let figure = InstabilityConfig::new([SIZE, SIZE]);
+    let expected = location_instability(&peaks, &field, train.landmarks().unwrap(), &figure).mean;
+    let of = |validation: &Option<Validation>| validation.as_ref().unwrap().instability;
+    assert!((of(&fit.validation).unwrap() - expected).abs() < 1e-12, "{:?} {expected}", fit.validation);
+    let course: Vec<f64> = fit.records.iter().map(|record| of(&record.validation).unwrap()).collect();
+    // The closing refit is the decoder's alone.
+    assert_eq!(course[2], of(&fit.validation).unwrap());
+    assert_ne!(course[0], course[2]);
+
+    // They are looked at and not learned from; without them nothing is measured.
+    assert_eq!(weights(&fit.explainer), weights(&plain.explainer));
+    assert!(plain.records.iter().all(|record| of(&record.validation).is_none()));
+    let mut nowhere = Landmarks::new(["head"]);
+    (0..train.len()).for_each(|_| nowhere.push([None]));
+    let nowhere = fit.explainer.validate(&performer, &train.with_landmarks(nowhere)).unwrap();
+    assert_eq!(nowhere.instability, None);
+    // Checkpoints of before there was such a figure can be gone on from.
+    let old = serde_json::json!({"relative_error": [0.5], "agreement": 1.0});
+    assert_eq!(serde_json::from_value::<Validation>(old).unwrap().instability, None);
+}
+
+#[test]
+#[should_panic(expected = "features of 10 rows, landmarks of 1 images")]
+fn every_row_has_its_landmarks() {
+    let (_, train, _) = setup(5);
+    let mut landmarks = Landmarks::new(["head"]);
+    landmarks.push([None]);
+    let _ = train.with_landmarks(landmarks);
 }
 
 /// Asks filters to fall silent, and counts how often it was asked itself.

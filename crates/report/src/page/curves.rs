@@ -33,7 +33,7 @@ pub(crate) fn section(records: &[EpochRecord]) -> Markup {
             @if records.is_empty() {
                 p.note { "The fit has no record of its epochs." }
             } @else {
-                p { (records.len()) " epochs of " (records[0].steps) " steps. The decoder's closing refit comes after the last one and is not in these curves." }
+                p { (records.len()) @if records.len() == 1 { " epoch of " } @else { " epochs of " } (records[0].steps) " steps. The decoder's closing refit comes after the last one and is not in these curves." }
                 div.charts { @for chart in charts(records) { @if !chart.series.is_empty() { (draw(&chart)) } } }
                 (table(records))
             }
@@ -48,6 +48,11 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
     let validated = records.iter().all(|record| record.validation.is_some());
     let validation = |record: &EpochRecord| record.validation.clone();
     let agreement = |record: &EpochRecord| validation(record).map_or(f64::NAN, |v| v.agreement);
+    // Landmarks are what it takes; where none is known there is no such curve.
+    let instability =
+        |record: &EpochRecord| validation(record).and_then(|v| v.instability).unwrap_or(f64::NAN);
+    let stable = records.iter().all(|record| instability(record).is_finite());
+    let last = format!("conv-interp-{}", records[0].filter_loss.len());
     vec![
         Chart {
             title: "Reconstruction",
@@ -65,6 +70,11 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
             title: "Held-out agreement",
             note: "share of images with the same class",
             series: if validated { one("agreement", &agreement) } else { Vec::new() },
+        },
+        Chart {
+            title: "Held-out instability",
+            note: "location instability, mean over filters",
+            series: if stable { one(&last, &instability) } else { Vec::new() },
         },
         Chart {
             title: "Share p",
@@ -170,7 +180,7 @@ fn table(records: &[EpochRecord]) -> Markup {
             div.scroll tabindex="0" role="group" aria-label="Epochs" {
                 table.figures {
                     thead { tr {
-                        @for name in ["Epoch", "Reconstruction", "Share loss", "Filter loss", "Push", "p", "Held-out error", "Agreement", "Seconds"] {
+                        @for name in ["Epoch", "Reconstruction", "Share loss", "Filter loss", "Push", "p", "Held-out error", "Agreement", "Instability", "Seconds"] {
                             th.num scope="col" { (name) }
                         }
                     } }
@@ -185,6 +195,7 @@ fn table(records: &[EpochRecord]) -> Markup {
                                 td.num { (number(record.share)) }
                                 td.num { @if let Some(v) = &record.validation { (list(&v.relative_error)) } }
                                 td.num { @if let Some(v) = &record.validation { (number(v.agreement)) } }
+                                td.num { @if let Some(v) = record.validation.as_ref().and_then(|v| v.instability) { (number(v)) } }
                                 td.num { (format!("{:.1}", record.seconds)) }
                             }
                         }
@@ -198,6 +209,7 @@ fn table(records: &[EpochRecord]) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use explainer_core::Validation;
 
     fn series(values: &[f64]) -> Vec<Series> {
         vec![Series { name: "a".to_string(), values: values.to_vec() }]
@@ -210,6 +222,33 @@ mod tests {
         assert!((low - 9.92).abs() < 1e-9 && (high - 11.08).abs() < 1e-9);
         assert_eq!(range(&series(&[2.0, f64::NAN])), [1.8, 2.2]);
         assert_eq!(range(&series(&[f64::NAN])), [0.0, 1.0]);
+    }
+
+    fn record(epoch: usize, instability: Option<f64>) -> EpochRecord {
+        let validation = Validation { relative_error: vec![0.1], agreement: 0.9, instability };
+        EpochRecord {
+            epoch,
+            steps: 4,
+            reconstruction: vec![0.5],
+            share_loss: 0.1,
+            filter_loss: vec![-0.1, -0.2],
+            push: vec![0.3, 10.0],
+            share: 0.6,
+            validation: Some(validation),
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn instability_is_drawn_where_landmarks_tell_it() {
+        let page = |course: [Option<f64>; 2]| {
+            let records: Vec<_> = (1..).zip(course).map(|(epoch, figure)| record(epoch, figure)).collect();
+            section(&records).into_string()
+        };
+        let drawn = page([Some(0.125), Some(0.0625)]);
+        assert!(drawn.contains("Held-out instability: conv-interp-2 from 0.125 to 0.0625"), "{drawn}");
+        assert!(drawn.contains("<td class=\"num\">0.0625</td>"), "{drawn}");
+        assert!(!page([None, None]).contains("Held-out instability"));
     }
 
     #[test]

@@ -2,21 +2,25 @@
 
 use maud::{Markup, html};
 
-use super::media::{badge, grid, photo};
+use super::media::{badge, grid, jpeg, photo};
 use super::{number, signed};
 use crate::ReportError;
 use crate::observations::{Network, Observations};
+use crate::report::spaced;
 
-/// What all galleries of a report may take in bytes, what a pixel of them takes, and the sides of their
-/// pictures: fewer pixels where there are more filters.
-const GALLERIES: f64 = 10e6;
-const BYTES_PER_PIXEL: f64 = 0.25;
+/// What all galleries of a report may take of the file in bytes, and the sides of their pictures: fewer pixels
+/// where there are more filters, or pictures with more in them.
+const GALLERIES: f64 = 12e6;
 const SIDES: [f64; 2] = [48.0, 112.0];
+/// What a pixel takes is measured on so many galleries.
+const MEASURED: usize = 16;
 /// Side of the picture of a receptive field.
 const FIELD_SIDE: u32 = 64;
 
 pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
-    let cards = (0..seen.filters.len()).map(|filter| card(seen, filter)).collect::<Result<Vec<_>, _>>()?;
+    let side = side(seen)?;
+    let cards =
+        (0..seen.filters.len()).map(|filter| card(seen, filter, side)).collect::<Result<Vec<_>, _>>()?;
     Ok(html! {
         section #filters {
             h2 { "Filters" }
@@ -43,19 +47,35 @@ pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
     })
 }
 
-/// Side of the pictures in galleries.
-fn side(seen: &Observations) -> u32 {
-    let live = seen.filters.iter().filter(|filter| filter.fired > 0).count().max(1);
-    let pixels = GALLERIES / BYTES_PER_PIXEL / (live * seen.strongest) as f64;
-    pixels.sqrt().clamp(SIDES[0], SIDES[1]) as u32
+/// Side of the pictures in galleries: as large as allowed, or so that all of them take what they may by what some
+/// of them, evenly spaced, take per pixel.
+fn side(seen: &Observations) -> Result<u32, ReportError> {
+    let [least, most] = SIDES;
+    let live: Vec<usize> = (0..seen.filters.len()).filter(|&filter| seen.filters[filter].fired > 0).collect();
+    let mut side = most;
+    // Small pictures have more in a pixel: measured at most, and once more at what that gives.
+    for _ in 0..2 {
+        let mut bytes = 0;
+        let measured = spaced(live.len(), MEASURED);
+        for &at in &measured {
+            let gallery = seen.gallery(Network::Explainer, live[at], side as u32);
+            bytes += gallery.map(|gallery| jpeg(&gallery)).transpose()?.map_or(0, |text| text.len());
+        }
+        let all = bytes as f64 * live.len() as f64 / measured.len().max(1) as f64;
+        if all <= GALLERIES {
+            break;
+        }
+        side = (side * (GALLERIES / all).sqrt()).max(least);
+    }
+    Ok(side as u32)
 }
 
-fn card(seen: &Observations, filter: usize) -> Result<Markup, ReportError> {
+fn card(seen: &Observations, filter: usize, side: u32) -> Result<Markup, ReportError> {
     let (figures, part) = (&seen.filters[filter], seen.part_of(filter));
     let contribution = seen.contribution(filter);
     let name = part.map_or_else(|| "scattered".to_string(), |part| seen.part_name(part));
     let alt = format!("Strongest images of filter {filter}, its receptive field outlined");
-    let gallery = seen.gallery(Network::Explainer, filter, side(seen));
+    let gallery = seen.gallery(Network::Explainer, filter, side);
     let gallery = gallery.map(|gallery| photo(&gallery, "strongest", &alt)).transpose()?;
     // What sorts as nothing: unknown instability is the worst.
     let instability = figures.instability.filter(|_| figures.fired > 0).unwrap_or(f64::MAX);

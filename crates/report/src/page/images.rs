@@ -14,6 +14,8 @@ const FILTERS: usize = 8;
 /// Side of the picture on the closed page, and the least of the one on the open page.
 const THUMBNAIL: u32 = 96;
 const LEAST_SIDE: u32 = 256;
+/// What is said of a Grad-CAM without a warm place: it is no fault of the picture.
+const BLANK: &str = ": 0 everywhere. Taken map by map, nothing here speaks for this class.";
 /// Colours of what is no part.
 const PLAIN: &str = "var(--plain)";
 const SCORE: &str = "var(--ink)";
@@ -109,15 +111,20 @@ fn grad_cams(seen: &Observations, image: usize) -> Result<Markup, ReportError> {
     ];
     let mut figures = Vec::new();
     for (network, name) in kinds {
-        if let Some(picture) = seen.grad_cam(network, image) {
+        if let Some((picture, cam)) = seen.grad_cam(network, image).zip(seen.cam(network, image)) {
             let picture = draw::thumbnail(&picture, picture.width().max(LEAST_SIDE));
             figures.push((
                 photo(&picture, "cam", &format!("{name} for image {}", seen.images()[image].id))?,
                 name,
+                cam.iter().all(|&value| value == 0.0),
             ));
         }
     }
-    Ok(html! { @for (picture, name) in figures { figure { (picture) figcaption { (name) } } } })
+    Ok(html! {
+        @for (picture, name, blank) in figures {
+            figure { (picture) figcaption { (name) @if blank { (BLANK) } } }
+        }
+    })
 }
 
 /// The bars of all parts and of everything else, which add up to the score.

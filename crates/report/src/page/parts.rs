@@ -23,7 +23,11 @@ pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
             @if cards.is_empty() { p.note { "No two filters fire at one place." } }
             div.cards { @for card in &cards { (card) } }
             @if !seen.scattered.is_empty() {
-                p.note { (seen.scattered.len()) " further filters fire at places of their own: " (links(&seen.scattered)) "." }
+                @let further = match seen.scattered.len() {
+                    1 => "1 further filter fires at a place of its own: ".to_string(),
+                    count => format!("{count} further filters fire at places of their own: "),
+                };
+                p.note { (further) (links(&seen.scattered)) "." }
             }
             (names(seen))
         }

@@ -45,10 +45,11 @@ function follow() {
 addEventListener("hashchange", follow);
 follow();
 
-// Paper has no clicks: every image's page is printed, no filter's.
+// Paper has no clicks: all is opened for it, but for the filters' pages, hundreds as they are.
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("details.image:not([open])")];
+  closed = [...document.querySelectorAll("details:not(.filter):not([open])")];
   closed.forEach((page) => { page.open = true; });
+  document.querySelectorAll("img[loading]").forEach((picture) => { picture.loading = "eager"; });
 });
 addEventListener("afterprint", () => closed.forEach((page) => { page.open = false; }));
