@@ -35,14 +35,14 @@ impl Small {
         let conv = |channels: [usize; 2]| {
             let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
             let mut conv = Conv2dConfig::new(channels, [3, 3]).with_padding(padding).init(device);
-            conv.weight = conv.weight.map(|weight| wave(weight.dims(), 9 * channels[0], device));
-            conv.bias = conv.bias.map(|bias| bias.map(|bias| wave(bias.dims(), 9 * channels[0], device)));
+            conv.weight = conv.weight.map(|weight| noise(weight.dims(), 9 * channels[0], device));
+            conv.bias = conv.bias.map(|bias| bias.map(|bias| noise(bias.dims(), 9 * channels[0], device)));
             conv
         };
         let linear = |inputs, outputs| {
             let mut linear = LinearConfig::new(inputs, outputs).init(device);
-            linear.weight = linear.weight.map(|weight| wave(weight.dims(), inputs, device));
-            linear.bias = linear.bias.map(|bias| bias.map(|bias| wave(bias.dims(), inputs, device)));
+            linear.weight = linear.weight.map(|weight| noise(weight.dims(), inputs, device));
+            linear.bias = linear.bias.map(|bias| bias.map(|bias| noise(bias.dims(), inputs, device)));
             linear
         };
         let pooled = top * pool.output(length).pow(2);
@@ -56,11 +56,20 @@ impl Small {
     }
 }
 
-/// Values that look random but are a formula, of variance `2 / inputs`.
-fn wave<const D: usize>(shape: [usize; D], inputs: usize, device: &Device) -> Tensor<D> {
-    let (count, scale) = (shape.iter().product::<usize>(), 2.0 / (inputs as f64).sqrt());
-    let values: Vec<f32> = (0..count).map(|at| (scale * (12.9898 * at as f64 + 0.7).sin()) as f32).collect();
+/// Values that look random but are a formula, uniform and of variance `2 / inputs`.
+fn noise<const D: usize>(shape: [usize; D], inputs: usize, device: &Device) -> Tensor<D> {
+    let (count, scale) = (shape.iter().product::<usize>(), (6.0 / inputs as f64).sqrt());
+    let value = |at: usize| scale * (mixed(at as u64) as f64 / u64::MAX as f64 * 2.0 - 1.0);
+    let values: Vec<f32> = (0..count).map(|at| value(at) as f32).collect();
     Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape)
+}
+
+/// A number whose bits depend on all of those of another (SplitMix64).
+fn mixed(number: u64) -> u64 {
+    let number = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
 }
 
 impl Performer for Small {
