@@ -15,8 +15,8 @@ const AT_ONCE: usize = 4 << 20;
 /// What `conv` makes of `maps`: [`Conv2d::forward`], faster on the CPU where no gradients are asked for. A
 /// [`Performer`](crate::Performer) of yours may compute its layers by it.
 ///
-/// There, kernels of 3×3 with stride and padding 1 are applied by Winograd's algorithm, whose rounding is
-/// some 1e-6 of the largest values around, and others as one matrix product with the patches of many images.
+/// There, kernels of 3×3 with stride and padding 1 are applied by Winograd's algorithm, which rounds more (the
+/// tests allow 1e-5 of the largest value), and others as one matrix product with the patches of many images.
 /// Under autodiff, on other backends, in other number formats, for kernels of 1×1 and dilated ones, and with
 /// `PaddingConfig2d::Same`, it is Burn's own convolution.
 ///
