@@ -16,6 +16,8 @@
 //!   always fires at the centre is *more* stable than any network.
 //! - [`Categories`] and [`strongest_category`] judge each filter on the category that activates
 //!   it most.
+//! - [`match_filters`] pairs the filters of two fits one to one ([`best_assignment`]) and says how many come
+//!   back, beside [its null](match_filters_null).
 //! - [`RelativeError`], [`agreement`] and [`classification_error`] measure reconstructions and
 //!   predictions.
 //!
@@ -61,11 +63,13 @@
 //! # Ok::<(), explainer_metrics::MetricsError>(())
 //! ```
 
+mod assignment;
 mod control;
 mod diversity;
 mod error;
 mod instability;
 mod landmarks;
+mod matching;
 mod peaks;
 mod prediction;
 mod receptive_field;
@@ -77,6 +81,7 @@ mod strongest_unit;
 mod summary;
 mod tracking;
 
+pub use assignment::best_assignment;
 pub use control::Control;
 pub use diversity::{Diversity, diversity};
 pub use error::MetricsError;
@@ -84,6 +89,7 @@ pub use instability::{
     InstabilityConfig, LocationInstability, location_instability, location_instability_by_category,
 };
 pub use landmarks::Landmarks;
+pub use matching::{FilterMatch, Matching, MatchingConfig, RETURNED, match_filters, match_filters_null};
 pub use peaks::{Peak, Peaks};
 pub use prediction::{RelativeError, agreement, classification_error};
 pub use receptive_field::ReceptiveField;

@@ -138,7 +138,12 @@ pub(crate) fn over_strongest_images(
 }
 
 /// The first `strongest` of the `eligible` images by descending strength, then ascending index.
-fn strongest_images(peaks: &Peaks, filter: usize, mut eligible: Vec<usize>, strongest: usize) -> Vec<usize> {
+pub(crate) fn strongest_images(
+    peaks: &Peaks,
+    filter: usize,
+    mut eligible: Vec<usize>,
+    strongest: usize,
+) -> Vec<usize> {
     let order = |a: &usize, b: &usize| {
         let strength = |image: usize| peaks.get(filter, image).strength;
         strength(*b).total_cmp(&strength(*a)).then(a.cmp(b))
