@@ -167,7 +167,13 @@ fn similarities(
         (second.images(), second.grid()),
         "images and grid of the first fit (left) and of the second"
     );
+    // By how far apart two peaks lie, down and right, in units.
+    let [height, width] = first.grid();
     let scale = field.stride / (sigma * diagonal);
+    let closeness: Vec<f64> = (0..height * width)
+        .map(|at| ((at / width) as f64, (at % width) as f64))
+        .map(|(down, right)| (-0.5 * scale * scale * (down * down + right * right)).exp())
+        .collect();
     let (own, others) = (marked(first, strongest), marked(second, strongest));
     let of = |f: usize, g: usize| {
         let (mut sum, mut images) = (0.0, 0u32);
@@ -175,9 +181,8 @@ fn similarities(
             images += 1;
             let (a, b) = (first.get(f, image), second.get(g, image));
             if a.strength > 0.0 && b.strength > 0.0 {
-                let [down, right] = [(a.row, b.row), (a.column, b.column)]
-                    .map(|(a, b)| scale * (f64::from(a) - f64::from(b)));
-                sum += (-0.5 * (down * down + right * right)).exp();
+                let (down, right) = (a.row.abs_diff(b.row), a.column.abs_diff(b.column));
+                sum += closeness[usize::from(down) * width + usize::from(right)];
             }
         }
         sum / f64::from(images.max(1))
