@@ -47,6 +47,12 @@ pub enum CoreError {
         /// What it is.
         found: String,
     },
+    /// A performer's layers of its blueprint do not lead from its target features to its upper features.
+    #[error("the performer's layers do not lead from target to upper features by themselves: {what}")]
+    UpperLayers {
+        /// What is in the way.
+        what: String,
+    },
     /// A number is not finite: weights, features, a loss or a gradient.
     #[error("{what} is {value} at epoch {epoch}, step {step}")]
     Diverged {

@@ -11,6 +11,7 @@
 //! - [`Explanation`]: the parts of one image; [`Contributions`]: what each of them gave to its score.
 //! - [`Occlusion`]: how far each filter falls as pieces of an image are covered; [`Explainer::grad_cam`] and
 //!   [`performer_grad_cam`]: where a score comes from.
+//! - [`UpperLayers`]: what the performer makes of target features that something else has reconstructed.
 //!
 //! Burn 0.22 has no backend type parameter: a `&Device` decides at run time, and this crate picks
 //! none.
@@ -66,6 +67,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod track;
+mod upper;
 mod views;
 
 pub use checkpoints::{Checkpoints, checksum};
@@ -88,4 +90,5 @@ pub use performer::{Blueprint, Performer, Tapped, TopLayer};
 pub use pooling::{PoolKind, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack};
+pub use upper::UpperLayers;
 pub use views::{mirrored, random_crop};
