@@ -54,6 +54,7 @@ mod grad_cam;
 mod init;
 mod masking;
 mod memory;
+mod mixtures;
 mod norm;
 mod occlusion;
 #[cfg(test)]

@@ -6,34 +6,35 @@ use burn::tensor::{Tensor, TensorData, activation::relu};
 
 use crate::cholesky::{Cholesky, NotPositive};
 use crate::decoder::linear;
-use crate::features::{FeatureBatch, Features, floats};
+use crate::features::{Features, floats};
 use crate::fit::{Refit, batches};
+use crate::mixtures::Mixture;
 use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
-use crate::{CoreError, Explainer, Performer, TopLayer};
+use crate::{CoreError, Explainer, Performer, UpperLayers};
 
 /// Rows of one pass.
 const BATCH: usize = 512;
-/// A performer's upper features and what its own layers make of the target features may differ by
-/// this share of the largest value, in `f32`.
-const SAME: f32 = 1e-3;
+/// Up to this many rows for each input of the first layer, mixtures are worth their time.
+const ENOUGH: usize = 2;
 
 impl Explainer {
-    /// The explainer with every decoder layer solved for the least squared error on `features`, the
-    /// encoder as it is, from the lowest layer up.
+    /// The explainer with every decoder layer solved for the least squared error on `features` and on
+    /// mixtures of them, the encoder as it is, from the lowest layer up.
     ///
     /// With x the layer's input (what the refitted layer below makes of it), W and b its weights so far,
     /// and y* what the performer's own layer has *before* its ReLU, the change V of W minimises
     ///
-    /// `Σ_images ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
+    /// `Σ_rows ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
     /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before
     /// the ReLU a silent unit still says how silent it is, which is most of what there is to learn from on
     /// few images (DESIGN §6).
     ///
-    /// If the performer's layers of the [`Blueprint`](crate::Blueprint) do not give its upper features
-    /// (there is something between them), y* is known only where the feature is not zero; elsewhere it
-    /// is the present output, held to be at most 0.
+    /// A mixture lies between the target features of two rows, and y* is what the performer's own layers make
+    /// of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's upper features
+    /// ([`UpperLayers::of`] refuses them), there are no mixtures, and y* is known only where the feature is
+    /// not zero; elsewhere it is the present output, held to be at most 0.
     ///
     /// A Cholesky factor of the Gram matrix of the inputs or of the rows, whichever are fewer, solves it for
     /// all outputs at once.
@@ -50,108 +51,111 @@ impl Explainer {
         progress: bool,
     ) -> Result<Self, CoreError> {
         let mut explainer = self.valid();
-        let Refit::Ridge { ridge } = *refit else { return Ok(explainer) };
+        let Refit::Ridge { ridge, mixtures } = *refit else { return Ok(explainer) };
         let layers = explainer.decoder.layers.len();
         let bar = progress_bar(layers as u64, "decoder", progress);
-        let encoded = |indices: &[usize]| {
-            let target = features.batch(indices).target;
-            let (_, parts) = explainer.interpretable.forward(target.clone());
-            explainer.encode(parts, explainer.ordinary.forward(target)).flatten::<2>(1, 3)
-        };
-        let mut inputs = stored(features, encoded)?;
+        let Rows { mut inputs, wanted } = Rows::of(performer, &explainer, features, mixtures)?;
         for layer in 0..layers {
             let own = explainer.decoder.layers[layer].clone();
-            let wanted = Wanted::of(performer, &explainer, features, layer);
-            let system = System { inputs: &inputs, features };
+            let system = System { inputs: &inputs, wanted: wanted.get(layer), features, layer };
             let solved = system
-                .solve(&own, &wanted, ridge)
+                .solve(&own, ridge)
                 .map_err(|NotPositive { pivot }| CoreError::Singular { what: named(layer), pivot })?;
             check(&solved, layer)?;
             bar.inc(1);
             if layer + 1 < layers {
-                inputs = stored(features, |indices| relu(linear(&solved, system.rows(indices))))?;
+                let mut outputs = features.writer(solved.weight.dims()[1]);
+                for indices in system.batches() {
+                    outputs.push(&floats(relu(linear(&solved, system.rows(&inputs, &indices)))))?;
+                }
+                inputs = outputs.finish()?;
             }
             explainer.decoder.layers[layer] = solved;
         }
         bar.finish_and_clear();
         Ok(explainer)
     }
-}
 
-/// What `of` makes of the rows it is given the indices of, for all rows of `features`.
-fn stored(features: &Features, of: impl Fn(&[usize]) -> Tensor<2>) -> Result<RowStore, CoreError> {
-    let mut writer: Option<RowWriter> = None;
-    for indices in batches(features.len(), BATCH) {
-        let rows = of(&indices);
-        let writer = writer.get_or_insert_with(|| features.writer(rows.dims()[1]));
-        writer.push(&floats(rows))?;
+    /// The decoder's input of target features, a row for each image.
+    fn decoded_from(&self, target: Tensor<4>) -> Tensor<2> {
+        let (_, parts) = self.interpretable.forward(target.clone());
+        self.encode(parts, self.ordinary.forward(target)).flatten(1, 3)
     }
-    writer.ok_or(CoreError::TooFew { what: "training rows", expected: 1, found: 0 })?.finish()
 }
 
-/// y* of one layer.
-struct Wanted<'a, P> {
-    performer: &'a P,
-    explainer: &'a Explainer,
-    layer: usize,
-    /// Whether the performer's own layers give its upper features.
-    known: bool,
+/// What a decoder is solved on: the rows of features, and mixtures of them.
+struct Rows {
+    /// Inputs of its first layer.
+    inputs: RowStore,
+    /// y* of each layer; none where the performer's own layers do not tell it.
+    wanted: Vec<RowStore>,
 }
 
-impl<'a, P: Performer> Wanted<'a, P> {
-    fn of(performer: &'a P, explainer: &'a Explainer, features: &Features, layer: usize) -> Self {
-        let mut wanted = Self { performer, explainer, layer, known: false };
-        let first: Vec<usize> = (0..features.len().min(BATCH)).collect();
-        let batch = features.batch(&first);
-        let theirs = batch.upper[layer].clone();
-        let largest = theirs.clone().abs().max().into_scalar::<f32>();
-        wanted.known = wanted
-            .before_relu(&batch)
-            .is_some_and(|before| (relu(before) - theirs).abs().max().into_scalar::<f32>() <= SAME * largest);
-        wanted
-    }
-
-    /// What the performer's layer makes of the features below it, if it is a layer of its blueprint.
-    fn before_relu(&self, batch: &FeatureBatch) -> Option<Tensor<2>> {
-        let blueprint = self.performer.blueprint();
-        let layer = blueprint.upper.get(self.layer)?;
-        let below = match (self.layer.checked_sub(1), blueprint.top) {
-            (Some(below), _) => batch.upper[below].clone(),
-            (None, TopLayer::Conv(conv)) => {
-                let maps = relu(conv.forward(batch.target.clone()));
-                self.explainer.pooled(maps).flatten::<2>(1, 3)
+impl Rows {
+    /// With `each` mixtures for every row of `features`, but no more than make enough rows.
+    fn of<P: Performer>(
+        performer: &P,
+        explainer: &Explainer,
+        features: &Features,
+        each: usize,
+    ) -> Result<Self, CoreError> {
+        let width = explainer.decoder.layers[0].weight.dims()[0];
+        let layers = UpperLayers::of(performer, features).ok().filter(UpperLayers::has_upper);
+        let mut inputs = features.writer(width);
+        let mut wanted: Vec<RowWriter> = Vec::new();
+        let mut push = |target: Tensor<4>| {
+            inputs.push(&floats(explainer.decoded_from(target.clone())))?;
+            let Some(layers) = &layers else { return Ok(()) };
+            for (layer, values) in layers.before_relu(target).into_iter().enumerate() {
+                if wanted.len() == layer {
+                    wanted.push(features.writer(values.dims()[1]));
+                }
+                wanted[layer].push(&floats(values))?;
             }
-            (None, TopLayer::Block { .. }) => return None,
+            Ok::<_, CoreError>(())
         };
-        Some(layer.forward(below))
-    }
-
-    /// y* of a batch whose present outputs, before the ReLU, are `outputs`.
-    fn values(&self, batch: &FeatureBatch, outputs: Tensor<2>) -> Tensor<2> {
-        if let Some(before) = self.known.then(|| self.before_relu(batch)).flatten() {
-            return before;
+        for indices in batches(features.len(), BATCH) {
+            push(features.batch(&indices).target)?;
         }
-        let theirs = batch.upper[self.layer].clone();
-        let fires = theirs.clone().greater_scalar(0.0);
-        outputs.clamp_max(0.0).mask_where(fires, theirs)
+        if layers.is_some() {
+            let missing = (ENOUGH * width).saturating_sub(features.len());
+            let mixtures = Mixture::draw(features.len(), missing.min(each * features.len()));
+            for mixtures in mixtures.chunks(BATCH) {
+                push(Mixture::target(mixtures, features))?;
+            }
+        }
+        let wanted = wanted.into_iter().map(RowWriter::finish).collect::<Result<_, _>>()?;
+        Ok(Self { inputs: inputs.finish()?, wanted })
     }
 }
 
-/// The inputs of one layer, row by row.
+/// The inputs of one layer and what it is to make of them, row by row.
 struct System<'a> {
     inputs: &'a RowStore,
+    wanted: Option<&'a RowStore>,
     features: &'a Features,
+    layer: usize,
 }
 
 impl System<'_> {
-    fn rows(&self, indices: &[usize]) -> Tensor<2> {
-        let values: Vec<f32> = indices.iter().flat_map(|&index| self.inputs.row(index)).copied().collect();
+    fn rows(&self, store: &RowStore, indices: &[usize]) -> Tensor<2> {
+        let values: Vec<f32> = indices.iter().flat_map(|&index| store.row(index)).copied().collect();
         let width = values.len() / indices.len();
         Tensor::from_data(TensorData::new(values, [indices.len(), width]), self.features.device())
     }
 
     fn batches(&self) -> impl Iterator<Item = Vec<usize>> {
-        batches(self.features.len(), BATCH)
+        batches(self.inputs.len(), BATCH)
+    }
+
+    /// y* of rows whose present outputs, before the ReLU, are `outputs`.
+    fn wanted(&self, indices: &[usize], outputs: Tensor<2>) -> Tensor<2> {
+        if let Some(known) = self.wanted {
+            return self.rows(known, indices);
+        }
+        let theirs = self.features.batch(indices).upper[self.layer].clone();
+        let fires = theirs.clone().greater_scalar(0.0);
+        outputs.clamp_max(0.0).mask_where(fires, theirs)
     }
 
     /// The layer with the change V added: with X and E the inputs and errors as rows, both centred,
@@ -159,18 +163,13 @@ impl System<'_> {
     /// `V = (XᵀX + penalty)⁻¹ XᵀE = Xᵀ (XXᵀ + penalty)⁻¹ E`,
     ///
     /// whichever matrix is the smaller.
-    fn solve<P: Performer>(
-        &self,
-        layer: &Linear,
-        wanted: &Wanted<'_, P>,
-        ridge: f64,
-    ) -> Result<Linear, NotPositive> {
-        let count = self.features.len();
+    fn solve(&self, layer: &Linear, ridge: f64) -> Result<Linear, NotPositive> {
+        let count = self.inputs.len();
         let [inputs, outputs] = layer.weight.dims();
         let batch = |indices: Vec<usize>| {
-            let rows = self.rows(&indices);
+            let rows = self.rows(self.inputs, &indices);
             let present = linear(layer, rows.clone());
-            let error = wanted.values(&self.features.batch(&indices), present.clone()) - present;
+            let error = self.wanted(&indices, present.clone()) - present;
             (rows, error)
         };
         // A layer without a bias cannot move the mean: nothing is centred then.
@@ -245,12 +244,14 @@ fn check(solved: &Linear, layer: usize) -> Result<(), CoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyPerformer, features};
+    use crate::testing::{TinyPerformer, features, images};
     use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, Tapped};
     use burn::tensor::Device;
     use explainer_metrics::ReceptiveField;
 
     const RIDGE: f64 = 0.1;
+    /// Without mixtures.
+    const REFIT: Refit = Refit::Ridge { ridge: RIDGE, mixtures: 0 };
 
     fn setup(config: &FeatureConfig) -> (TinyPerformer, Features, Explainer) {
         let performer = TinyPerformer::new(5);
@@ -261,8 +262,7 @@ mod tests {
     }
 
     fn refitted(performer: &impl Performer, train: &Features, explainer: &Explainer) -> Explainer {
-        let refit = Refit::Ridge { ridge: RIDGE };
-        explainer.clone().refitted(performer, train, &refit, false).unwrap()
+        explainer.clone().refitted(performer, train, &REFIT, false).unwrap()
     }
 
     fn rows(tensor: Tensor<2>) -> Vec<Vec<f64>> {
@@ -347,6 +347,43 @@ mod tests {
     }
 
     #[test]
+    fn mixtures_follow_the_rows_until_there_are_enough() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let [inputs, _] = explainer.decoder.layers[0].weight.dims();
+        let rows = |each| Rows::of(&performer, &explainer, &train, each).unwrap();
+        assert_eq!([0, 2, 1000].map(|each| rows(each).inputs.len()), [20, 60, 2 * inputs]);
+        let Rows { inputs, wanted } = rows(2);
+        let mixture = Mixture::draw(20, 40)[7];
+        let target = Mixture::target(&[mixture], &train);
+        // What the performer's own layers make of it, layer by layer.
+        let top = relu(performer.convs[1].forward(target.clone()));
+        let fc6: Tensor<2> = performer.upper[0].forward(explainer.pooled(top).flatten(1, 3));
+        let fc7 = performer.upper[1].forward(relu(fc6.clone()));
+        let expected = [floats(explainer.forward(target).encoded), floats(fc6), floats(fc7)];
+        for (found, expected) in [&inputs, &wanted[0], &wanted[1]].iter().zip(&expected) {
+            assert_eq!(found.row(27).len(), expected.len());
+            for (found, expected) in found.row(27).iter().zip(expected) {
+                assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+            }
+        }
+    }
+
+    /// On images that were not fitted.
+    #[test]
+    fn few_rows_reconstruct_better_with_mixtures() {
+        let (performer, train, explainer) = setup(&FeatureConfig::plain());
+        let all: Vec<_> = images(60, 1).into_iter().skip(20).map(Ok::<_, std::io::Error>).collect();
+        let others = Features::extract(&performer, all, &FeatureConfig::plain(), &Device::flex()).unwrap();
+        let error = |mixtures| {
+            let refit = Refit::Ridge { ridge: RIDGE, mixtures };
+            let explainer = explainer.clone().refitted(&performer, &train, &refit, false).unwrap();
+            explainer.validate(&performer, &others).unwrap().relative_error
+        };
+        let (without, with) = (error(0), error(3));
+        assert!(with[0] < 0.95 * without[0] && with[1] < 0.95 * without[1], "{without:?} {with:?}");
+    }
+
+    #[test]
     fn both_layers_reconstruct_better_and_the_encoder_stays() {
         let (performer, train, explainer) = setup(&FeatureConfig::plain());
         let before = explainer.validate(&performer, &train).unwrap().relative_error;
@@ -375,7 +412,9 @@ mod tests {
     #[test]
     fn a_ridge_that_is_too_small_for_the_rows_is_an_error() {
         let (performer, train, explainer) = setup(&FeatureConfig::plain());
-        let error = explainer.refitted(&performer, &train, &Refit::Ridge { ridge: 0.0 }, false).unwrap_err();
+        let error = explainer
+            .refitted(&performer, &train, &Refit::Ridge { ridge: 0.0, mixtures: 0 }, false)
+            .unwrap_err();
         assert!(matches!(error, CoreError::Singular { .. }), "{error}");
         assert!(error.to_string().contains("fc-dec-1"), "{error}");
     }
@@ -410,16 +449,13 @@ mod tests {
     #[test]
     fn a_performer_with_something_between_its_layers_is_refitted_from_its_features() {
         let performer = Halved(TinyPerformer::new(5));
-        let images = crate::testing::images(20, 1).into_iter().map(Ok::<_, std::io::Error>);
+        let images = images(20, 1).into_iter().map(Ok::<_, std::io::Error>);
         let device = Device::flex();
         let train = Features::extract(&performer, images, &FeatureConfig::plain(), &device).unwrap();
         let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
         let explainer = explainer.calibrated(&train);
-        assert!(!Wanted::of(&performer, &explainer, &train, 0).known);
-        assert!(
-            Wanted::of(&performer.0, &explainer, &features(&performer.0, 20, &FeatureConfig::plain()), 0)
-                .known
-        );
+        let rows = Rows::of(&performer, &explainer, &train, 1).unwrap();
+        assert_eq!((rows.inputs.len(), rows.wanted.len()), (20, 0));
         let before = explainer.validate(&performer, &train).unwrap().relative_error;
         let after = refitted(&performer, &train, &explainer);
         let after = after.validate(&performer, &train).unwrap().relative_error;

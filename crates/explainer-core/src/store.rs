@@ -96,6 +96,15 @@ impl RowStore {
         &values[index * self.width..(index + 1) * self.width]
     }
 
+    /// Number of rows.
+    pub(crate) fn len(&self) -> usize {
+        let values = match &self.storage {
+            Storage::Memory(values) => values.len(),
+            Storage::Mapped(bytes) => bytes.len() / size_of::<f32>(),
+        };
+        values / self.width
+    }
+
     /// Whether the rows are on disk.
     pub(crate) fn is_mapped(&self) -> bool {
         matches!(self.storage, Storage::Mapped(_))

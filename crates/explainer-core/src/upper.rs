@@ -16,8 +16,6 @@ const SAME: f32 = 1e-3;
 /// compressed copy) get upper features and, through [`Performer::head`], scores.
 ///
 /// Without gradients.
-//
-// `refit.rs` goes through the same layers one by one (`Wanted::before_relu`): the two could be one.
 #[derive(Clone, Debug)]
 pub struct UpperLayers<'a> {
     conv: &'a Conv2d,
@@ -67,23 +65,42 @@ impl<'a> UpperLayers<'a> {
     /// # Panics
     /// If the maps have other numbers of channels or units than the target layer's.
     pub fn forward(&self, target: Tensor<4>) -> Vec<Tensor<2>> {
+        let pooled = self.pooled(target);
+        if self.upper.is_empty() {
+            return vec![pooled];
+        }
+        self.layers(pooled).into_iter().map(relu).collect()
+    }
+
+    /// Whether there is a layer above the pooled maps.
+    pub(crate) fn has_upper(&self) -> bool {
+        !self.upper.is_empty()
+    }
+
+    /// The upper features before their ReLU, without the pooled maps of a network that has no upper layer.
+    pub(crate) fn before_relu(&self, target: Tensor<4>) -> Vec<Tensor<2>> {
+        self.layers(self.pooled(target))
+    }
+
+    fn pooled(&self, target: Tensor<4>) -> Tensor<2> {
         let [_, channels, height, width] = target.dims();
         assert_eq!(
             [channels, height, width],
             [TopLayer::Conv(self.conv).channels()[0], self.length, self.length],
             "channels, height and width of target features (left) and of what the performer's layers read"
         );
-        let maps = relu(convolve(self.conv, target));
-        let mut below = self.pool.forward(maps).flatten::<2>(1, 3);
-        if self.upper.is_empty() {
-            return vec![below];
-        }
-        let mut features = Vec::with_capacity(self.upper.len());
-        for layer in &self.upper {
-            below = relu(layer.forward(below));
-            features.push(below.clone());
-        }
-        features
+        self.pool.forward(relu(convolve(self.conv, target))).flatten(1, 3)
+    }
+
+    /// What each layer makes of the pooled maps, before its ReLU.
+    fn layers(&self, pooled: Tensor<2>) -> Vec<Tensor<2>> {
+        let layers = self.upper.iter();
+        let outputs = layers.scan(pooled, |below, layer| {
+            let output = layer.forward(below.clone());
+            *below = relu(output.clone());
+            Some(output)
+        });
+        outputs.collect()
     }
 }
 

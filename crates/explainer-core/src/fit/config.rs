@@ -125,12 +125,16 @@ pub enum Refit {
     Ridge {
         /// Weight of the change's square, in units of an input's mean square distance from its mean.
         ridge: f64,
+        /// How many mixtures of two rows are added for each training row. None are where there are twice as
+        /// many rows as inputs of the decoder, or where the performer's own layers do not tell what they
+        /// would make of one.
+        mixtures: usize,
     },
 }
 
 impl Refit {
-    /// A small penalty.
-    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03 };
+    /// A small penalty, and a mixture for each row.
+    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, mixtures: 1 };
 }
 
 /// Adam's learning rates.
