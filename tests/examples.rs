@@ -285,13 +285,35 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     let error = fit(&["--no-report"], &birds).expect_err("the first damage");
     assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
     let out = folder.path().join("out");
-    fit(&["--skip-damaged", "--json", &text(&json), "--out", &text(&out)], &birds).expect("a fit");
+    let asked = ["--skip-damaged", "--head-to-head=5", "--json", &text(&json), "--out", &text(&out)];
+    fit(&asked, &birds).expect("a fit");
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("1 image that could not be read was left out"));
     let figures = read(&json);
     assert_eq!((&figures["dataset"], &figures["category"]), (&json!("CUB-200-2011"), &json!("bird")));
     assert_eq!(figures["images"], json!(birds.annotated().len() - 1));
     assert_numbers(&figures["tracking"]["conv_interp_2"], SUMMARY, "tracking");
+    assert_methods(&figures);
+}
+
+/// What `--head-to-head=5` adds agrees with the rest and with itself.
+fn assert_methods(figures: &Value) {
+    let methods = figures["head_to_head"]["methods"].as_array().expect("methods");
+    let filters: Vec<_> = methods.iter().map(|method| method["filters"].clone()).collect();
+    assert_eq!(filters, [64, 64, 64, 5, 5, 5, 5]);
+    let [top_conv, explainer, channels, dictionaries @ ..] = &methods[..] else { panic!("{methods:?}") };
+    for (method, layer) in [(top_conv, "top_conv"), (explainer, "conv_interp_2"), (channels, "target")] {
+        assert_eq!(method["tracking"], figures["tracking"][layer], "{layer}");
+    }
+    assert_eq!(explainer["agreement"], figures["agreement"]);
+    assert_eq!(channels["agreement"], json!(1.0));
+    assert!(channels["upper_error"][1].as_f64().is_some_and(|error| error < 1e-8), "{channels}");
+    for method in dictionaries {
+        let keys = ["instability", "fires", "target_error", "agreement", "seconds_fit", "seconds_encode"];
+        assert_numbers(method, &keys, "head_to_head");
+        let error = method["target_error"].as_f64().expect("a number");
+        assert!(error > 0.0 && error < 1.0, "{method}");
+    }
 }
 
 #[test]

@@ -50,6 +50,11 @@ pub struct FitArgs {
     /// Writes all figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// After the fit, also fits PCA, NMF, k-means and a TopK sparse auto-encoder on the same features and
+    /// prints a table of all; `=K` gives them K atoms instead of as many as the explainer has filters.
+    #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, value_parser = at_least_one)]
+    #[arg(conflicts_with = "plan")]
+    pub head_to_head: Option<Option<usize>>,
     /// Keeps checkpoints, the record of fitting, the explainer, the report and a contact sheet in this
     /// folder. The same command goes on from the last checkpoint there.
     #[arg(long, value_name = "DIR")]

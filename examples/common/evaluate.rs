@@ -12,7 +12,7 @@ use super::Failure;
 use super::figures::{Instability, LayerFigures, TrackingFigures};
 
 /// Images of one pass.
-const BATCH: usize = 32;
+pub const BATCH: usize = 32;
 
 /// A layer's peaks and where its units lie.
 pub struct Layer {
@@ -21,7 +21,8 @@ pub struct Layer {
 }
 
 impl Layer {
-    fn push(layer: &mut Option<Layer>, maps: Tensor<4>, field: ReceptiveField) -> Result<(), Failure> {
+    /// Adds the peaks of a batch's maps to a layer, which may be new.
+    pub fn push(layer: &mut Option<Layer>, maps: Tensor<4>, field: ReceptiveField) -> Result<(), Failure> {
         let [_, filters, height, width] = maps.dims();
         let layer = layer.get_or_insert_with(|| Layer { peaks: Peaks::new(filters, [height, width]), field });
         let values: Vec<f32> = maps.into_data().iter::<f32>().collect();
@@ -118,7 +119,12 @@ impl<P: Performer> Compared<'_, P> {
     }
 }
 
-fn input(preprocessing: Preprocessing, pixels: &[Vec<u8>], device: &Device) -> Result<Tensor<4>, Failure> {
+/// What the performer reads of pictures' pixels.
+pub fn input(
+    preprocessing: Preprocessing,
+    pixels: &[Vec<u8>],
+    device: &Device,
+) -> Result<Tensor<4>, Failure> {
     let pixels: Vec<&[u8]> = pixels.iter().map(Vec::as_slice).collect();
     Ok(preprocessing.batch(&pixels, device)?)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use burn::tensor::Device;
 use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, LossWeights, Performer,
+    UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::{Landmarks, classification_error};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::evaluate::{Compared, positions};
 use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings};
+use super::head_to_head::Contest;
 use super::memory::peak_rss_mib;
 use super::plan::{self, Cells, Plan};
 use super::program::files;
@@ -64,8 +66,16 @@ impl<P: Performer> Experiment<'_, P> {
         }
         let settings = self.settings(self.args.seed, &[])?;
         let names = self.args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
-        let outcome = self.outcome(&self.data(device)?, settings, device)?;
-        table::print(&outcome.figures);
+        let outcome = {
+            let data = self.data(device)?;
+            if self.args.head_to_head.is_some() {
+                // What a network has to have for it is told before the fit.
+                UpperLayers::of(&self.networks.performer, &data.validation)?;
+            }
+            let outcome = self.outcome(&data, settings, device)?;
+            table::print(&outcome.figures);
+            self.head_to_head(&data, outcome, device)?
+        };
         if let Some(file) = &self.args.json {
             files::write_json(file, &outcome.figures)?;
         }
@@ -73,6 +83,23 @@ impl<P: Performer> Experiment<'_, P> {
             keep(folder, &outcome)?;
         }
         self.args.report().map_or(Ok(()), |path| self.report(&path, &outcome, names))
+    }
+
+    /// Adds other methods on the same features, if the flags ask for them.
+    fn head_to_head(&self, data: &Data, mut outcome: Outcome, device: &Device) -> Result<Outcome, Failure> {
+        let Some(width) = self.args.head_to_head else { return Ok(outcome) };
+        let contest = Contest {
+            performer: &self.networks.performer,
+            explainer: &outcome.fit.explainer,
+            train: &data.train,
+            validation: &data.validation,
+            width,
+            seed: self.args.seed,
+        };
+        let met = contest.run(self.dataset, &self.annotated(), self.prefetch(), &outcome.figures, device)?;
+        println!("\nhead to head; dictionaries of {} activation vectors\n\n{}", met.vectors, met.table());
+        outcome.figures.head_to_head = Some(met);
+        Ok(outcome)
     }
 
     /// Makes the fits of a plan that are not finished yet, and prints the table of all.
@@ -196,6 +223,7 @@ impl<P: Performer> Experiment<'_, P> {
             reconstruction,
             error,
             agreement,
+            head_to_head: None,
             seconds,
             peak_rss_mib: peak_rss_mib(),
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },

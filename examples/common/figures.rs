@@ -4,6 +4,8 @@ use explainer_core::{ExplainerConfig, FitConfig};
 use explainer_metrics::Summary;
 use serde::Serialize;
 
+use super::head_to_head::HeadToHead;
+
 /// One value for each layer and control.
 #[derive(Clone, Debug, Serialize)]
 pub struct Instability {
@@ -89,6 +91,9 @@ pub struct Figures {
     pub reconstruction: Reconstruction,
     pub error: ClassificationError,
     pub agreement: f64,
+    /// Other methods on the same features, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_to_head: Option<HeadToHead>,
     pub seconds: Seconds,
     pub peak_rss_mib: Option<f64>,
     pub settings: Settings,

@@ -5,6 +5,7 @@ mod args;
 mod evaluate;
 mod experiment;
 mod figures;
+mod head_to_head;
 mod memory;
 pub mod plan;
 #[path = "../program/mod.rs"]
