@@ -1,17 +1,17 @@
-//! What the examples that fit an explainer share: flags, the experiment and plans of many, tables, JSON
-//! and the report.
+//! What the examples that fit an explainer share: flags, the experiment, tables, JSON and the report.
 
-mod args;
+pub mod args;
+mod decisions;
 mod evaluate;
-mod experiment;
+pub mod experiment;
 mod figures;
 mod memory;
-pub mod plan;
 #[path = "../program/mod.rs"]
 pub mod program;
-mod settings;
+pub mod settings;
 mod table;
 
-pub use args::FitArgs;
+pub use args::{FitArgs, RunArgs};
+pub use decisions::Labels;
 pub use experiment::{Experiment, Networks};
 pub use program::Failure;
