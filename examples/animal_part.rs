@@ -15,8 +15,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use common::args::{CROPS, Defaults};
+use common::decisions::one_against;
 use common::program::exit;
-use common::{Experiment, Failure, Labels, Networks, RunArgs};
+use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
 use explainer_performers::AlexNetLayers;
@@ -65,7 +66,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     Experiment {
         dataset: &dataset,
         networks: &Networks { performer, random, name: "AlexNet".to_string() },
-        labels: Labels::of_one(class, negative_class),
+        labels: one_against(class, negative_class),
         args: &args.run.fit,
         defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED },
     }

@@ -16,8 +16,9 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
+use common::decisions::one_against;
 use common::program::{at_least_one, exit};
-use common::{Experiment, Failure, Labels, Networks, RunArgs};
+use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer, Preprocessing};
 use explainer_datasets::{Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Layers, Weights};
@@ -123,7 +124,7 @@ fn explain(
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: name.to_string() },
-        labels: Labels::of_one(bird, negative_class),
+        labels: one_against(bird, negative_class),
         args: &args.run.fit,
         defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }

@@ -23,11 +23,13 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
+use common::decisions::{Decisions, one_against};
 use common::program::{self, exit, failure::told, files};
-use common::{Experiment, Labels, Networks, RunArgs};
+use common::{Experiment, Networks, RunArgs};
 use description::Classes;
 use explainer_core::{
-    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Performer, Pooling, Preprocessing,
+    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, Performer, Pooling,
+    Preprocessing,
 };
 use explainer_datasets::{
     Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
@@ -107,7 +109,7 @@ fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: "narrow VGG-16".to_string() },
-        labels: Labels::of_one(0, 1),
+        labels: one_against(0, 1),
         args: &args.fit,
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
@@ -360,6 +362,21 @@ fn a_performers_description_is_honoured_and_checked() {
         let error = stated(wrong.clone()).expect_err("nonsense").to_string();
         assert!(error.contains("net.json: "), "{wrong}: {error}");
     }
+}
+
+#[test]
+fn decisions_are_among_all_classes_and_among_those_of_the_dataset() {
+    let labels = one_against(1, 0);
+    let (performer, explainer) = ([0.0, 1.0, 5.0, 2.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0, 2.0, 0.0]);
+    let found = Decisions::new(&performer, &explainer, &[Some(0), None], &labels).expect("decisions");
+    // Among all, the performer decides for 2 and 0, the explainer for 1 and 1; without class 2, 1 and 0.
+    assert_eq!((found.all.performer, found.all.explainer), (0.5, 0.5));
+    assert_eq!((found.among.performer, found.among.explainer, found.agreement_among), (0.0, 0.5, 0.5));
+    // A single score decides by its sign.
+    let found = Decisions::new(&[3.0, -1.0], &[2.0, 1.0], &[Some(0), None], &labels).expect("decisions");
+    assert_eq!((found.among.performer, found.among.explainer, found.agreement_among), (0.0, 0.5, 0.5));
+    let without = Labels { negative: None, ..labels };
+    assert!(Decisions::new(&performer, &explainer, &[Some(0), None], &without).is_err());
 }
 
 #[test]

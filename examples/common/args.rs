@@ -23,6 +23,9 @@ pub enum Form {
     Published,
     /// This library's without the filter loss: the masks alone, as a control.
     MaskOnly,
+    /// Explainer+cls: this library's, fitted to classify the images through the performer's head instead of to
+    /// reconstruct its features.
+    Classification,
 }
 
 /// Flags of every program that fits.
@@ -108,7 +111,8 @@ impl FitArgs {
         FeatureConfig::new().with_crops(self.crops.unwrap_or(defaults.crops)).with_seed(seed)
     }
 
-    /// The settings of one fit on such views, its explainer of the sizes of `explainer`.
+    /// The settings of one fit on such views, its explainer of the sizes of `explainer`; what it is to classify
+    /// only the [experiment](super::Experiment::settings) knows.
     pub fn settings(
         &self,
         explainer: ExplainerConfig,
@@ -117,7 +121,7 @@ impl FitArgs {
         wanted: &Wanted<'_>,
     ) -> Result<Settings, Failure> {
         let fit = match wanted.form {
-            Form::Default => FitConfig::new(),
+            Form::Default | Form::Classification => FitConfig::new(),
             Form::Published => FitConfig::published(defaults.published),
             Form::MaskOnly => FitConfig::new().with_push(Vec::new()),
         };

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use explainer_core::{Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Performer};
+use explainer_core::{
+    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Labels, Performer, Task,
+};
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report};
 
 use super::args::{Defaults, Form, Wanted};
-use super::decisions::{Decisions, Labels};
+use super::decisions::Decisions;
 use super::evaluate::{Compared, positions};
 use super::figures::{Figures, Reconstruction, Seconds, Settings};
 use super::memory::peak_rss_mib;
@@ -74,7 +76,11 @@ impl<P: Performer> Experiment<'_, P> {
     /// The settings of one fit on the features of such views.
     pub fn settings(&self, views: &FeatureConfig, wanted: &Wanted<'_>) -> Result<Settings, Failure> {
         let explainer = ExplainerConfig::for_performer(&self.networks.performer);
-        self.args.settings(explainer, &self.defaults, views, wanted)
+        let mut settings = self.args.settings(explainer, &self.defaults, views, wanted)?;
+        if wanted.form == Form::Classification {
+            settings.fit.task = Task::Classification(self.labels.clone());
+        }
+        Ok(settings)
     }
 
     /// The features of all images, those to fit on in these views.
@@ -208,8 +214,7 @@ impl<P: Performer> Experiment<'_, P> {
             own.extend(performer.head(upper).into_data().iter::<f32>());
             theirs.extend(batch.scores.into_data().iter::<f32>());
         }
-        let labels = validation.categories().iter().map(|&category| self.labels.of(category));
-        Decisions::new(&theirs, &own, &labels.collect::<Result<Vec<_>, _>>()?, &self.labels.all())
+        Decisions::new(&theirs, &own, validation.categories(), &self.labels)
     }
 
     /// Writes the report, and with `--out` the contact sheet by itself.

@@ -1,7 +1,7 @@
 //! What the examples that fit an explainer share: flags, the experiment, tables, JSON and the report.
 
 pub mod args;
-mod decisions;
+pub mod decisions;
 mod evaluate;
 pub mod experiment;
 mod figures;
@@ -12,6 +12,5 @@ pub mod settings;
 mod table;
 
 pub use args::{FitArgs, RunArgs};
-pub use decisions::Labels;
 pub use experiment::{Experiment, Networks};
 pub use program::Failure;

@@ -1,8 +1,8 @@
 //! The datasets of a plan.
 
 use explainer_datasets::{
-    AnimalPart, AnimalPartConfig, Cub, CubConfig, Dataset, Faults, Framing, Negatives, PascalPart,
-    PascalPartConfig, PhotoSet, SyntheticBirds, SyntheticBirdsConfig,
+    AnimalPart, AnimalPartConfig, Cub, CubConfig, Dataset, Faults, Framing, ImageFolder, ImageFolderConfig,
+    Negatives, PascalPart, PascalPartConfig, PhotoSet, SyntheticBirds, SyntheticBirdsConfig,
 };
 
 use super::places::{Missing, Places};
@@ -27,7 +27,8 @@ impl plan::Dataset {
             Self::SyntheticBirds { .. } => true,
             Self::AnimalPart { negatives, .. }
             | Self::Cub { negatives, .. }
-            | Self::PascalPart { negatives, .. } => negatives.any(),
+            | Self::PascalPart { negatives, .. }
+            | Self::Folder { negatives, .. } => negatives.any(),
         }
     }
 
@@ -77,6 +78,12 @@ impl plan::Dataset {
             Self::PascalPart { root, negatives } => {
                 let config = with_photos!(PascalPartConfig::new(), negatives);
                 PascalPart::open(places.find(root, needs)?, &names, &config)?
+            }
+            Self::Folder { root, annotations, negatives } => {
+                let config = ImageFolderConfig::new()
+                    .with_categories(names)
+                    .with_annotations(places.find(annotations, needs)?);
+                ImageFolder::open(places.find(root, needs)?, &with_photos!(config, negatives))?
             }
         };
         if !photos.report().is_empty() {

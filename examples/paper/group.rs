@@ -178,6 +178,7 @@ impl<'a> Run<'a> {
                     "network": group.network,
                     "performer": group.experiment.performer,
                     "seed": seed,
+                    "classifies": variation.classifies(),
                     "settings": settings,
                 });
                 cells.push(Cell { variation, seed, identity });

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 
 use burn::tensor::{DType, Device};
+use explainer_core::Labels;
 use explainer_datasets::{Dataset, Split};
 use explainer_performers::train::{Examples, Objective, SourceError, TrainConfig};
 use explainer_performers::{Architecture, ConvNet, ConvNetConfig, Head, Weights};
@@ -11,8 +12,9 @@ use explainer_performers::{Architecture, ConvNet, ConvNetConfig, Head, Weights};
 use super::group::{Claim, Group, Run};
 use super::plan::{Performer, Training};
 use crate::birds::Birds;
+use crate::common::Failure;
+use crate::common::decisions::one_against;
 use crate::common::program::files;
-use crate::common::{Failure, Labels};
 use crate::description;
 
 /// Seeds of the birds that a performer is trained on start here, one for each epoch; those of the
@@ -95,7 +97,7 @@ impl Run<'_> {
         let negatives = group.experiment.dataset.has_negatives();
         if performer.sizes().classes == 1 {
             return match group.categories {
-                [_] => Ok((performer, Labels::of_one(1, 0))),
+                [_] => Ok((performer, one_against(1, 0))),
                 several => Err(format!("{}: one score for {several:?}", path.display()).into()),
             };
         }
@@ -110,7 +112,7 @@ impl Run<'_> {
     /// A single category has one score; several have one each, and one of negatives, if there are any.
     fn trained_labels(&self, group: &Group<'_>) -> Labels {
         match group.categories.len() {
-            1 => Labels::of_one(1, 0),
+            1 => one_against(1, 0),
             count => Labels {
                 categories: (0..count).collect(),
                 negative: group.experiment.dataset.has_negatives().then_some(count),
@@ -142,7 +144,7 @@ impl Run<'_> {
         println!("{}: training a performer", group.name());
         let labels = self.trained_labels(group);
         let single = group.categories.len() == 1;
-        let classes = if single { 1 } else { labels.all().len() };
+        let classes = if single { 1 } else { labels.categories.iter().chain(&labels.negative).count() };
         let network = match &training.from {
             Some(place) => {
                 let file = self.places.find(&group.named(place), &group.name())?;

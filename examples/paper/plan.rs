@@ -78,6 +78,13 @@ pub enum Dataset {
     Cub { root: Place, negatives: Negatives },
     /// Pascal-Part with VOC's pictures.
     PascalPart { root: Place, negatives: Negatives },
+    /// One folder for each category.
+    Folder {
+        root: Place,
+        /// Boxes and landmarks, as .csv or .json.
+        annotations: Place,
+        negatives: Negatives,
+    },
 }
 
 /// Images without a category.
@@ -194,6 +201,13 @@ pub struct Variation {
     /// What differs from the form's settings, as `--set` takes it.
     #[serde(default)]
     pub set: Vec<Setting>,
+}
+
+impl Variation {
+    /// Whether this is explainer+cls.
+    pub fn classifies(&self) -> bool {
+        self.form == Form::Classification
+    }
 }
 
 impl Plan {

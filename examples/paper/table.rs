@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::cells::find;
 use super::group::{Group, Run};
-use super::plan::{Experiment, Network, Variation};
+use super::plan::{Experiment, Network};
 use super::published::Published;
 use crate::common::Failure;
 
@@ -118,7 +118,6 @@ struct Row<'a> {
     name: String,
     experiment: &'a Experiment,
     network: Network,
-    variation: &'a Variation,
     /// Of each seed that is finished, the figures of each list of categories.
     finished: Vec<Vec<&'a Value>>,
     /// Fits that came to nothing, and what stopped the first of them.
@@ -132,10 +131,14 @@ impl Row<'_> {
         self.finished.iter().map(mean).collect()
     }
 
-    /// The paper's row that stands below this one.
-    fn published(&self) -> Option<(String, Published)> {
+    fn of_one_performer(&self, other: &Self) -> bool {
+        std::ptr::eq(self.experiment, other.experiment) && self.network == other.network
+    }
+
+    /// The paper's figures of this network.
+    fn published(&self) -> Option<(&'static str, Published)> {
         let table = self.experiment.beside?;
-        table.of(self.network).map(|row| (format!("*paper: {}, {}*", table.name(), self.network), row))
+        table.of(self.network).map(|row| (table.name(), row))
     }
 }
 
@@ -143,26 +146,20 @@ impl Row<'_> {
 pub fn of(run: &Run<'_>) -> Result<String, Failure> {
     let cells = run.cells.read()?;
     let rows = rows(run, &cells)?;
-    let mut first: Vec<&Row<'_>> = Vec::new();
-    for row in rows.iter().filter(|row| !row.finished.is_empty()) {
-        let known = first
-            .iter()
-            .any(|other| std::ptr::eq(other.experiment, row.experiment) && other.network == row.network);
-        if !known {
-            first.push(row);
-        }
-    }
     let mut text = format!("{}\n", heading("seeds", EXPLAINERS));
-    for row in &rows {
-        text += &explained(row);
+    for rows in rows.chunk_by(|row, next| row.of_one_performer(next)) {
+        text += &paper(&rows[0], run.variations().iter().any(|variation| variation.classifies()));
+        rows.iter().for_each(|row| text += &explained(row));
     }
     text += &format!("\nPerformers and controls.\n\n{}\n", heading("", PERFORMERS));
-    for row in first {
-        let name = format!("{}, {}", row.experiment.name, row.network);
-        text += &line(&[name, String::new()], PERFORMERS, |column| column.shown(&row.values(column.of)));
-        if let Some((name, paper)) = row.published() {
+    for rows in rows.chunk_by(|row, next| row.of_one_performer(next)) {
+        let Some(row) = rows.iter().find(|row| !row.finished.is_empty()) else { continue };
+        if let Some((table, paper)) = row.published() {
+            let name = format!("*paper: {table}, {}*", row.network);
             text += &line(&[name, String::new()], PERFORMERS, |column| beside(column, &paper));
         }
+        let name = format!("{}, {}", row.experiment.name, row.network);
+        text += &line(&[name, String::new()], PERFORMERS, |column| column.shown(&row.values(column.of)));
     }
     let several = rows.iter().filter(|row| row.experiment.categories.iter().any(|list| list.len() > 1));
     let several: String = several.map(by_category).collect();
@@ -193,14 +190,8 @@ fn rows<'a>(run: &Run<'a>, cells: &'a [Value]) -> Result<Vec<Row<'a>>, Failure> 
             .filter(|other| std::ptr::eq(other.experiment, experiment) && other.network == network);
         let lists = lists.map(|list| run.cells(list)).collect::<Result<Vec<_>, _>>()?;
         for variation in run.variations() {
-            let mut row = Row {
-                name: String::new(),
-                experiment,
-                network,
-                variation,
-                finished: Vec::new(),
-                failed: Vec::new(),
-            };
+            let mut row =
+                Row { name: String::new(), experiment, network, finished: Vec::new(), failed: Vec::new() };
             let parts = [
                 (!one_experiment).then(|| experiment.name.clone()),
                 (!one_network).then(|| network.to_string()),
@@ -234,22 +225,33 @@ fn line(labels: &[String; 2], columns: &[Column], shown: impl Fn(&Column) -> Str
 }
 
 fn beside(column: &Column, paper: &Published) -> String {
-    (column.published)(paper).map_or(String::new(), |value| format!("*{value:.0$}*", column.digits))
+    let value = (column.published)(paper).filter(|value| value.is_finite());
+    value.map_or(String::new(), |value| format!("*{value:.0$}*", column.digits))
 }
 
-/// A row of fits, and the paper's below it.
+/// A row of fits.
 fn explained(row: &Row<'_>) -> String {
     let mut seeds = row.finished.len().to_string();
     if let Some(first) = row.failed.first() {
         seeds += &format!("; failed: {} ({first})", row.failed.len());
     }
     let labels = [row.name.clone(), seeds];
-    let mut text = match row.finished.is_empty() {
+    match row.finished.is_empty() {
         true => line(&labels, EXPLAINERS, |_| String::new()),
         false => line(&labels, EXPLAINERS, |column| column.shown(&row.values(column.of))),
+    }
+}
+
+/// The paper's rows, above those of the same network.
+fn paper(row: &Row<'_>, classifies: bool) -> String {
+    let Some((table, paper)) = row.published() else { return String::new() };
+    let of = |name: &str, paper: &Published| {
+        let name = format!("*paper: {table}, {}{name}*", row.network);
+        line(&[name, String::new()], EXPLAINERS, |column| beside(column, paper))
     };
-    if let Some((name, paper)) = row.published() {
-        text += &line(&[name, String::new()], EXPLAINERS, |column| beside(column, &paper));
+    let mut text = of("", &paper);
+    if classifies {
+        text += &of(", explainer+cls", &paper.classifying());
     }
     text
 }

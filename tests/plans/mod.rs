@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use serde_json::Value;
+use explainer_datasets::{Dataset, Framing, Split, SyntheticBirds, SyntheticBirdsConfig};
+use serde_json::{Value, json};
 
 use crate::common::Failure;
 use crate::common::program::failure::told;
@@ -143,6 +144,70 @@ epochs = 1
         assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
     }
     assert!(!place.path("out/cells.jsonl").exists() && !place.path("out/performers").exists());
+}
+
+/// Two kinds of birds in folders, the second upside down, and pictures of neither.
+fn folders(root: &Path) {
+    let config = SyntheticBirdsConfig::new(20, 6).with_size(64).with_framing(Framing::Object);
+    let set = SyntheticBirds::new(config.with_validation_share(0.3)).expect("birds");
+    let mut rows = "image,split,left,top,right,bottom,head.x,head.y,tail.x,tail.y\n".to_string();
+    for index in 0..set.len() {
+        let sample = set.sample(index).expect("a bird");
+        let turned = index % 2 == 1;
+        let folder = sample.category.map_or("none", |_| if turned { "bat" } else { "bird" });
+        let name = format!("{folder}/{index}.png");
+        fs::create_dir_all(root.join(folder)).expect("a folder");
+        let image = if turned { image::imageops::flip_vertical(&sample.image) } else { sample.image };
+        image.save(root.join(&name)).expect("a picture");
+        let point = |landmark: usize| {
+            let seen = sample.category.and_then(|_| sample.landmarks[landmark]);
+            let y = |y: f32| if turned { 63.0 - y } else { y };
+            seen.map_or(",".to_string(), |p| format!("{},{}", p.x, y(p.y)))
+        };
+        let split = if set.split(index) == Split::Train { "train" } else { "validation" };
+        rows += &format!("{name},{split},0,0,64,64,{},{}\n", point(0), point(2));
+    }
+    fs::write(root.join("rows.csv"), rows).expect("annotations");
+}
+
+#[test]
+fn several_categories_have_one_performer_and_each_filter_its_own() {
+    let place = Place::new();
+    folders(&place.path("set"));
+    let plan = r#"
+seeds = [1]
+[[experiment]]
+name = "two"
+dataset = { kind = "folder", root = "set", annotations = "set:rows.csv", negatives = "others" }
+categories = [["bird", "bat"]]
+networks = ["alexnet"]
+performer = { train = { narrow = 16, hidden = 16, size = 64, epochs = 2 } }
+epochs = 1
+crops = 0
+[[variation]]
+name = "explainer+cls"
+form = "classification"
+"#;
+    let set = format!("set={}", place.path("set").to_str().expect("UTF-8"));
+    place.write(plan).run(&["--data", &set]).expect("a fit");
+    let cells = place.cells();
+    let figures = &cells[0]["figures"];
+    assert_eq!(figures["category"], "bird+bat");
+    let of = |category: usize, layer: &str| {
+        figures["by_category"][category][layer]["filters"].as_u64().expect("a number")
+    };
+    for layer in ["top_conv", "conv_interp_2"] {
+        assert_eq!(of(0, layer) + of(1, layer), figures["filters"].as_u64().expect("a number"), "{figures}");
+    }
+    let images = |category: usize| figures["by_category"][category]["images"].as_u64().expect("a number");
+    assert_eq!(images(0) + images(1), figures["images"].as_u64().expect("a number"));
+    let labels = &figures["settings"]["fit"]["task"]["Classification"];
+    assert_eq!(*labels, json!({"categories": [0, 1], "negative": 2}));
+    for of in ["performer", "explainer"] {
+        assert!(figures["error_among"][of].as_f64().is_some_and(|error| (0.0..=1.0).contains(&error)));
+    }
+    let table = fs::read_to_string(place.path("out/table.md")).expect("a table");
+    assert!(table.contains("| explainer+cls | bat |"), "{table}");
 }
 
 #[test]
