@@ -14,8 +14,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+use common::args::{CROPS, Defaults};
+use common::decisions::one_against;
 use common::program::exit;
-use common::{Experiment, Failure, FitArgs, Networks};
+use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
 use explainer_performers::AlexNetLayers;
@@ -30,7 +32,7 @@ const EPOCHS: usize = 3;
 #[command(version, about)]
 struct Args {
     #[command(flatten)]
-    fit: FitArgs,
+    run: RunArgs,
     /// Folder of the set: <wnid>_obj, truth and neg.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -52,10 +54,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let device = args.fit.device.open()?;
+    let device = args.run.fit.device.open()?;
     let (performer, classes) = description::load::<AlexNetLayers>(&args.performer, &device)?;
     let [class, negative_class] = [classes.index(&args.category)?, classes.index("negative")?];
-    let random = performer.randomized(args.fit.seed);
+    let random = performer.randomized(args.run.seed);
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
     let config =
         AnimalPartConfig::new().with_image_size(performer.preprocessing().size as u32).with_split(split);
@@ -63,12 +65,10 @@ fn run(args: &Args) -> Result<(), Failure> {
     println!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
     Experiment {
         dataset: &dataset,
-        networks: Networks { performer, random, name: "AlexNet".to_string() },
-        classes: vec![class],
-        negative_class,
-        args: &args.fit,
-        default_epochs: EPOCHS,
-        published: LossWeights::PUBLISHED,
+        networks: &Networks { performer, random, name: "AlexNet".to_string() },
+        labels: one_against(class, negative_class),
+        args: &args.run.fit,
+        defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED },
     }
-    .run(&device)
+    .run(&args.run, &device)
 }

@@ -15,8 +15,10 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::Parser;
+use common::args::{CROPS, Defaults};
+use common::decisions::one_against;
 use common::program::{at_least_one, exit};
-use common::{Experiment, Failure, FitArgs, Networks};
+use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer, Preprocessing};
 use explainer_datasets::{Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Layers, Weights};
@@ -48,7 +50,7 @@ const PUBLISHED: &str = "published for VGG-16 on CUB-200-2011: instability 0.137
 #[command(version, about)]
 struct Args {
     #[command(flatten)]
-    fit: FitArgs,
+    run: RunArgs,
     /// Birds drawn; three of four images show one.
     #[arg(long, default_value_t = 480, value_parser = at_least_one, conflicts_with = "data")]
     birds: usize,
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let device = args.fit.device.open()?;
+    let device = args.run.fit.device.open()?;
     match (&args.data, &args.weights) {
         (Some(data), Some(weights)) => photographed(args, data, weights, &device),
         _ => drawn(args, &device),
@@ -99,7 +101,7 @@ fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Re
     let config = CubConfig::new()
         .with_image_size(performer.preprocessing().size as u32)
         .with_negatives(negatives)
-        .with_faults(args.fit.faults());
+        .with_faults(args.run.fit.faults());
     let birds = Cub::open(data, &config)?;
     if !birds.report().is_empty() {
         println!("annotations: {}", birds.report());
@@ -118,15 +120,13 @@ fn explain(
     dataset: &dyn Dataset,
     device: &Device,
 ) -> Result<(), Failure> {
-    let random = performer.randomized(args.fit.seed);
+    let random = performer.randomized(args.run.seed);
     Experiment {
         dataset,
-        networks: Networks { performer, random, name: name.to_string() },
-        classes: vec![bird],
-        negative_class,
-        args: &args.fit,
-        default_epochs: EPOCHS,
-        published: LossWeights::PUBLISHED_VGG16,
+        networks: &Networks { performer, random, name: name.to_string() },
+        labels: one_against(bird, negative_class),
+        args: &args.run.fit,
+        defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
-    .run(device)
+    .run(&args.run, device)
 }

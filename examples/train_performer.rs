@@ -7,25 +7,22 @@
 //!
 //! Every epoch draws new images. Beside the weights a JSON file records how they were made.
 
+mod birds;
 mod program;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use birds::Birds;
 use burn::tensor::{DType, Device};
 use clap::Parser;
 use clap::builder::RangedU64ValueParser;
 use explainer_core::{Performer, Preprocessing};
-use explainer_datasets::{Dataset, Framing, SyntheticBirds, SyntheticBirdsConfig};
-use explainer_performers::train::{
-    EpochRecord, Examples, Objective, SourceError, TrainConfig, validation_error,
-};
+use explainer_datasets::{Framing, SyntheticBirdsConfig};
+use explainer_performers::train::{EpochRecord, Examples, Objective, TrainConfig, validation_error};
 use explainer_performers::{Vgg16, Vgg16Config, Weights};
-use image::{Rgb, RgbImage};
 use program::{DeviceArgs, Failure, at_least_one, exit, files};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 #[global_allocator]
@@ -33,6 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The classes, in the order of the scores.
 const CLASSES: [&str; 2] = ["bird", "negative"];
+const NEGATIVE: usize = 1;
 /// Each `--seed` has this many seeds of training images, one for an epoch.
 const SEEDS: u64 = 1000;
 /// Seeds of validation images, one for each `--seed`, start here: behind all of the training images'.
@@ -116,58 +114,14 @@ struct Record<'a> {
     epochs: Vec<EpochRecord>,
 }
 
-/// A set of birds for each epoch, the first for validation.
-struct Birds {
-    sets: Vec<SyntheticBirds>,
-    /// Side of the square that is painted over, in pixels.
-    cutout: usize,
-}
-
-impl Birds {
-    fn new(
-        args: &Args,
-        images: usize,
-        cutout: f64,
-        seeds: impl Iterator<Item = u64>,
-    ) -> Result<Self, SourceError> {
-        let config = SyntheticBirdsConfig::new(images / 2, images - images / 2)
-            .with_size(args.size)
+impl Args {
+    /// Such birds and negatives, half of each.
+    fn scenes(&self, images: usize) -> SyntheticBirdsConfig {
+        SyntheticBirdsConfig::new(images / 2, images - images / 2)
+            .with_size(self.size)
             .with_framing(Framing::Object)
-            .with_strays(args.strays)
-            .with_lookalikes(args.lookalikes);
-        let sets = seeds.map(|seed| SyntheticBirds::new(config.clone().with_seed(seed)));
-        let cutout = (cutout * args.size as f64).round() as usize;
-        Ok(Self { sets: sets.collect::<Result<_, _>>()?, cutout })
-    }
-}
-
-impl Examples for Birds {
-    fn len(&self) -> usize {
-        self.sets[0].len()
-    }
-
-    fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
-        let mut sample = self.sets[epoch % self.sets.len()].sample(index)?;
-        if self.cutout > 0 {
-            paint_over(&mut sample.image, self.cutout, (epoch * self.len() + index) as u64);
-        }
-        // The one category is class 0; negatives are class 1.
-        Ok((sample.image.into_raw(), Some(sample.category.unwrap_or(1))))
-    }
-}
-
-/// Paints one colour over a random square, as far as it lies within the image.
-fn paint_over(image: &mut RgbImage, side: usize, seed: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let colour = Rgb([0, 1, 2].map(|_| rng.random::<u8>()));
-    let (width, height) = image.dimensions();
-    let half = side as i64 / 2;
-    let [x, y] = [width, height].map(|length| rng.random_range(0..i64::from(length)) - half);
-    for (column, row, pixel) in image.enumerate_pixels_mut() {
-        if (x..x + side as i64).contains(&i64::from(column)) && (y..y + side as i64).contains(&i64::from(row))
-        {
-            *pixel = colour;
-        }
+            .with_strays(self.strays)
+            .with_lookalikes(self.lookalikes)
     }
 }
 
@@ -192,8 +146,10 @@ fn run(args: &Args) -> Result<(), Failure> {
             .init(&device),
     };
     let seeds = (0..args.epochs as u64 + 1).map(|epoch| SEEDS * args.seed + epoch);
-    let train = Birds::new(args, args.images, args.cutout, seeds)?;
-    let validation = Birds::new(args, args.validation, 0.0, std::iter::once(VALIDATION_SEED + args.seed))?;
+    let train = Birds::new(&args.scenes(args.images), seeds, Some(NEGATIVE))?;
+    let train = train.with_cutout((args.cutout * args.size as f64).round() as usize);
+    let seed = std::iter::once(VALIDATION_SEED + args.seed);
+    let validation = Birds::new(&args.scenes(args.validation), seed, Some(NEGATIVE))?;
 
     let (network, epochs) = TrainConfig::new(args.epochs)
         .with_batch_size(args.batch)

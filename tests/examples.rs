@@ -1,5 +1,8 @@
 //! The examples' own code: a whole small run with its files, and what is refused before the work.
 
+#[allow(dead_code, reason = "what only one example does with it")]
+#[path = "../examples/birds/mod.rs"]
+mod birds;
 #[path = "../examples/common/mod.rs"]
 mod common;
 #[path = "../examples/custom_performer.rs"]
@@ -8,6 +11,9 @@ mod custom_performer;
 mod description;
 #[path = "../examples/inspect/mod.rs"]
 mod inspect;
+#[path = "../examples/paper/mod.rs"]
+mod paper;
+mod plans;
 
 use std::error::Error;
 use std::fs;
@@ -16,12 +22,14 @@ use std::process::ExitCode;
 
 use burn::tensor::Device;
 use clap::Parser;
-use common::plan::{Plan, table};
+use common::args::{CROPS, Defaults};
+use common::decisions::{Decisions, one_against};
 use common::program::{self, exit, failure::told, files};
-use common::{Experiment, FitArgs, Networks};
+use common::{Experiment, Networks, RunArgs};
 use description::Classes;
 use explainer_core::{
-    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, LossWeights, Masking, Performer, Pooling, Preprocessing,
+    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, Performer, Pooling,
+    Preprocessing,
 };
 use explainer_datasets::{
     Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
@@ -71,11 +79,11 @@ const KEYS: &[(&str, &[&str])] = &[
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
-    fit: FitArgs,
+    run: RunArgs,
 }
 
-fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<FitArgs, clap::Error> {
-    Flags::try_parse_from(["test"].into_iter().chain(flags)).map(|flags| flags.fit)
+fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<RunArgs, clap::Error> {
+    Flags::try_parse_from(["test"].into_iter().chain(flags)).map(|flags| flags.run)
 }
 
 /// `cub_vgg16` with few birds and one epoch, without its report.
@@ -93,21 +101,19 @@ fn run_with(out: &Path, further: &[&str]) -> Result<(), common::Failure> {
 /// One epoch of a fit to the shipped performer.
 fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
     let args = flags(["--epochs", "1", "--crops", "0"].iter().chain(further).copied())?;
-    let device = args.device.open()?;
+    let device = args.fit.device.open()?;
     let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
     let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
     let performer = Vgg16::load(weights, &device)?;
     let random = performer.randomized(args.seed);
     Experiment {
         dataset,
-        networks: Networks { performer, random, name: "narrow VGG-16".to_string() },
-        classes: vec![0],
-        negative_class: 1,
-        args: &args,
-        default_epochs: 2,
-        published: LossWeights::PUBLISHED_VGG16,
+        networks: &Networks { performer, random, name: "narrow VGG-16".to_string() },
+        labels: one_against(0, 1),
+        args: &args.fit,
+        defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
-    .run(&device)
+    .run(&args, &device)
 }
 
 fn read(path: &Path) -> Value {
@@ -119,79 +125,6 @@ fn assert_numbers(value: &Value, keys: &[&str], at: &str) {
     for key in keys {
         let number = value[key].as_f64();
         assert!(number.is_some_and(f64::is_finite), "{at}.{key} is {:?}", value.get(key));
-    }
-}
-
-#[test]
-fn a_plan_makes_each_of_its_fits_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (out, plan) = (folder.path().join("out"), folder.path().join("plan.toml"));
-    let cells = out.join("cells.jsonl");
-    let none = "[[variation]]\nname = \"no loss\"\nset = [\"fit.push=[]\"]\n";
-    fs::write(&plan, format!("seeds = [3]\n{none}")).expect("a plan");
-    run(&out, ("--plan", &plan)).expect("one fit");
-    let first = fs::read_to_string(&cells).expect("cells");
-    assert_eq!(first.lines().count(), 1);
-
-    fs::write(&plan, format!("seeds = [3, 4]\n{none}")).expect("a plan");
-    run(&out, ("--plan", &plan)).expect("one more");
-    let both = fs::read_to_string(&cells).expect("cells");
-    // The first fit's seconds would differ if it had been made again.
-    assert!(both.starts_with(&first));
-    let seeds: Vec<Value> =
-        both.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seed"].clone()).collect();
-    assert_eq!(seeds, [3, 4]);
-
-    // A fit with other settings is another fit; a wrong setting is told before any.
-    fs::write(&plan, format!("seeds = [3]\n[[variation]]\nname = \"default\"\n{none}")).expect("a plan");
-    run(&out, ("--plan", &plan)).expect("the default");
-    assert_eq!(fs::read_to_string(&cells).expect("cells").lines().count(), 3);
-    fs::write(
-        &plan,
-        "seeds = [5]\n[[variation]]\nname = \"default\"\n[[variation]]\nname = \"?\"\nset = [\"fit.eta=1\"]",
-    )
-    .expect("a plan");
-    let error = run(&out, ("--plan", &plan)).expect_err("no such setting").to_string();
-    assert!(error.contains("fit.eta"), "{error}");
-    assert_eq!(fs::read_to_string(&cells).expect("cells").lines().count(), 3);
-
-    fs::write(&cells, format!("{first}{{\"seed\":")).expect("cells");
-    let error = run(&out, ("--plan", &plan)).expect_err("a broken line").to_string();
-    assert!(error.contains("cells.jsonl, line 2"), "{error}");
-}
-
-#[test]
-fn a_table_has_the_mean_and_the_range_of_every_row() {
-    let cell = |second: f64| {
-        let of = json!({"conv_interp_2": second, "top_conv": 2.0});
-        json!({
-            "location_instability": of, "peak_spread": of, "diversity": of,
-            "tracking": {"conv_interp_2": {"mean": second}, "top_conv": {"mean": 0.5}},
-            "live_filters": 3, "filters": 4, "share": 0.625, "reconstruction": {"fc_dec_1": 0.0125},
-            "agreement": 1.0, "seconds": {"fit": 7.0},
-        })
-    };
-    let (one, other) = (cell(1.0), cell(2.0));
-    let table = table([("one", vec![&one]), ("both", vec![&one, &other])]);
-    let rows: Vec<&str> = table.lines().skip(2).collect();
-    assert_eq!(rows[0], "| one | 0.50 | 2.00 | 0.75 | 0.50 | 0.50 | 0.62 | 0.0125 | 1.000 | 7 |");
-    assert!(rows[1].starts_with("| both | 0.75 (0.50–1.00) | 3.00 (2.00–4.00) |"), "{}", rows[1]);
-}
-
-#[test]
-fn the_shipped_plans_are_read() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plans");
-    let plans: Vec<_> =
-        fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
-    assert!(!plans.is_empty());
-    for path in plans {
-        let plan = Plan::read(&path).expect("a plan");
-        for variation in plan.variations {
-            flags([])
-                .expect("no flags")
-                .fit_config(1, LossWeights::PUBLISHED, 0, &variation.set)
-                .expect("settings of a fit");
-        }
     }
 }
 
@@ -319,7 +252,7 @@ fn assert_methods(figures: &Value) {
 #[test]
 fn a_network_of_ones_own_is_trained_and_explained() {
     let settings = custom_performer::Settings { birds: 24, training: 2, epochs: 1, seed: 1 };
-    let device = flags([]).expect("no flags").device.open().expect("a device");
+    let device = flags([]).expect("no flags").fit.device.open().expect("a device");
     let run = custom_performer::run(&settings, &device).expect("a run");
     assert!((0.0..=1.0).contains(&run.validation_error));
     let validation = run.fit.validation.as_ref().expect("figures");
@@ -454,14 +387,30 @@ fn a_performers_description_is_honoured_and_checked() {
 }
 
 #[test]
+fn decisions_are_among_all_classes_and_among_those_of_the_dataset() {
+    let labels = one_against(1, 0);
+    let (performer, explainer) = ([0.0, 1.0, 5.0, 2.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0, 2.0, 0.0]);
+    let found = Decisions::new(&performer, &explainer, &[Some(0), None], &labels).expect("decisions");
+    // Among all, the performer decides for 2 and 0, the explainer for 1 and 1; without class 2, 1 and 0.
+    assert_eq!((found.all.performer, found.all.explainer), (0.5, 0.5));
+    assert_eq!((found.among.performer, found.among.explainer, found.agreement_among), (0.0, 0.5, 0.5));
+    // A single score decides by its sign.
+    let found = Decisions::new(&[3.0, -1.0], &[2.0, 1.0], &[Some(0), None], &labels).expect("decisions");
+    assert_eq!((found.among.performer, found.among.explainer, found.agreement_among), (0.0, 0.5, 0.5));
+    let without = Labels { negative: None, ..labels };
+    assert!(Decisions::new(&performer, &explainer, &[Some(0), None], &without).is_err());
+}
+
+#[test]
 fn settings_are_set_by_their_names() {
     let set = |settings: &[&str]| {
         let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
         let args = flags(with_flag).map_err(|error| error.to_string())?;
-        let fit = args.fit_config(2, LossWeights::PUBLISHED, 0, &[]).map_err(|error| error.to_string())?;
         let explainer = ExplainerConfig::new(3, 4, 5, Pooling::max(2, 2), vec![6]);
-        let explainer = args.explainer_config(explainer, 0, &[]).map_err(|error| error.to_string())?;
-        Ok::<_, String>((fit, explainer))
+        let defaults = Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED };
+        let views = args.fit.views(&defaults, 0);
+        let settings = args.fit.settings(explainer, &defaults, &views, &args.wanted());
+        settings.map(|settings| (settings.fit, settings.explainer)).map_err(|error| error.to_string())
     };
     let (fit, explainer) = set(&[
         "fit.gradient=Exact",

@@ -4,12 +4,13 @@ use burn::tensor::{Device, Tensor};
 use explainer_core::{Explainer, Performer, Preprocessing};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
-    Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField, STRONGEST_IMAGES,
-    diversity, location_instability, peak_spread, tracking, tracking_null,
+    Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
+    STRONGEST_IMAGES, diversity, location_instability_by_category, peak_spread, tracking_by_category,
+    tracking_null_by_category,
 };
 
 use super::Failure;
-use super::figures::{Instability, LayerFigures, TrackingFigures};
+use super::figures::{CategoryFigures, FiltersFigures, Instability, LayerFigures, TrackingFigures};
 
 /// Images of one pass.
 pub const BATCH: usize = 32;
@@ -46,6 +47,8 @@ pub struct Layers {
     pub unfitted: Layer,
     pub random_performer: Layer,
     pub landmarks: Landmarks,
+    /// The category of each image.
+    of_image: Vec<usize>,
 }
 
 /// The networks whose layers are compared.
@@ -82,6 +85,7 @@ impl<P: Performer> Compared<'_, P> {
     ) -> Result<Layers, Failure> {
         let [mut target, mut top_conv, mut first, mut second, mut unfitted, mut random] =
             [const { None::<Layer> }; 6];
+        let mut of_image = Vec::new();
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
         loop {
             let batch: Vec<(usize, Sample)> = samples.by_ref().take(BATCH).collect::<Result<_, _>>()?;
@@ -91,16 +95,17 @@ impl<P: Performer> Compared<'_, P> {
             let mut pixels = Vec::new();
             for (_, sample) in batch {
                 landmarks.push(positions(&sample));
+                of_image.push(sample.category.ok_or("an image with landmarks has no category")?);
                 pixels.push(sample.image.into_raw());
             }
             let batch = input(self.performer.preprocessing(), &pixels, device)?;
             let tapped = self.performer.tap(batch.clone());
             let encoding = self.explainer.forward(tapped.target.clone());
             let before = self.unfitted.forward(tapped.target.clone()).interpretable.pop();
-            let mut maps = encoding.interpretable.into_iter();
-            let mut next = || maps.next().ok_or("the explainer has fewer than two interpretable layers");
-            Layer::push(&mut first, next()?, field)?;
-            Layer::push(&mut second, next()?, field)?;
+            let maps = &encoding.interpretable;
+            let (lowest, last) = maps.first().zip(maps.last()).ok_or("no interpretable layer")?;
+            Layer::push(&mut first, lowest.clone(), field)?;
+            Layer::push(&mut second, last.clone(), field)?;
             Layer::push(&mut unfitted, before.ok_or("no interpretable layer")?, field)?;
             Layer::push(&mut target, tapped.target, field)?;
             Layer::push(&mut top_conv, tapped.top_conv, top_field)?;
@@ -115,6 +120,7 @@ impl<P: Performer> Compared<'_, P> {
             unfitted: found(unfitted)?,
             random_performer: found(random)?,
             landmarks,
+            of_image,
         })
     }
 }
@@ -130,16 +136,22 @@ pub fn input(
 }
 
 impl Layers {
+    /// Each filter on the category that activates it most.
+    fn categories(&self, peaks: &Peaks) -> Categories {
+        Categories::strongest(peaks, self.of_image.clone())
+    }
+
+    fn instability_of(&self, peaks: &Peaks, field: &ReceptiveField, side: usize) -> LocationInstability {
+        let config = InstabilityConfig::new([side, side]);
+        location_instability_by_category(peaks, field, &self.landmarks, &self.categories(peaks), &config)
+    }
+
     /// Location instability of every layer and control, for an input of `side` pixels.
     pub fn instability(&self, side: usize, seed: u64) -> Instability {
-        let config = InstabilityConfig::new([side, side]);
-        let of = |peaks: &Peaks, field: &ReceptiveField| {
-            location_instability(peaks, field, &self.landmarks, &config)
-        };
-        let layer = |layer: &Layer| of(&layer.peaks, &layer.field);
+        let layer = |layer: &Layer| self.instability_of(&layer.peaks, &layer.field, side);
         let mean = |found: LocationInstability| found.mean;
         let [centre, dead, random] = Control::all(&self.top_conv.peaks, &self.top_conv.field, side, seed)
-            .map(|control| mean(of(&control.peaks, &control.field)));
+            .map(|control| mean(self.instability_of(&control.peaks, &control.field, side)));
         let second = layer(&self.conv_interp_2);
         Instability {
             target: mean(layer(&self.target)),
@@ -155,17 +167,45 @@ impl Layers {
         }
     }
 
+    /// Location instability of the filters of each category.
+    pub fn by_category(&self, side: usize, names: &[String]) -> Vec<CategoryFigures> {
+        let found = [&self.top_conv, &self.conv_interp_2].map(|layer| {
+            let per_filter = self.instability_of(&layer.peaks, &layer.field, side).per_filter;
+            (self.categories(&layer.peaks), per_filter)
+        });
+        let of = |(categories, per_filter): &(Categories, Vec<Option<f64>>), category: usize| {
+            let of_filter = categories.of_filter().iter().zip(per_filter);
+            let own: Vec<_> = of_filter.filter(|&(&of, _)| of == category).map(|(_, &value)| value).collect();
+            let values: Vec<f64> = own.iter().flatten().copied().collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            FiltersFigures { filters: own.len(), location_instability: mean }
+        };
+        let figures = |(category, name): (usize, &String)| CategoryFigures {
+            category: name.clone(),
+            images: self.of_image.iter().filter(|&&of| of == category).count(),
+            top_conv: of(&found[0], category),
+            conv_interp_2: of(&found[1], category),
+        };
+        names.iter().enumerate().map(figures).collect()
+    }
+
     /// Tracking of every layer and control.
     pub fn tracking(&self, seed: u64) -> TrackingFigures {
-        let summary = |layer: &Layer| tracking(&layer.peaks, &self.landmarks, STRONGEST_IMAGES).summary;
-        let null = tracking_null(&self.conv_interp_2.peaks, &self.landmarks, STRONGEST_IMAGES, seed);
+        let summary = |layer: &Layer| {
+            let categories = self.categories(&layer.peaks);
+            tracking_by_category(&layer.peaks, &self.landmarks, &categories, STRONGEST_IMAGES).summary
+        };
+        let second = &self.conv_interp_2.peaks;
+        let categories = self.categories(second);
+        let null =
+            tracking_null_by_category(second, &self.landmarks, &categories, STRONGEST_IMAGES, seed).summary;
         TrackingFigures {
             target: summary(&self.target),
             top_conv: summary(&self.top_conv),
             conv_interp_1: summary(&self.conv_interp_1),
             conv_interp_2: summary(&self.conv_interp_2),
             unfitted: summary(&self.unfitted),
-            null: null.summary,
+            null,
             random_performer: summary(&self.random_performer),
         }
     }

@@ -5,22 +5,21 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use explainer_core::{
-    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, LossWeights, Performer,
+    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Labels, Performer, Task,
     UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_metrics::{Landmarks, classification_error};
+use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report};
-use serde_json::{Value, json};
 
+use super::args::{Defaults, Form, Wanted};
+use super::decisions::Decisions;
 use super::evaluate::{Compared, positions};
-use super::figures::{ClassificationError, Figures, Reconstruction, Seconds, Settings};
+use super::figures::{Figures, Reconstruction, Seconds, Settings};
 use super::head_to_head::Contest;
 use super::memory::peak_rss_mib;
-use super::plan::{self, Cells, Plan};
 use super::program::files;
-use super::settings::Setting;
-use super::{Failure, FitArgs, table};
+use super::{Failure, FitArgs, RunArgs, table};
 
 /// The performer and its control.
 pub struct Networks<P> {
@@ -30,71 +29,72 @@ pub struct Networks<P> {
     pub name: String,
 }
 
-/// One explainer of one performer on one dataset.
+/// Explainers of one performer on one dataset.
 pub struct Experiment<'a, P> {
     pub dataset: &'a dyn Dataset,
-    pub networks: Networks<P>,
-    /// The performer's class of each category of the dataset, and of the negatives.
-    pub classes: Vec<usize>,
-    pub negative_class: usize,
+    pub networks: &'a Networks<P>,
+    pub labels: Labels,
     pub args: &'a FitArgs,
-    pub default_epochs: usize,
-    /// The paper's weights for the performer.
-    pub published: LossWeights,
+    pub defaults: Defaults,
 }
 
 /// The features of the training and validation images.
-struct Data {
+pub struct Data {
     train: Features,
     validation: Features,
     seconds: f64,
 }
 
 /// A fit, and what was seen of it.
-struct Outcome {
+pub struct Outcome {
     fit: Fit,
     unfitted: Explainer,
-    figures: Figures,
+    pub figures: Figures,
 }
 
 impl<P: Performer> Experiment<'_, P> {
     /// Computes features, fits, evaluates, prints the table and writes what was asked for.
-    pub fn run(&self, device: &Device) -> Result<(), Failure> {
-        self.args.check_outputs()?;
-        if let Some(plan) = &self.args.plan {
-            return self.run_plan(&Plan::read(plan)?, device);
-        }
-        let settings = self.settings(self.args.seed, &[])?;
-        let names = self.args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
+    pub fn run(&self, args: &RunArgs, device: &Device) -> Result<(), Failure> {
+        args.check_outputs()?;
+        let views = self.args.views(&self.defaults, args.seed);
+        let mut settings = self.settings(&views, &args.wanted())?;
+        settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
+        let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
         let outcome = {
-            let data = self.data(device)?;
-            if self.args.head_to_head.is_some() {
+            let data = self.data(&views, device)?;
+            if args.head_to_head.is_some() {
                 // What a network has to have for it is told before the fit.
                 UpperLayers::of(&self.networks.performer, &data.validation)?;
             }
-            let outcome = self.outcome(&data, settings, device)?;
+            let outcome = self.outcome(&data, settings, args.form, device)?;
             table::print(&outcome.figures);
-            self.head_to_head(&data, outcome, device)?
+            self.head_to_head(args, &data, outcome, device)?
         };
-        if let Some(file) = &self.args.json {
+        if let Some(file) = &args.json {
             files::write_json(file, &outcome.figures)?;
         }
-        if let Some(folder) = &self.args.out {
+        if let Some(folder) = &args.out {
             keep(folder, &outcome)?;
         }
-        self.args.report().map_or(Ok(()), |path| self.report(&path, &outcome, names))
+        args.report().map_or(Ok(()), |path| self.report(&path, args.out.as_deref(), &outcome, names))
     }
 
     /// Adds other methods on the same features, if the flags ask for them.
-    fn head_to_head(&self, data: &Data, mut outcome: Outcome, device: &Device) -> Result<Outcome, Failure> {
-        let Some(width) = self.args.head_to_head else { return Ok(outcome) };
+    fn head_to_head(
+        &self,
+        args: &RunArgs,
+        data: &Data,
+        mut outcome: Outcome,
+        device: &Device,
+    ) -> Result<Outcome, Failure> {
+        let Some(width) = args.head_to_head else { return Ok(outcome) };
         let contest = Contest {
             performer: &self.networks.performer,
             explainer: &outcome.fit.explainer,
             train: &data.train,
             validation: &data.validation,
             width,
-            seed: self.args.seed,
+            seed: args.seed,
         };
         let met = contest.run(self.dataset, &self.annotated(), self.prefetch(), &outcome.figures, device)?;
         println!("\nhead to head; dictionaries of {} activation vectors\n\n{}", met.vectors, met.table());
@@ -102,75 +102,26 @@ impl<P: Performer> Experiment<'_, P> {
         Ok(outcome)
     }
 
-    /// Makes the fits of a plan that are not finished yet, and prints the table of all.
-    fn run_plan(&self, plan: &Plan, device: &Device) -> Result<(), Failure> {
-        let folder = self.args.out.as_ref().ok_or("--plan needs --out")?;
-        let mut cells = Cells::open(folder.join("cells.jsonl"))?;
-        // Settings first: a wrong one is told before the first fit, not after the hours of others.
-        let (images, mut rows) = (self.annotated().len(), Vec::new());
-        for variation in &plan.variations {
-            let cell = |&seed| {
-                let mut settings = self.settings(seed, &variation.set)?;
-                settings.fit.checkpoints = None;
-                Ok::<_, Failure>((settings.clone(), self.identity(seed, images, settings)?))
-            };
-            rows.push(plan.seeds.iter().map(cell).collect::<Result<Vec<_>, _>>()?);
-        }
-        let mut data = None;
-        for (variation, row) in plan.variations.iter().zip(&rows) {
-            for (settings, identity) in row {
-                if cells.find(identity).is_some() {
-                    continue;
-                }
-                let data = match &mut data {
-                    Some(data) => data,
-                    none => none.insert(self.data(device)?),
-                };
-                println!("{}, seed {}", variation.name, settings.fit.seed);
-                let figures = self.outcome(data, settings.clone(), device)?.figures;
-                cells.push(serde_json::to_value(&figures)?)?;
-            }
-        }
-        let finished = |row: &'_ Vec<(Settings, Value)>| -> Vec<&Value> {
-            row.iter().filter_map(|(_, identity)| cells.find(identity)).collect()
-        };
-        let named = plan.variations.iter().zip(&rows);
-        println!("\n{}", plan::table(named.map(|(variation, row)| (variation.name.as_str(), finished(row)))));
-        Ok(())
-    }
-
-    /// What tells the cell of a plan from others.
-    fn identity(&self, seed: u64, images: usize, settings: Settings) -> Result<Value, Failure> {
-        Ok(json!({
-            "dataset": self.dataset.name(),
-            "category": self.category(),
-            "performer": self.networks.name,
-            "images": images,
-            "seed": seed,
-            "settings": serde_json::to_value(settings)?,
-        }))
-    }
-
     fn category(&self) -> String {
         self.dataset.categories().join("+")
     }
 
-    /// The settings the flags ask for, with `further` ones changed.
-    fn settings(&self, seed: u64, further: &[Setting]) -> Result<Settings, Failure> {
+    /// The settings of one fit on the features of such views.
+    pub fn settings(&self, views: &FeatureConfig, wanted: &Wanted<'_>) -> Result<Settings, Failure> {
         let explainer = ExplainerConfig::for_performer(&self.networks.performer);
-        Ok(Settings {
-            crops: self.args.crops,
-            crops_seed: self.args.seed,
-            explainer: self.args.explainer_config(explainer, seed, further)?,
-            fit: self.args.fit_config(self.default_epochs, self.published, seed, further)?,
-        })
+        let mut settings = self.args.settings(explainer, &self.defaults, views, wanted)?;
+        if wanted.form == Form::Classification {
+            settings.fit.task = Task::Classification(self.labels.clone());
+        }
+        Ok(settings)
     }
 
-    fn data(&self, device: &Device) -> Result<Data, Failure> {
+    /// The features of all images, those to fit on in these views.
+    pub fn data(&self, views: &FeatureConfig, device: &Device) -> Result<Data, Failure> {
         let started = Instant::now();
-        let views = FeatureConfig::new().with_crops(self.args.crops).with_seed(self.args.seed);
-        let (train, _) = self.features(Split::Train, &views, device)?;
-        let (validation, landmarks) = self.features(Split::Validation, &FeatureConfig::plain(), device)?;
+        let plain = views.clone().with_mirror(false).with_crops(0);
+        let (train, _) = self.features(Split::Train, views, device)?;
+        let (validation, landmarks) = self.features(Split::Validation, &plain, device)?;
         let validation = match landmarks {
             Some(landmarks) => validation.with_landmarks(landmarks),
             None => validation,
@@ -179,7 +130,13 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// One fit, evaluated.
-    fn outcome(&self, data: &Data, settings: Settings, device: &Device) -> Result<Outcome, Failure> {
+    pub fn outcome(
+        &self,
+        data: &Data,
+        settings: Settings,
+        form: Form,
+        device: &Device,
+    ) -> Result<Outcome, Failure> {
         let performer = &self.networks.performer;
         let Data { train, validation, .. } = data;
         let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
@@ -198,7 +155,7 @@ impl<P: Performer> Experiment<'_, P> {
         };
         let layers = compared.layers(self.dataset, &images, self.prefetch(), device)?;
         let (reconstruction, agreement) = held_out(&fit)?;
-        let error = self.errors(&fit.explainer, validation)?;
+        let decisions = self.decisions(&fit.explainer, validation)?;
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let (peak_spread, diversity) = (layers.spread(side), layers.diversity());
@@ -207,7 +164,7 @@ impl<P: Performer> Experiment<'_, P> {
             dataset: self.dataset.name().to_string(),
             category: self.category(),
             performer: self.networks.name.clone(),
-            form: format!("{:?}", self.args.form),
+            form: format!("{form:?}"),
             seed,
             epochs: fit.records.len(),
             images: layers.landmarks.images(),
@@ -215,14 +172,17 @@ impl<P: Performer> Experiment<'_, P> {
             validation_images: validation.len(),
             location_instability: instability,
             tracking,
+            by_category: layers.by_category(side, self.dataset.categories()),
             peak_spread,
             diversity,
             live_filters: layers.conv_interp_2.peaks.live_filters().len(),
             filters: fit.explainer.filters(),
             share: f64::from(fit.share()),
             reconstruction,
-            error,
+            error: decisions.all,
+            error_among: decisions.among,
             agreement,
+            agreement_among: decisions.agreement_among,
             head_to_head: None,
             seconds,
             peak_rss_mib: peak_rss_mib(),
@@ -278,7 +238,7 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// Classification errors on the validation images.
-    fn errors(&self, explainer: &Explainer, validation: &Features) -> Result<ClassificationError, Failure> {
+    fn decisions(&self, explainer: &Explainer, validation: &Features) -> Result<Decisions, Failure> {
         let performer = &self.networks.performer;
         let rows: Vec<usize> = (0..validation.len()).collect();
         let (mut own, mut theirs) = (Vec::new(), Vec::new());
@@ -288,21 +248,19 @@ impl<P: Performer> Experiment<'_, P> {
             own.extend(performer.head(upper).into_data().iter::<f32>());
             theirs.extend(batch.scores.into_data().iter::<f32>());
         }
-        let labels: Vec<usize> = validation
-            .categories()
-            .iter()
-            .map(|category| category.map_or(self.negative_class, |category| self.classes[category]))
-            .collect();
-        Ok(ClassificationError {
-            performer: classification_error(&theirs, &labels)?,
-            explainer: classification_error(&own, &labels)?,
-        })
+        Decisions::new(&theirs, &own, validation.categories(), &self.labels)
     }
 
     /// Writes the report, and with `--out` the contact sheet by itself.
-    fn report(&self, path: &Path, outcome: &Outcome, names: PartNames) -> Result<(), Failure> {
+    fn report(
+        &self,
+        path: &Path,
+        out: Option<&Path>,
+        outcome: &Outcome,
+        names: PartNames,
+    ) -> Result<(), Failure> {
         let started = Instant::now();
-        let Networks { performer, random, name } = &self.networks;
+        let Networks { performer, random, name } = self.networks;
         let seen = Report::new(&outcome.fit, performer, self.dataset)
             .with_controls(&outcome.unfitted, random)
             .with_performer_name(name, &self.class_names())
@@ -311,7 +269,7 @@ impl<P: Performer> Experiment<'_, P> {
             .with_settings(&outcome.figures.settings)?
             .observe()?;
         seen.write(path)?;
-        if let Some(folder) = &self.args.out {
+        if let Some(folder) = out {
             files::write(&folder.join("contact_sheet.png"), |file| {
                 Ok(seen.contact_sheet().write_to(file, image::ImageFormat::Png)?)
             })?;
@@ -322,9 +280,9 @@ impl<P: Performer> Experiment<'_, P> {
 
     /// The performer's classes as far as their names are known.
     fn class_names(&self) -> Vec<String> {
-        let named = self.classes.iter().zip(self.dataset.categories());
+        let named = self.labels.categories.iter().zip(self.dataset.categories());
         let mut known: Vec<(usize, &str)> = named.map(|(&class, name)| (class, name.as_str())).collect();
-        known.push((self.negative_class, "negative"));
+        known.extend(self.labels.negative.map(|class| (class, "negative")));
         let count = known.iter().map(|&(class, _)| class + 1).max().unwrap_or(0);
         let name =
             |class| known.iter().find(|&&(other, _)| other == class).map(|&(_, name)| name.to_string());

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::head_to_head::HeadToHead;
 
-/// One value for each layer and control.
+/// One value for each layer and control. With several categories each filter is measured on the one that
+/// activates it most. conv-interp-1 and -2 are the first and the last of the interpretable conv-layers, however
+/// many there are.
 #[derive(Clone, Debug, Serialize)]
 pub struct Instability {
     pub target: f64,
@@ -54,10 +56,28 @@ pub struct Reconstruction {
     pub fc_dec_2: f64,
 }
 
+/// Errors on the validation images, of the performer and with the explainer's features.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClassificationError {
     pub performer: f64,
     pub explainer: f64,
+}
+
+/// The filters that one category activates most, on its images.
+#[derive(Clone, Debug, Serialize)]
+pub struct CategoryFigures {
+    pub category: String,
+    /// Images with landmarks.
+    pub images: usize,
+    pub top_conv: FiltersFigures,
+    pub conv_interp_2: FiltersFigures,
+}
+
+/// Some of a layer's filters.
+#[derive(Clone, Debug, Serialize)]
+pub struct FiltersFigures {
+    pub filters: usize,
+    pub location_instability: f64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -85,12 +105,19 @@ pub struct Figures {
     pub tracking: TrackingFigures,
     pub peak_spread: LayerFigures,
     pub diversity: LayerFigures,
+    pub by_category: Vec<CategoryFigures>,
     pub live_filters: usize,
     pub filters: usize,
     pub share: f64,
     pub reconstruction: Reconstruction,
+    /// Among all classes of the performer.
     pub error: ClassificationError,
+    /// Among the classes of the dataset.
+    pub error_among: ClassificationError,
+    /// Share of the validation images for which both decide for the same of all classes.
     pub agreement: f64,
+    /// The same among the classes of the dataset.
+    pub agreement_among: f64,
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_to_head: Option<HeadToHead>,

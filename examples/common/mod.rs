@@ -1,18 +1,17 @@
-//! What the examples that fit an explainer share: flags, the experiment and plans of many, tables, JSON
-//! and the report.
+//! What the examples that fit an explainer share: flags, the experiment, tables, JSON and the report.
 
-mod args;
+pub mod args;
+pub mod decisions;
 mod evaluate;
-mod experiment;
+pub mod experiment;
 mod figures;
 mod head_to_head;
 mod memory;
-pub mod plan;
 #[path = "../program/mod.rs"]
 pub mod program;
-mod settings;
+pub mod settings;
 mod table;
 
-pub use args::FitArgs;
+pub use args::{FitArgs, RunArgs};
 pub use experiment::{Experiment, Networks};
 pub use program::Failure;

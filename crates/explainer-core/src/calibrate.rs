@@ -18,7 +18,9 @@ impl Explainer {
     /// A copied fc-dec-1 was trained for the performer's own pooled channels, of mean mass α*_k;
     /// behind the norm-layers every channel has mass one. So the rows of channel k are multiplied by
     /// α*_k, measured on conv-interp-1, which at this point is the performer's top conv-layer.
-    /// (Without the copy the factor is harmless: the weights are random in any case.)
+    /// (Without the copy of fc6 the factor is harmless: the weights are random in any case. Where conv-interp-1
+    /// starts at random and fc6 is copied, α* is that of the random layer: fc-dec-1 then starts at another scale,
+    /// with channels that are not the performer's anyway.)
     ///
     /// α is measured on the rows that have a category, or on all if none has: for a single-category
     /// performer on its positive images alone (arXiv:1805.07468, norm-layer).
@@ -53,9 +55,10 @@ impl Explainer {
             let share = indices.len() as f64 / rows.len() as f64;
             let target = features.batch(&indices).target;
             let (maps, parts) = self.interpretable.forward(target.clone());
-            let tracks = [parts, self.ordinary.forward(target), maps[0].clone()];
+            let ordinary = self.pooled(self.ordinary.forward(target));
+            let tracks = [self.pooled_parts(parts), ordinary, self.pooled(maps[0].clone())];
             for (mass, track) in masses.iter_mut().zip(tracks) {
-                *mass = mass.clone() + channel_mass(self.pooled(track)).mul_scalar(share);
+                *mass = mass.clone() + channel_mass(track).mul_scalar(share);
             }
         }
         masses

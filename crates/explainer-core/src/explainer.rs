@@ -2,15 +2,14 @@
 
 use burn::config::Config;
 use burn::module::{Module, Param};
-use burn::nn::PaddingConfig2d;
-use burn::nn::conv::Conv2d;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Tensor};
 
-use crate::init::{Initializer, copied, plain};
+use crate::init::Initializer;
+use crate::start::{start_decoder, start_first};
 use crate::{
-    Blueprint, Decoder, InterpretableLayer, InterpretableTrack, Masking, OrdinaryTrack, Performer, Pooling,
-    ScaleNorm, TopLayer,
+    Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack, Performer,
+    PoolPosition, Pooling, ScaleNorm, Share, Start,
 };
 
 /// Sizes and form of an [`Explainer`]; [`for_performer`](Self::for_performer) takes the sizes from
@@ -36,6 +35,18 @@ pub struct ExplainerConfig {
     /// What stands behind each interpretable conv-layer; layers beyond the list get the last entry.
     #[config(default = "vec![Masking::PUBLISHED]")]
     pub masks: Vec<Masking>,
+    /// Where the interpretable track is pooled.
+    #[config(default = "PoolPosition::BehindMask")]
+    pub pool_position: PoolPosition,
+    /// p.
+    #[config(default = "Share::Learned")]
+    pub share: Share,
+    /// What conv-interp-1 starts from ([`init_from`](Self::init_from)).
+    #[config(default = "Start::Performer")]
+    pub first_start: Start,
+    /// What the decoder starts from.
+    #[config(default = "Start::Performer")]
+    pub decoder_start: Start,
     /// Seed of the first weights.
     #[config(default = 0)]
     pub seed: u64,
@@ -52,23 +63,31 @@ impl ExplainerConfig {
     /// An explainer with random weights.
     ///
     /// # Panics
-    /// If there is no interpretable or no ordinary conv-layer, nothing to reconstruct, or a mask whose
-    /// settings are out of bounds.
+    /// If there is no interpretable or no ordinary conv-layer, nothing to reconstruct, or a mask or a share
+    /// that is out of bounds.
     pub fn init(&self, device: &Device) -> Explainer {
         assert!(self.interpretable_layers > 0, "the interpretable track needs a conv-layer");
         assert!(self.ordinary_layers > 0, "the ordinary track needs a conv-layer");
         assert!(!self.upper.is_empty(), "the decoder needs a layer to reconstruct");
         let mut init = Initializer::new(self.seed, device);
         let inputs = |layer| if layer == 0 { self.target_channels } else { self.channels };
+        let pooled = self.pool.output(self.length);
+        let last = self.interpretable_layers - 1;
+        let (behind, pooled_mask) = match self.pool_position {
+            PoolPosition::BehindMask => (self.interpretable_layers, None),
+            PoolPosition::BeforeMask => (last, self.masking(last).init(pooled, self.channels, device)),
+        };
         let layers = (0..self.interpretable_layers)
             .map(|layer| InterpretableLayer {
                 conv: init.conv([inputs(layer), self.channels]),
-                mask: self.masking(layer).init(self.length, self.channels, device),
+                mask: match layer < behind {
+                    true => self.masking(layer).init(self.length, self.channels, device),
+                    false => None,
+                },
             })
             .collect();
         let convs =
             (0..self.ordinary_layers).map(|layer| init.conv([inputs(layer), self.channels])).collect();
-        let pooled = self.pool.output(self.length);
         let mut width = self.channels * pooled * pooled;
         let decoder = self
             .upper
@@ -78,11 +97,13 @@ impl ExplainerConfig {
         Explainer {
             interpretable: InterpretableTrack { layers },
             ordinary: OrdinaryTrack { convs },
-            share_logit: Param::from_tensor(Tensor::zeros([1], device)),
+            share_logit: self.share.logit(device),
             interpretable_norm: ScaleNorm::identity(self.channels, device),
             ordinary_norm: ScaleNorm::identity(self.channels, device),
             decoder: Decoder { layers: decoder },
+            pooled_mask,
             pool: self.pool,
+            share: self.share,
         }
     }
 
@@ -93,7 +114,7 @@ impl ExplainerConfig {
 
     /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer (or, where a
     /// block is in its place, the connection around it), the decoder its upper layers (or the identity,
-    /// where it has none); the other convs are random.
+    /// where it has none), unless [`Start::Random`] is asked for; the other convs are random.
     ///
     /// Source: arXiv:1805.07468, initialisation.
     ///
@@ -101,80 +122,15 @@ impl ExplainerConfig {
     /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1 and
     /// padding 1 (then use [`init`](Self::init)).
     pub fn init_from<P: Performer>(&self, performer: &P, device: &Device) -> Explainer {
-        let Blueprint { top, upper, .. } = performer.blueprint();
         let mut explainer = self.init(device);
-        let first = &mut explainer.interpretable.layers[0].conv;
-        match top {
-            TopLayer::Conv(conv) => start_as(first, conv),
-            TopLayer::Block { channels } => {
-                assert_eq!(
-                    first.weight.dims(),
-                    [channels, channels, 3, 3],
-                    "conv-interp-1 (left) cannot start as the connection around the performer's block (right)"
-                );
-                first.weight = Param::from_tensor(identity_kernel(channels, device));
-            }
+        if self.first_start == Start::Performer {
+            start_first(&mut explainer.interpretable.layers[0].conv, performer, device);
         }
-        let layers = explainer.decoder.layers.iter_mut();
-        if upper.is_empty() {
-            layers.for_each(|layer| {
-                let [inputs, outputs] = layer.weight.dims();
-                assert_eq!(inputs, outputs, "a decoder layer cannot start as the identity");
-                layer.weight = Param::from_tensor(Tensor::eye(inputs, device));
-            });
-            return explainer;
-        }
-        for (own, theirs) in layers.zip(upper) {
-            assert_eq!(
-                own.weight.dims(),
-                theirs.weight.dims(),
-                "a decoder layer (left) cannot start as the performer's (right)"
-            );
-            own.weight = copied(&theirs.weight);
-            own.bias = theirs.bias.as_ref().map(copied);
+        if self.decoder_start == Start::Performer {
+            start_decoder(&mut explainer.decoder, performer, device);
         }
         explainer
     }
-}
-
-/// Makes of conv-interp-1 the performer's top conv-layer.
-fn start_as(first: &mut Conv2d, top_conv: &Conv2d) {
-    let weight = ungrouped(top_conv);
-    assert_eq!(
-        (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
-        (weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
-        "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
-    );
-    assert!(
-        matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
-        "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
-        top_conv.padding
-    );
-    first.weight = Param::from_tensor(weight);
-    first.bias = top_conv.bias.as_ref().map(copied);
-}
-
-/// The weights of a convolution without groups that computes what `conv` does: 0 between groups.
-fn ungrouped(conv: &Conv2d) -> Tensor<4> {
-    let weight = plain(&conv.weight);
-    let groups = conv.groups;
-    if groups == 1 {
-        return weight;
-    }
-    let [outputs, inputs, height, width] = weight.dims();
-    let device = weight.device();
-    let rows = weight.chunk(groups, 0).into_iter().enumerate().map(|(group, block)| {
-        let zeros = |blocks| Tensor::zeros([outputs / groups, blocks * inputs, height, width], &device);
-        let around = [zeros(group), block, zeros(groups - 1 - group)];
-        Tensor::cat(around.into_iter().filter(|part| part.dims()[1] > 0).collect(), 1)
-    });
-    Tensor::cat(rows.collect(), 0)
-}
-
-/// The weights of a 3×3 convolution that leaves its maps as they are.
-fn identity_kernel(channels: usize, device: &Device) -> Tensor<4> {
-    let middle = Tensor::<2>::eye(channels, device).reshape([channels, channels, 1, 1]);
-    middle.pad([(1, 1), (1, 1)], 0.0)
 }
 
 /// The explainer: re-expresses target features as features of parts, and reconstructs the
@@ -198,8 +154,12 @@ pub struct Explainer {
     pub ordinary_norm: ScaleNorm,
     /// Reconstructs the upper features.
     pub decoder: Decoder,
+    /// The last interpretable layer's mask, where it stands behind the pool.
+    pub(crate) pooled_mask: Option<MaskLayer>,
     #[module(skip)]
     pub(crate) pool: Pooling,
+    #[module(skip)]
+    pub(crate) share: Share,
 }
 
 /// Everything an explainer makes of a batch.
@@ -225,9 +185,9 @@ impl Explainer {
         Encoding { interpretable, ordinary, encoded, upper }
     }
 
-    /// Joins the masked maps of the last interpretable layer and the ordinary maps.
+    /// Joins what the last interpretable layer hands on and the ordinary maps.
     pub(crate) fn encode(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> Tensor<4> {
-        let parts = self.interpretable_norm.forward(self.pooled(parts));
+        let parts = self.interpretable_norm.forward(self.pooled_parts(parts));
         let ordinary = self.ordinary_norm.forward(self.pooled(ordinary));
         let share = self.share_tensor().reshape([1, 1, 1, 1]);
         parts * share.clone() + ordinary * (1.0 - share)
@@ -235,6 +195,15 @@ impl Explainer {
 
     pub(crate) fn pooled(&self, maps: Tensor<4>) -> Tensor<4> {
         self.pool.forward(maps)
+    }
+
+    /// The interpretable track as the norm-layer reads it.
+    pub(crate) fn pooled_parts(&self, parts: Tensor<4>) -> Tensor<4> {
+        let pooled = self.pooled(parts);
+        match &self.pooled_mask {
+            Some(mask) => mask.forward(pooled),
+            None => pooled,
+        }
     }
 
     /// p as a tensor, `[1]`.
@@ -264,26 +233,9 @@ mod tests {
     use crate::features::floats;
     use crate::testing::{ResidualPerformer, images};
     use crate::{FeatureConfig, Features, FitConfig, Refit};
-    use burn::nn::conv::Conv2dConfig;
 
     fn largest<const D: usize>(tensor: Tensor<D>) -> f32 {
         tensor.abs().max().into_scalar()
-    }
-
-    #[test]
-    fn a_grouped_top_conv_is_started_from_with_zeros_between_its_groups() {
-        let device = Device::flex();
-        let mut init = Initializer::new(4, &device);
-        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
-        let mut grouped =
-            Conv2dConfig::new([6, 4], [3, 3]).with_groups(2).with_padding(padding).init(&device);
-        grouped.weight = init.conv([3, 4]).weight;
-        grouped.bias = Some(Param::from_tensor(Tensor::from_floats([0.1, -0.2, 0.3, 0.4], &device)));
-        let mut first = init.conv([6, 4]);
-        start_as(&mut first, &grouped);
-        let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
-        let (ours, theirs) = (first.forward(maps.clone()), grouped.forward(maps));
-        assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
     }
 
     #[test]

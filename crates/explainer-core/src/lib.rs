@@ -64,6 +64,7 @@ mod pooling;
 mod preprocessing;
 mod progress;
 mod refit;
+mod start;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -80,16 +81,17 @@ pub use explain::{Explanation, Part};
 pub use explainer::{Encoding, Explainer, ExplainerConfig};
 pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
 pub use fit::{
-    EpochRecord, Fit, FitConfig, InterpretabilityLoss, LearningRates, LossMaps, LossWeights, NormUpdate,
-    Push, PushSchedule, ReconstructionWeight, Refit, Validation,
+    EpochRecord, Fit, FitConfig, InterpretabilityLoss, Labels, LearningRates, LossMaps, LossWeights,
+    NormUpdate, Push, PushSchedule, ReconstructionWeight, Refit, Task, Validation,
 };
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use masking::{MaskLayer, Masking};
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer};
-pub use pooling::{PoolKind, Pooling, Rounding};
+pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
+pub use start::{Share, Start};
 pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack};
 pub use upper::UpperLayers;
 pub use views::{mirrored, random_crop};

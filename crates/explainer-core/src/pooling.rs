@@ -46,6 +46,15 @@ pub enum Rounding {
     Up,
 }
 
+/// Where the interpretable track is pooled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolPosition {
+    /// Behind the last mask: a mask acts on the maps that parts are read off. arXiv:1805.07468 does not say.
+    BehindMask,
+    /// Between the last conv-layer and its mask, which then acts on pooled maps.
+    BeforeMask,
+}
+
 impl Pooling {
     /// A max-pool without padding.
     pub const fn max(kernel: usize, stride: usize) -> Self {

@@ -64,6 +64,8 @@ pub(crate) fn setting(
         "filters": explainer.filters(),
         "pool": explainer.pool,
         "masks": masks.collect::<Vec<_>>(),
+        "mask behind the pool": explainer.pooled_mask.as_ref().map(MaskLayer::setting),
+        "share": explainer.share,
         "rows": train.len(),
         "checksum of the features": train.checksum(),
         "checksum of the first weights": checksum(explainer),

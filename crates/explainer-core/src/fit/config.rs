@@ -8,6 +8,8 @@ use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleL
 use explainer_filter_loss::{FilterLossConfig, Gradient, Population, Scale, Shape};
 use serde::{Deserialize, Serialize};
 
+use super::task::Task;
+
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ReconstructionWeight {
@@ -103,6 +105,8 @@ pub enum LossMaps {
 /// How α_k of the norm-layers is kept up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum NormUpdate {
+    /// No norm-layers: α = 1, and the decoder reads both tracks as they are.
+    None,
     /// Measured once before fitting.
     Fixed,
     /// Moved towards every batch's value by this momentum.
@@ -230,6 +234,9 @@ const DIVERSITY: f64 = 0.01;
 /// Settings of a fit.
 #[derive(Config, Debug)]
 pub struct FitConfig {
+    /// What is fitted.
+    #[config(default = "Task::Reconstruction")]
+    pub task: Task,
     /// Passes over the training features.
     #[config(default = 5)]
     pub epochs: usize,
@@ -277,7 +284,8 @@ pub struct FitConfig {
     /// The norm-layers' α.
     #[config(default = "NormUpdate::Fixed")]
     pub norm: NormUpdate,
-    /// How the decoder ends.
+    /// How the decoder ends. It has no effect on [`Task::Classification`]: what it solves for is the
+    /// reconstruction.
     #[config(default = "Refit::DEFAULT")]
     pub refit: Refit,
     /// Seed of the order of images.

@@ -6,6 +6,7 @@ mod config;
 mod loss;
 mod record;
 mod step;
+mod task;
 mod validate;
 
 use std::time::Instant;
@@ -25,6 +26,7 @@ pub use config::{
 };
 pub use loss::InterpretabilityLoss;
 pub use record::{EpochRecord, Validation};
+pub use task::{Labels, Task};
 
 use crate::norm::channel_mass;
 use crate::progress::progress_bar;
@@ -66,7 +68,8 @@ impl FitConfig {
     /// written, belongs to another fit or lies beyond the last epoch.
     ///
     /// # Panics
-    /// If the batch size is 0 or `decay` is not within 0..=1.
+    /// If the batch size is 0 or `decay` is not within 0..=1, or if images are to be classified that have no
+    /// class.
     pub fn fit<P: Performer>(
         &self,
         explainer: Explainer,
@@ -136,7 +139,11 @@ impl FitConfig {
         bar.finish_and_clear();
         let Fitting { explainer, state, .. } = fitting;
         // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
-        let explainer = explainer.refitted(performer, train, &self.refit, self.progress)?;
+        let refit = match self.task {
+            Task::Reconstruction => self.refit,
+            Task::Classification(_) => Refit::None,
+        };
+        let explainer = explainer.refitted(performer, train, &refit, self.progress)?;
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
         Ok(Fit { explainer, records: state.records, validation })
     }
@@ -182,7 +189,11 @@ impl<'a> Fitting<'a> {
             .iter()
             .map(|_| FilterCategories::new(explainer.filters(), classes))
             .collect();
-        let explainer = explainer.calibrated(train).train();
+        let explainer = match config.norm {
+            NormUpdate::None => explainer,
+            NormUpdate::Fixed | NormUpdate::Running { .. } => explainer.calibrated(train),
+        };
+        let explainer = explainer.train();
         let state = State { setting, records: Vec::new(), categories };
         Ok(Self { config, train, loss, lambdas, explainer, optimizer, state })
     }
@@ -204,10 +215,10 @@ impl<'a> Fitting<'a> {
             let done =
                 ((epoch - 1) * self.steps() + step) as f64 / (self.config.epochs * self.steps()) as f64;
             let terms;
-            (self, terms) = self.step(indices, epoch, done);
+            (self, terms) = self.step(performer, indices, epoch, done);
             terms.check(&self.lambdas, epoch, step + 1)?;
             sum.add(&terms);
-            bar.set_message(format!("error {:.4}", terms.reconstruction.iter().sum::<f64>()));
+            bar.set_message(format!("error {:.4}", terms.task()));
             bar.inc(1);
         }
         self.state.categories.iter_mut().for_each(FilterCategories::assign);
@@ -220,6 +231,7 @@ impl<'a> Fitting<'a> {
             epoch,
             steps,
             reconstruction: mean(sum.reconstruction),
+            classification: sum.classification.map(|sum| sum / steps as f64),
             share_loss: sum.share_loss / steps as f64,
             filter_loss: mean(sum.filter_loss),
             push: mean(sum.push),
@@ -260,9 +272,16 @@ impl<'a> Fitting<'a> {
 
     /// One step, of which `done` (0..1) of the fit lies before it. The optimiser has the explainer for
     /// itself, so that it can change it in place.
-    fn step(mut self, indices: &[usize], epoch: usize, done: f64) -> (Self, Terms) {
+    fn step<P: Performer>(
+        mut self,
+        performer: &P,
+        indices: &[usize],
+        epoch: usize,
+        done: f64,
+    ) -> (Self, Terms) {
         let config = self.config;
-        let mut stepper = Stepper { config, loss: &mut *self.loss, lambdas: &self.lambdas };
+        let head = |upper| performer.head(upper);
+        let mut stepper = Stepper { config, loss: &mut *self.loss, lambdas: &self.lambdas, head: &head };
         let batch = self.train.batch(indices);
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
         let rates = config.rates.at(done, config.decay).groups();

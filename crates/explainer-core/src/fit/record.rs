@@ -9,8 +9,11 @@ pub struct EpochRecord {
     pub epoch: usize,
     /// Optimiser steps.
     pub steps: usize,
-    /// λ_l ‖x_l − x*_l‖² for each reconstructed layer, mean over images.
+    /// λ_l ‖x_l − x*_l‖² for each reconstructed layer, mean over images; with
+    /// [`Task::Classification`](crate::Task) it is only measured.
     pub reconstruction: Vec<f64>,
+    /// The loss of [`Task::Classification`](crate::Task), if that is what is fitted.
+    pub classification: Option<f64>,
     /// −η log p.
     pub share_loss: f64,
     /// −MI(X; T), mean over filters, for each interpretable conv-layer.

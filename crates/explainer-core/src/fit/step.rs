@@ -11,6 +11,7 @@ use explainer_filter_loss::FilterCategories;
 
 use super::config::{FitConfig, LossMaps, LossWeights, ReconstructionWeight};
 use super::loss::InterpretabilityLoss;
+use super::task::Task;
 use crate::conv::{Gradient, Input};
 use crate::features::{FeatureBatch, Features, floats};
 use crate::track::Stage;
@@ -55,6 +56,7 @@ pub(crate) fn batches(len: usize, size: usize) -> impl Iterator<Item = Vec<usize
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Terms {
     pub(crate) reconstruction: Vec<f64>,
+    pub(crate) classification: Option<f64>,
     pub(crate) share_loss: f64,
     pub(crate) filter_loss: Vec<f64>,
     pub(crate) push: Vec<f64>,
@@ -65,6 +67,8 @@ pub(crate) struct Stepper<'a> {
     pub(crate) config: &'a FitConfig,
     pub(crate) loss: &'a mut dyn InterpretabilityLoss,
     pub(crate) lambdas: &'a Lambdas,
+    /// The performer's head.
+    pub(crate) head: &'a dyn Fn(Tensor<2>) -> Tensor<2>,
 }
 
 /// What a step hands to the optimiser and to the records.
@@ -103,9 +107,15 @@ impl Stepper<'_> {
         });
         let masked = explainer.interpretable.layers.last().expect("as above").masked(parts.clone());
         let encoded = explainer.encode(masked.clone(), rest.clone());
-        let reconstruction: Vec<Tensor<1>> = explainer
-            .decoder
-            .forward(encoded)
+        let upper = explainer.decoder.forward(encoded);
+        let classification = match &self.config.task {
+            Task::Reconstruction => None,
+            Task::Classification(labels) => {
+                let last = upper.last().expect("there is a decoder layer").clone();
+                Some(labels.loss((self.head)(last), &batch.categories))
+            }
+        };
+        let reconstruction: Vec<Tensor<1>> = upper
             .into_iter()
             .zip(batch.upper)
             .zip(&self.lambdas.weights)
@@ -116,11 +126,15 @@ impl Stepper<'_> {
             .collect();
         let LossWeights { eta, share, .. } = self.config.weights;
         let share_loss = explainer.log_share().clamp_max(share.ln()).mul_scalar(-eta);
-        let loss = reconstruction.iter().cloned().fold(share_loss.clone(), |sum, term| sum + term);
+        let task = match &classification {
+            Some(term) => std::slice::from_ref(term),
+            None => &reconstruction[..],
+        };
+        let loss = task.iter().cloned().fold(share_loss.clone(), |sum, term| sum + term);
         let mut grads = loss.backward();
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
-        let pooled = [masked, rest.clone()].map(|maps| explainer.pooled(maps.inner()));
+        let pooled = [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())];
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
         for (index, (conv, Stage { input, maps })) in
             plain.ordinary.convs.iter().zip(ordinary).enumerate().rev()
@@ -133,7 +147,8 @@ impl Stepper<'_> {
         }
 
         let mut figures = vec![share_loss.inner()];
-        figures.extend(reconstruction.into_iter().map(Tensor::inner));
+        let classifies = classification.is_some();
+        figures.extend(reconstruction.into_iter().chain(classification).map(Tensor::inner));
         let mut joined = match self.config.loss_maps {
             LossMaps::Own => None,
             LossMaps::Joined => Some(self.joined(&plain, parts.clone().inner(), rest.clone().inner())),
@@ -160,7 +175,7 @@ impl Stepper<'_> {
             }
             conv::register(&mut gradients, conv, &input, &gradient);
         }
-        let terms = read_terms(figures, self.lambdas.weights.len());
+        let terms = read_terms(figures, self.lambdas.weights.len(), classifies);
         Outcome { gradients, terms, pooled }
     }
 }
@@ -220,14 +235,15 @@ impl Stepper<'_> {
     }
 }
 
-/// Reads all figures of a step in one go: the share loss, the reconstruction terms, and from the
-/// last interpretable conv-layer to the first −MI and λ_f.
-fn read_terms(figures: Vec<Tensor<1>>, reconstructed: usize) -> Terms {
+/// Reads all figures of a step in one go: the share loss, the reconstruction terms, the classification loss if
+/// there is one, and from the last interpretable conv-layer to the first −MI and λ_f.
+fn read_terms(figures: Vec<Tensor<1>>, reconstructed: usize, classifies: bool) -> Terms {
     let values: Vec<f64> = floats(Tensor::cat(figures, 0)).into_iter().map(f64::from).collect();
-    let (losses, filters) = values.split_at(1 + reconstructed);
+    let (losses, filters) = values.split_at(1 + reconstructed + usize::from(classifies));
     Terms {
         share_loss: losses[0],
-        reconstruction: losses[1..].to_vec(),
+        reconstruction: losses[1..=reconstructed].to_vec(),
+        classification: classifies.then(|| losses[1 + reconstructed]),
         filter_loss: filters.chunks_exact(2).rev().map(|pair| pair[0]).collect(),
         push: filters.chunks_exact(2).rev().map(|pair| pair[1]).collect(),
     }
@@ -238,7 +254,12 @@ impl Terms {
     pub(crate) fn check(&self, lambdas: &Lambdas, epoch: usize, step: usize) -> Result<(), CoreError> {
         let diverged =
             |what: String, value: f64| CoreError::Diverged { what, epoch, step, value: value as f32 };
-        for (layer, &value) in self.reconstruction.iter().enumerate() {
+        if let Some(loss) = self.classification.filter(|loss| !loss.is_finite()) {
+            return Err(diverged("the classification loss".to_string(), loss));
+        }
+        // What is only measured may go where it will.
+        let reconstructed = if self.classification.is_some() { &[] } else { &self.reconstruction[..] };
+        for (layer, &value) in reconstructed.iter().enumerate() {
             let relative = value / (lambdas.weights[layer] * lambdas.energy[layer]);
             if !relative.is_finite() || relative > f64::from(DIVERGED) {
                 let what = format!("the relative squared error of fc-dec-{}", layer + 1);
@@ -269,7 +290,16 @@ impl Terms {
         add(&mut self.reconstruction, &other.reconstruction);
         add(&mut self.filter_loss, &other.filter_loss);
         add(&mut self.push, &other.push);
+        self.classification = match (self.classification, other.classification) {
+            (Some(sum), Some(term)) => Some(sum + term),
+            (one, other) => one.or(other),
+        };
         self.share_loss += other.share_loss;
+    }
+
+    /// What is fitted: the classification loss, or the sum of the reconstruction terms.
+    pub(crate) fn task(&self) -> f64 {
+        self.classification.unwrap_or_else(|| self.reconstruction.iter().sum())
     }
 }
 
@@ -278,34 +308,42 @@ mod tests {
     use super::*;
     use crate::fit::config::{Push, PushSchedule};
     use crate::fit::loss::LayeredFilterLoss;
+    use crate::fit::task::Labels;
     use crate::testing::{TinyPerformer, features};
-    use crate::{ExplainerConfig, FeatureConfig, MaskLayer, Masking};
+    use crate::{ExplainerConfig, FeatureConfig, MaskLayer, Masking, Performer, PoolPosition, Start};
     use burn::tensor::Device;
     use explainer_filter_loss::{FilterLoss, MaskCenter, Shape};
 
     struct Setting {
+        performer: TinyPerformer,
         train: Features,
         explainer: Explainer,
         config: FitConfig,
     }
 
     fn setting(ratio: f64, masks: Vec<Masking>) -> Setting {
+        setting_of(ratio, |config| config.with_masks(masks))
+    }
+
+    fn setting_of(ratio: f64, explainer: impl FnOnce(ExplainerConfig) -> ExplainerConfig) -> Setting {
         let performer = TinyPerformer::new(2);
         let train = features(&performer, 6, &FeatureConfig::plain().with_mirror(true));
-        let config = ExplainerConfig::for_performer(&performer).with_masks(masks);
+        let config = explainer(ExplainerConfig::for_performer(&performer));
         let explainer = config.init_from(&performer, &Device::flex());
         let push = vec![Push { ratio, schedule: PushSchedule::Constant }];
         let explainer = explainer.calibrated(&train).train();
-        Setting { train, explainer, config: FitConfig::new().with_push(push) }
+        Setting { performer, train, explainer, config: FitConfig::new().with_push(push) }
     }
 
     fn step(setting: &Setting) -> (Outcome, Lambdas, FilterLoss) {
-        let Setting { train, explainer, config } = setting;
+        let Setting { performer, train, explainer, config } = setting;
         let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
         let lambdas = Lambdas::measure(train, config);
-        let mut loss = LayeredFilterLoss::new(filter_loss.clone(), 2, explainer.filters(), None);
-        let mut stepper = Stepper { config, loss: &mut loss, lambdas: &lambdas };
-        let mut categories = vec![FilterCategories::new(explainer.filters(), 2); 2];
+        let layers = explainer.interpretable.layers.len();
+        let mut loss = LayeredFilterLoss::new(filter_loss.clone(), layers, explainer.filters(), None);
+        let head = |upper| performer.head(upper);
+        let mut stepper = Stepper { config, loss: &mut loss, lambdas: &lambdas, head: &head };
+        let mut categories = vec![FilterCategories::new(explainer.filters(), 2); layers];
         let outcome = stepper.step(explainer, train.batch(&[0, 3, 4, 7]), &mut categories, 1);
         (outcome, lambdas, filter_loss)
     }
@@ -322,6 +360,15 @@ mod tests {
         let encoding = setting.explainer.forward(batch.target.autodiff());
         let eta = setting.config.weights.eta;
         let start = setting.explainer.share_tensor().log() * -eta;
+        if let Task::Classification(labels) = &setting.config.task {
+            // By its definition, as a mean over the four images.
+            let scores = setting.performer.head(encoding.upper[1].clone());
+            let rows = labels.of(&batch.categories).into_iter().enumerate();
+            return rows.fold(start, |sum, (row, class)| {
+                let scores: Tensor<1> = scores.clone().narrow(0, row, 1).reshape([3]);
+                sum + (scores.clone().exp().sum().log() - scores.narrow(0, class, 1)) / 4.0
+            });
+        }
         let terms = encoding.upper.into_iter().zip(batch.upper).zip(&lambdas.weights);
         terms.fold(start, |sum, ((own, theirs), weight)| {
             sum + (own - theirs.autodiff()).powi_scalar(2).sum() * *weight / 4.0
@@ -342,17 +389,51 @@ mod tests {
             vec![Masking::None, Masking::Learned { center: peak }],
             vec![Masking::Learned { center: mass }, Masking::PUBLISHED],
         ] {
-            staged_gradients_are_right_behind(masks);
+            staged_gradients_are_right(&setting(0.0, masks));
         }
     }
 
-    fn staged_gradients_are_right_behind(masks: Vec<Masking>) {
-        let setting = setting(0.0, masks);
+    #[test]
+    fn so_they_are_in_explainers_of_other_forms() {
+        let before = |config: ExplainerConfig| config.with_pool_position(PoolPosition::BeforeMask);
+        let learned = vec![Masking::Learned { center: MaskCenter::Peak }];
+        let setting = setting_of(0.0, |config| before(config).with_masks(learned.clone()));
+        let MaskLayer::Learned(mask) = setting.explainer.pooled_mask.as_ref().unwrap() else {
+            panic!("the mask behind the pool is learned")
+        };
         let (mut outcome, lambdas, _) = step(&setting);
+        let grads = whole_loss(&setting, &lambdas).backward();
+        let own = outcome.gradients.remove::<1>(mask.beta_logit().id).unwrap();
+        close(own.unsqueeze(), mask.beta_logit().val().grad(&grads).unwrap().unsqueeze());
+
+        staged_gradients_are_right(&setting_of(0.0, before));
+        staged_gradients_are_right(&setting_of(0.0, |config| config.with_interpretable_layers(1)));
+        staged_gradients_are_right(&setting_of(0.0, |config| {
+            config
+                .with_first_start(Start::Random)
+                .with_decoder_start(Start::Random)
+                .with_interpretable_layers(3)
+        }));
+    }
+
+    #[test]
+    fn the_classification_losses_gradients_are_those_of_one_graph() {
+        let mut setting = setting(0.0, vec![Masking::PUBLISHED]);
+        let labels = Labels { categories: vec![2, 0], negative: Some(1) };
+        setting.config = setting.config.with_task(Task::Classification(labels));
+        staged_gradients_are_right(&setting);
+        let (outcome, ..) = step(&setting);
+        // What it does not ask for is measured all the same.
+        setting.config = setting.config.with_task(Task::Reconstruction);
+        assert_eq!(outcome.terms.reconstruction, step(&setting).0.terms.reconstruction);
+    }
+
+    fn staged_gradients_are_right(setting: &Setting) {
+        let (mut outcome, lambdas, _) = step(setting);
         let explainer = &setting.explainer;
-        let loss = whole_loss(&setting, &lambdas);
+        let loss = whole_loss(setting, &lambdas);
         let terms = &outcome.terms;
-        let sum = terms.share_loss + terms.reconstruction.iter().sum::<f64>();
+        let sum = terms.share_loss + terms.task();
         assert!((sum / f64::from(loss.clone().into_scalar::<f32>()) - 1.0).abs() < 1e-5);
         let grads = loss.backward();
         for layer in &explainer.interpretable.layers {

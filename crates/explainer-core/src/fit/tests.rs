@@ -8,7 +8,7 @@ use explainer_metrics::{InstabilityConfig, Landmarks, Peaks, location_instabilit
 use super::*;
 use crate::features::floats;
 use crate::testing::{SIZE, TinyPerformer, features, images};
-use crate::{ExplainerConfig, FeatureConfig, InterpretableLayer, MaskLayer, Masking};
+use crate::{ExplainerConfig, FeatureConfig, InterpretableLayer, MaskLayer, Masking, Share};
 
 fn setup(count: usize) -> (TinyPerformer, Features, Explainer) {
     setup_with(count, vec![Masking::PUBLISHED])
@@ -512,4 +512,52 @@ fn every_parameter_has_the_rate_of_its_layer() {
     for pair in expected {
         assert!(found.contains(&pair), "{pair:?} is not among {found:?}");
     }
+}
+
+#[test]
+fn a_share_that_is_fixed_stays_and_without_an_ordinary_track_nothing_of_it_is_learned() {
+    let (performer, train, _) = setup(12);
+    for share in [0.4, 1.0] {
+        let config = ExplainerConfig::for_performer(&performer).with_share(Share::Fixed { share });
+        let explainer = config.init_from(&performer, &Device::flex());
+        let fit = self::config().fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+        assert_eq!(fit.share(), explainer.share());
+        assert!((f64::from(fit.share()) - share).abs() < 1e-6);
+        let ordinary = |explainer: &Explainer| floats(explainer.ordinary.convs[0].weight.val());
+        assert_eq!(ordinary(&fit.explainer) == ordinary(&explainer), share == 1.0);
+        assert_ne!(weights(&fit.explainer), weights(&explainer));
+    }
+}
+
+#[test]
+fn without_norms_alpha_is_one_and_the_decoder_starts_as_it_is() {
+    let (performer, train, explainer) = setup(12);
+    let config = config().with_norm(NormUpdate::None).with_refit(Refit::None);
+    let fit =
+        config.with_rates(LearningRates::uniform(0.0, 0.0)).fit(explainer.clone(), &performer, &train, None);
+    let fit = fit.unwrap().explainer;
+    assert!(floats(fit.interpretable_norm.alpha()).iter().all(|&alpha| alpha == 1.0));
+    assert!(floats(fit.ordinary_norm.alpha()).iter().all(|&alpha| alpha == 1.0));
+    assert_eq!(weights(&fit), weights(&explainer));
+}
+
+#[test]
+fn an_explainer_learns_to_classify_and_its_decoder_is_not_refitted() {
+    let (performer, train, explainer) = setup(24);
+    let labels = Labels { categories: vec![0, 1], negative: Some(2) };
+    let config = config().with_epochs(12).with_task(Task::Classification(labels.clone()));
+    let fit = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
+    let losses: Vec<f64> = fit.records.iter().map(|record| record.classification.unwrap()).collect();
+    assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
+    // The same without a refit at all.
+    let plain = config.with_refit(Refit::None).fit(explainer, &performer, &train, Some(&train)).unwrap();
+    assert_eq!(weights(&fit.explainer), weights(&plain.explainer));
+}
+
+#[test]
+#[should_panic(expected = "no class of images of category None")]
+fn images_to_be_classified_have_a_class() {
+    let (performer, train, explainer) = setup(12);
+    let labels = Labels { categories: vec![0, 1], negative: None };
+    let _ = config().with_task(Task::Classification(labels)).fit(explainer, &performer, &train, None);
 }

@@ -230,6 +230,7 @@ mod tests {
             epoch,
             steps: 4,
             reconstruction: vec![0.5],
+            classification: None,
             share_loss: 0.1,
             filter_loss: vec![-0.1, -0.2],
             push: vec![0.3, 10.0],

@@ -1,0 +1,181 @@
+//! What an explainer starts from.
+
+use burn::module::Param;
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::init::{copied, plain};
+use crate::{Decoder, Performer, TopLayer};
+
+/// What a layer starts from that has its like in the performer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// The performer's own weights (arXiv:1805.07468).
+    Performer,
+    /// Random weights, as the other layers.
+    Random,
+}
+
+/// p, the share of the interpretable track in the encoder's output.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Share {
+    /// `p = sigmoid(w_p)`, w_p fitted from 0 on (arXiv:1805.07468).
+    Learned,
+    /// p stays what it is. With 1 there is no ordinary track: nothing of it arrives, and it learns nothing.
+    Fixed {
+        /// p, above 0 and at most 1.
+        share: f64,
+    },
+}
+
+/// w_p for p = 1: `sigmoid(w_p)` is 1 in `f32`.
+const CERTAIN: f64 = 40.0;
+
+impl Share {
+    /// w_p to start with, and whether it is fitted.
+    ///
+    /// # Panics
+    /// If p is not above 0 and at most 1.
+    pub(crate) fn logit(self, device: &Device) -> Param<Tensor<1>> {
+        let logit = match self {
+            Self::Learned => 0.0,
+            Self::Fixed { share } => {
+                assert!(share > 0.0 && share <= 1.0, "Share::Fixed is {share}, not above 0 and at most 1");
+                (share / (1.0 - share)).ln().clamp(-CERTAIN, CERTAIN)
+            }
+        };
+        let logit = Param::from_tensor(Tensor::full([1], logit, device));
+        logit.set_require_grad(self == Self::Learned)
+    }
+}
+
+/// Makes of conv-interp-1 the performer's top layer: its conv-layer, or the connection around its block.
+///
+/// # Panics
+/// If that does not fit a 3×3 convolution with stride 1 and padding 1 of the same channels.
+pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, device: &Device) {
+    match performer.blueprint().top {
+        TopLayer::Conv(conv) => start_as(first, conv),
+        TopLayer::Block { channels } => {
+            assert_eq!(
+                first.weight.dims(),
+                [channels, channels, 3, 3],
+                "conv-interp-1 (left) cannot start as the connection around the performer's block (right)"
+            );
+            first.weight = Param::from_tensor(identity_kernel(channels, device));
+        }
+    }
+}
+
+/// Makes of the decoder the performer's upper layers, or the identity where it has none.
+///
+/// # Panics
+/// If a layer's sizes are others.
+pub(crate) fn start_decoder<P: Performer>(decoder: &mut Decoder, performer: &P, device: &Device) {
+    let upper = performer.blueprint().upper;
+    let layers = decoder.layers.iter_mut();
+    if upper.is_empty() {
+        layers.for_each(|layer| {
+            let [inputs, outputs] = layer.weight.dims();
+            assert_eq!(inputs, outputs, "a decoder layer cannot start as the identity");
+            layer.weight = Param::from_tensor(Tensor::eye(inputs, device));
+        });
+        return;
+    }
+    for (own, theirs) in layers.zip(upper) {
+        assert_eq!(
+            own.weight.dims(),
+            theirs.weight.dims(),
+            "a decoder layer (left) cannot start as the performer's (right)"
+        );
+        own.weight = copied(&theirs.weight);
+        own.bias = theirs.bias.as_ref().map(copied);
+    }
+}
+
+/// Makes of conv-interp-1 the performer's top conv-layer.
+fn start_as(first: &mut Conv2d, top_conv: &Conv2d) {
+    let weight = ungrouped(top_conv);
+    assert_eq!(
+        (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
+        (weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
+        "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
+    );
+    assert!(
+        matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
+        "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
+        top_conv.padding
+    );
+    first.weight = Param::from_tensor(weight);
+    first.bias = top_conv.bias.as_ref().map(copied);
+}
+
+/// The weights of a convolution without groups that computes what `conv` does: 0 between groups.
+fn ungrouped(conv: &Conv2d) -> Tensor<4> {
+    let weight = plain(&conv.weight);
+    let groups = conv.groups;
+    if groups == 1 {
+        return weight;
+    }
+    let [outputs, inputs, height, width] = weight.dims();
+    let device = weight.device();
+    let rows = weight.chunk(groups, 0).into_iter().enumerate().map(|(group, block)| {
+        let zeros = |blocks| Tensor::zeros([outputs / groups, blocks * inputs, height, width], &device);
+        let around = [zeros(group), block, zeros(groups - 1 - group)];
+        Tensor::cat(around.into_iter().filter(|part| part.dims()[1] > 0).collect(), 1)
+    });
+    Tensor::cat(rows.collect(), 0)
+}
+
+/// The weights of a 3×3 convolution that leaves its maps as they are.
+fn identity_kernel(channels: usize, device: &Device) -> Tensor<4> {
+    let middle = Tensor::<2>::eye(channels, device).reshape([channels, channels, 1, 1]);
+    middle.pad([(1, 1), (1, 1)], 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::init::Initializer;
+    use burn::nn::conv::Conv2dConfig;
+
+    fn largest<const D: usize>(tensor: Tensor<D>) -> f32 {
+        tensor.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn a_grouped_top_conv_is_started_from_with_zeros_between_its_groups() {
+        let device = Device::flex();
+        let mut init = Initializer::new(4, &device);
+        let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+        let mut grouped =
+            Conv2dConfig::new([6, 4], [3, 3]).with_groups(2).with_padding(padding).init(&device);
+        grouped.weight = init.conv([3, 4]).weight;
+        grouped.bias = Some(Param::from_tensor(Tensor::from_floats([0.1, -0.2, 0.3, 0.4], &device)));
+        let mut first = init.conv([6, 4]);
+        start_as(&mut first, &grouped);
+        let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
+        let (ours, theirs) = (first.forward(maps.clone()), grouped.forward(maps));
+        assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
+    }
+
+    #[test]
+    fn a_share_is_its_logits() {
+        let device = Device::flex();
+        let share = |share: Share| {
+            let logit = share.logit(&device);
+            (burn::tensor::activation::sigmoid(logit.val()).into_scalar::<f32>(), logit.is_require_grad())
+        };
+        assert_eq!(share(Share::Fixed { share: 1.0 }).0, 1.0);
+        assert!((share(Share::Fixed { share: 0.3 }).0 - 0.3).abs() < 1e-6);
+        assert_eq!(share(Share::Learned).0, 0.5);
+    }
+
+    #[test]
+    #[should_panic(expected = "not above 0")]
+    fn nothing_is_no_share() {
+        Share::Fixed { share: 0.0 }.logit(&Device::flex());
+    }
+}

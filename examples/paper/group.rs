@@ -1,0 +1,323 @@
+//! The fits that share a performer and its features, and who makes which of them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use explainer_core::{CoreError, ExplainerConfig, FeatureConfig, LossWeights, Performer as _, Pooling};
+use explainer_performers::{
+    AlexNetLayers, Architecture, CaffeAlexNetLayers, Vgg16Layers, VggMLayers, VggSLayers,
+};
+use serde_json::{Value, json};
+
+use super::Args;
+use super::cells::{Cells, find};
+use super::performers::Found;
+use super::places::{Place, Places};
+use super::plan::{Experiment, Network, Performer, Plan, Training, Variation};
+use crate::common::args::{Defaults, Wanted};
+use crate::common::experiment::Outcome;
+use crate::common::{self, Failure, Networks};
+
+/// Seed of the crops of all features, and of the performers with random weights.
+const FEATURES_SEED: u64 = 0;
+/// Side of the pictures of a dataset that is opened only to see that it is there.
+const CHECKED_SIZE: usize = 224;
+
+/// A plan, and where its results go.
+pub struct Run<'a> {
+    pub args: &'a Args,
+    pub plan: &'a Plan,
+    pub places: Places,
+    pub out: &'a Path,
+    pub cells: Cells,
+}
+
+/// One performer of an experiment.
+#[derive(Clone, Copy)]
+pub struct Group<'a> {
+    pub experiment: &'a Experiment,
+    pub network: Network,
+    pub categories: &'a [String],
+}
+
+/// One fit of a group.
+pub struct Cell<'a> {
+    pub variation: &'a Variation,
+    pub seed: u64,
+    /// What tells it from other cells.
+    pub identity: Value,
+}
+
+/// What to do where another process is at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Something else.
+    Try,
+    /// Wait.
+    Wait,
+}
+
+impl Group<'_> {
+    pub fn name(&self) -> String {
+        let Self { experiment, network, categories } = self;
+        format!("{}, {network}, {}", experiment.name, categories.join("+"))
+    }
+
+    /// A place with this group's names in it.
+    pub fn named(&self, place: &Place) -> Place {
+        let (network, categories) = (self.network.to_string(), self.categories.join("+"));
+        place.with(&[("network", &network), ("categories", &categories)])
+    }
+
+    fn defaults(&self) -> Defaults {
+        let published = match self.network {
+            Network::Vgg16 => LossWeights::PUBLISHED_VGG16,
+            _ => LossWeights::PUBLISHED,
+        };
+        Defaults { epochs: self.experiment.epochs, crops: self.experiment.crops, published }
+    }
+}
+
+/// Calls a generic function with a network's table.
+macro_rules! with_layers {
+    ($network:expr, $run:ident.$function:ident($($argument:expr),*)) => {
+        match $network {
+            Network::AlexNet => $run.$function::<AlexNetLayers>($($argument),*),
+            Network::CaffeAlexNet => $run.$function::<CaffeAlexNetLayers>($($argument),*),
+            Network::VggM => $run.$function::<VggMLayers>($($argument),*),
+            Network::VggS => $run.$function::<VggSLayers>($($argument),*),
+            Network::Vgg16 => $run.$function::<Vgg16Layers>($($argument),*),
+        }
+    };
+}
+
+impl<'a> Run<'a> {
+    /// All groups that the flags leave.
+    pub fn groups(&self) -> Vec<Group<'a>> {
+        let only = &self.args.only;
+        let kept = |name: &str, kind: &[&str]| {
+            let own: Vec<_> = only.iter().filter(|only| kind.contains(&only.as_str())).collect();
+            own.is_empty() || own.iter().any(|only| *only == name)
+        };
+        let experiments = &self.plan.experiments;
+        let names: Vec<&str> = experiments.iter().map(|experiment| experiment.name.as_str()).collect();
+        let networks: Vec<String> = self.networks();
+        let networks: Vec<&str> = networks.iter().map(String::as_str).collect();
+        let mut groups = Vec::new();
+        for experiment in experiments.iter().filter(|experiment| kept(&experiment.name, &names)) {
+            for &network in &experiment.networks {
+                let lists = experiment.categories.iter().filter(|_| kept(&network.to_string(), &networks));
+                groups.extend(lists.map(|categories| Group { experiment, network, categories }));
+            }
+        }
+        groups
+    }
+
+    fn networks(&self) -> Vec<String> {
+        let all = self.plan.experiments.iter().flat_map(|experiment| &experiment.networks);
+        all.map(Network::to_string).collect()
+    }
+
+    /// The variations that the flags leave.
+    pub fn variations(&self) -> Vec<&'a Variation> {
+        let named = |variation: &&Variation| self.args.only.contains(&variation.name);
+        let all = self.plan.variations.iter();
+        match all.clone().any(|variation| named(&variation)) {
+            true => all.filter(named).collect(),
+            false => all.collect(),
+        }
+    }
+
+    /// Refuses `--only` of what the plan does not have.
+    pub fn check_names(&self) -> Result<(), Failure> {
+        let mut known: Vec<String> = self.networks();
+        known.extend(self.plan.experiments.iter().map(|experiment| experiment.name.clone()));
+        known.extend(self.plan.variations.iter().map(|variation| variation.name.clone()));
+        match self.args.only.iter().find(|only| !known.contains(only)) {
+            Some(unknown) => Err(format!("--only {unknown:?}: expected one of {known:?}").into()),
+            None => Ok(()),
+        }
+    }
+
+    fn views(&self, group: &Group<'_>) -> FeatureConfig {
+        let views = self.args.fit.views(&group.defaults(), FEATURES_SEED);
+        let jobs = self.args.jobs;
+        let limit = (self.args.memory * f64::from(1 << 30)) as usize / jobs;
+        views.with_memory_limit(limit).with_progress(jobs == 1)
+    }
+
+    /// The file of a performer that is not made here.
+    pub fn weights(&self, group: &Group<'_>) -> Result<Option<PathBuf>, Failure> {
+        let Performer::Weights(place) = &group.experiment.performer else { return Ok(None) };
+        Ok(Some(self.places.find(&group.named(place), &group.name())?))
+    }
+
+    /// The cells of a group, whatever its performer's file holds.
+    pub fn cells(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
+        // A size that says nothing: those of the performer are known when it is.
+        let sizes = ExplainerConfig::new(1, 1, 1, Pooling::max(1, 1), vec![1]);
+        let sizes = serde_json::to_value(&sizes)?;
+        let (views, defaults) = (self.views(group), group.defaults());
+        let mut cells = Vec::new();
+        for variation in self.variations() {
+            for &seed in &self.plan.seeds {
+                let wanted = Wanted { seed, form: variation.form, set: &variation.set };
+                let base = serde_json::from_value(sizes.clone())?;
+                let settings = self.args.fit.settings(base, &defaults, &views, &wanted)?;
+                let mut settings = serde_json::to_value(settings)?;
+                if let Some(explainer) = settings["explainer"].as_object_mut() {
+                    for size in ["target_channels", "channels", "length", "pool", "upper"] {
+                        explainer.remove(size);
+                    }
+                }
+                let identity = json!({
+                    "dataset": group.experiment.dataset,
+                    "skip_damaged": self.args.fit.skip_damaged,
+                    "categories": group.categories,
+                    "network": group.network,
+                    "performer": group.experiment.performer,
+                    "seed": seed,
+                    "classifies": variation.classifies(),
+                    "settings": settings,
+                });
+                cells.push(Cell { variation, seed, identity });
+            }
+        }
+        Ok(cells)
+    }
+
+    /// The cells of a group with this performer, those to be made and those there are.
+    pub fn cells_of_file(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
+        let mut cells = self.cells(group)?;
+        if let Some(path) = self.weights(group)? {
+            let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let sum = crc32fast::hash(&bytes);
+            cells.iter_mut().for_each(|cell| cell.identity["weights"] = json!(sum));
+        }
+        Ok(cells)
+    }
+
+    /// Checks that all is there that unfinished groups need, and that their settings exist.
+    pub fn check(&self, groups: &[Group<'_>]) -> Result<(), Failure> {
+        // Wrong settings first: they are the plan's, and not the machine's.
+        groups.iter().try_for_each(|group| self.cells(group).map(drop))?;
+        let finished = self.cells.read()?;
+        let mut opened = Vec::new();
+        for group in groups {
+            let all = self.cells_of_file(group)?;
+            if all.iter().all(|cell| find(&finished, &cell.identity).is_some()) {
+                continue;
+            }
+            let (Experiment { dataset, performer, .. }, name) = (group.experiment, group.name());
+            if let Performer::Train(Training { from: Some(place), .. }) = performer {
+                self.places.find(&group.named(place), &name)?;
+            }
+            let set = json!([dataset, group.categories]);
+            if !opened.contains(&set) {
+                let faults = self.args.fit.faults();
+                dataset.open(group.categories, CHECKED_SIZE, faults, &self.places, &name)?;
+                opened.push(set);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes what is not made of a group yet, as far as nobody else is at it.
+    pub fn make(&self, group: &Group<'_>, claim: Claim, device: &Device) -> Result<(), Failure> {
+        with_layers!(group.network, self.make_with(group, claim, device))
+    }
+
+    fn make_with<A: Architecture>(
+        &self,
+        group: &Group<'_>,
+        claim: Claim,
+        device: &Device,
+    ) -> Result<(), Failure> {
+        let all = self.cells_of_file(group)?;
+        // Whoever comes first has the group for itself; later the others help.
+        let whole = self.lock(&json!(all.iter().map(|cell| &cell.identity).collect::<Vec<_>>()))?;
+        if claim == Claim::Try && whole.is_none() {
+            return Ok(());
+        }
+        let mut prepared = None;
+        for cell in all {
+            let Some(_claimed) = self.lock(&cell.identity)? else { continue };
+            if find(&self.cells.read()?, &cell.identity).is_some() {
+                continue;
+            }
+            if prepared.is_none() {
+                let Found::Here(found) = self.performer::<A>(group, claim, device)? else { return Ok(()) };
+                let (performer, labels) = *found;
+                let size = performer.preprocessing().size;
+                let (dataset, name) = (&group.experiment.dataset, group.name());
+                let faults = self.args.fit.faults();
+                let dataset = dataset.open(group.categories, size, faults, &self.places, &name)?;
+                println!("{name}: features");
+                let random = performer.randomized(FEATURES_SEED);
+                let networks = Networks { performer, random, name: A::NAME.to_string() };
+                prepared = Some((dataset, networks, labels, None));
+            }
+            let Some((dataset, networks, labels, data)) = &mut prepared else { continue };
+            let experiment = common::Experiment {
+                dataset: &**dataset,
+                networks,
+                labels: labels.clone(),
+                args: &self.args.fit,
+                defaults: group.defaults(),
+            };
+            let views = self.views(group);
+            let data = match data {
+                Some(data) => data,
+                none => none.insert(experiment.data(&views, device)?),
+            };
+            println!("{}: {}, seed {}", group.name(), cell.variation.name, cell.seed);
+            let wanted = Wanted { seed: cell.seed, form: cell.variation.form, set: &cell.variation.set };
+            let mut settings = experiment.settings(&views, &wanted)?;
+            settings.fit.progress &= self.args.jobs == 1;
+            let outcome = experiment.outcome(data, settings, wanted.form, device);
+            self.cells.push(&self.line(group, &cell, outcome)?)?;
+        }
+        Ok(())
+    }
+
+    /// The line of a cell. A fit that diverges is a result.
+    fn line(
+        &self,
+        group: &Group<'_>,
+        cell: &Cell<'_>,
+        outcome: Result<Outcome, Failure>,
+    ) -> Result<Value, Failure> {
+        let mut line = json!({
+            "experiment": group.experiment.name,
+            "variation": cell.variation.name,
+            "identity": cell.identity,
+        });
+        match outcome {
+            Ok(outcome) => line["figures"] = serde_json::to_value(&outcome.figures)?,
+            Err(error) => match error.downcast_ref::<CoreError>() {
+                Some(found @ (CoreError::Diverged { .. } | CoreError::Singular { .. })) => {
+                    println!("{}: {}, seed {}: {found}", group.name(), cell.variation.name, cell.seed);
+                    line["failure"] = json!(found.to_string());
+                }
+                _ => return Err(error),
+            },
+        }
+        Ok(line)
+    }
+
+    /// Claims something until the file is dropped or the process ends; `None` if another has it.
+    fn lock(&self, of: &Value) -> Result<Option<File>, Failure> {
+        let sum = crc32fast::hash(of.to_string().as_bytes());
+        let file = File::create(self.claims().join(format!("{sum:08x}")))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    pub fn claims(&self) -> PathBuf {
+        self.out.join("claims")
+    }
+}
