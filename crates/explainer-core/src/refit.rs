@@ -31,8 +31,8 @@ impl Explainer {
     /// the ReLU a silent unit still says how silent it is, which is most of what there is to learn from on
     /// few images (DESIGN §6).
     ///
-    /// A mixture lies between the target features of two rows, and y* is what the performer's own layers make
-    /// of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's upper features
+    /// A mixture has the target features of one row, with a patch of another's, and y* is what the performer's
+    /// own layers make of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's upper features
     /// ([`UpperLayers::of`] refuses them), there are no mixtures, and y* is known only where the feature is
     /// not zero; elsewhere it is the present output, held to be at most 0.
     ///
@@ -119,7 +119,8 @@ impl Rows {
         }
         if layers.is_some() {
             let missing = (ENOUGH * width).saturating_sub(features.len());
-            let mixtures = Mixture::draw(features.len(), missing.min(each * features.len()));
+            let [_, length, _] = features.shape().target;
+            let mixtures = Mixture::draw(features.len(), length, missing.min(each * features.len()));
             for mixtures in mixtures.chunks(BATCH) {
                 push(Mixture::target(mixtures, features))?;
             }
@@ -244,7 +245,7 @@ fn check(solved: &Linear, layer: usize) -> Result<(), CoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{TinyPerformer, features, images};
+    use crate::testing::{SIZE, TinyPerformer, features, images};
     use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, Tapped};
     use burn::tensor::Device;
     use explainer_metrics::ReceptiveField;
@@ -353,7 +354,7 @@ mod tests {
         let rows = |each| Rows::of(&performer, &explainer, &train, each).unwrap();
         assert_eq!([0, 2, 1000].map(|each| rows(each).inputs.len()), [20, 60, 2 * inputs]);
         let Rows { inputs, wanted } = rows(2);
-        let mixture = Mixture::draw(20, 40)[7];
+        let mixture = Mixture::draw(20, SIZE, 40).swap_remove(7);
         let target = Mixture::target(&[mixture], &train);
         // What the performer's own layers make of it, layer by layer.
         let top = relu(performer.convs[1].forward(target.clone()));
