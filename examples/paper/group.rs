@@ -4,9 +4,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use explainer_core::{CoreError, ExplainerConfig, FeatureConfig, LossWeights, Performer as _, Pooling};
+use explainer_core::{
+    CoreError, ExplainerConfig, FeatureConfig, Labels, LossWeights, Performer as _, Pooling,
+};
+use explainer_datasets::Dataset;
 use explainer_performers::{
-    AlexNetLayers, Architecture, CaffeAlexNetLayers, Vgg16Layers, VggMLayers, VggSLayers,
+    AlexNetLayers, Architecture, CaffeAlexNetLayers, ConvNet, Vgg16Layers, VggMLayers, VggSLayers,
 };
 use serde_json::{Value, json};
 
@@ -16,7 +19,7 @@ use super::performers::Found;
 use super::places::{Place, Places};
 use super::plan::{Experiment, Network, Performer, Plan, Training, Variation};
 use crate::common::args::{Defaults, Wanted};
-use crate::common::experiment::Outcome;
+use crate::common::experiment::{Data, Outcome};
 use crate::common::{self, Failure, Networks};
 
 /// Seed of the crops of all features, and of the performers with random weights.
@@ -47,6 +50,14 @@ pub struct Cell<'a> {
     pub seed: u64,
     /// What tells it from other cells.
     pub identity: Value,
+}
+
+/// What the fits of a group share.
+struct Prepared<A: Architecture> {
+    dataset: Box<dyn Dataset>,
+    networks: Networks<ConvNet<A>>,
+    labels: Labels,
+    data: Data,
 }
 
 /// What to do where another process is at it.
@@ -187,7 +198,7 @@ impl<'a> Run<'a> {
         Ok(cells)
     }
 
-    /// The cells of a group with this performer, those to be made and those there are.
+    /// The cells of a group with the performer that its file holds.
     pub fn cells_of_file(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
         let mut cells = self.cells(group)?;
         if let Some(path) = self.weights(group)? {
@@ -247,38 +258,48 @@ impl<'a> Run<'a> {
                 continue;
             }
             if prepared.is_none() {
-                let Found::Here(found) = self.performer::<A>(group, claim, device)? else { return Ok(()) };
-                let (performer, labels) = *found;
-                let size = performer.preprocessing().size;
-                let (dataset, name) = (&group.experiment.dataset, group.name());
-                let faults = self.args.fit.faults();
-                let dataset = dataset.open(group.categories, size, faults, &self.places, &name)?;
-                println!("{name}: features");
-                let random = performer.randomized(FEATURES_SEED);
-                let networks = Networks { performer, random, name: A::NAME.to_string() };
-                prepared = Some((dataset, networks, labels, None));
+                prepared = self.prepare::<A>(group, claim, device)?;
             }
-            let Some((dataset, networks, labels, data)) = &mut prepared else { continue };
-            let experiment = common::Experiment {
-                dataset: &**dataset,
-                networks,
-                labels: labels.clone(),
-                args: &self.args.fit,
-                defaults: group.defaults(),
-            };
-            let views = self.views(group);
-            let data = match data {
-                Some(data) => data,
-                none => none.insert(experiment.data(&views, device)?),
-            };
+            let Some(prepared) = &prepared else { return Ok(()) };
             println!("{}: {}, seed {}", group.name(), cell.variation.name, cell.seed);
+            let experiment = self.experiment(group, &*prepared.dataset, &prepared.networks, &prepared.labels);
             let wanted = Wanted { seed: cell.seed, form: cell.variation.form, set: &cell.variation.set };
-            let mut settings = experiment.settings(&views, &wanted)?;
+            let mut settings = experiment.settings(&self.views(group), &wanted)?;
             settings.fit.progress &= self.args.jobs == 1;
-            let outcome = experiment.outcome(data, settings, wanted.form, device);
+            let outcome = experiment.outcome(&prepared.data, settings, wanted.form, device);
             self.cells.push(&self.line(group, &cell, outcome)?)?;
         }
         Ok(())
+    }
+
+    /// What the fits of a group share; `None` while another process makes the performer.
+    fn prepare<A: Architecture>(
+        &self,
+        group: &Group<'_>,
+        claim: Claim,
+        device: &Device,
+    ) -> Result<Option<Prepared<A>>, Failure> {
+        let Found::Here(found) = self.performer::<A>(group, claim, device)? else { return Ok(None) };
+        let (performer, labels) = *found;
+        let (size, faults, name) = (performer.preprocessing().size, self.args.fit.faults(), group.name());
+        let set = &group.experiment.dataset;
+        let dataset = set.open(group.categories, size, faults, &self.places, &name)?;
+        println!("{name}: features");
+        let random = performer.randomized(FEATURES_SEED);
+        let networks = Networks { performer, random, name: A::NAME.to_string() };
+        let data = self.experiment(group, &*dataset, &networks, &labels).data(&self.views(group), device)?;
+        Ok(Some(Prepared { dataset, networks, labels, data }))
+    }
+
+    fn experiment<'e, A: Architecture>(
+        &'e self,
+        group: &Group<'_>,
+        dataset: &'e dyn Dataset,
+        networks: &'e Networks<ConvNet<A>>,
+        labels: &Labels,
+    ) -> common::Experiment<'e, ConvNet<A>> {
+        let (labels, defaults) = (labels.clone(), group.defaults());
+        common::Experiment { dataset, networks, labels, args: &self.args.fit, defaults }
     }
 
     /// The line of a cell. A fit that diverges is a result.

@@ -44,8 +44,8 @@ pub struct Args {
     /// Processes that fit side by side, each on its share of the cores.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub jobs: usize,
-    /// GiB of features that all processes together keep in memory; what is beyond lies in files that are mapped. A
-    /// process has the features of one performer at a time.
+    /// GiB of training features that all processes together keep in memory; what is beyond lies in files that are
+    /// mapped. A process has the features of one performer at a time.
     #[arg(long, default_value_t = 4.0, value_parser = above_nothing)]
     pub memory: f64,
     /// Fits nothing; prints the table of what is finished.

@@ -51,7 +51,8 @@ pub enum Rounding {
 pub enum PoolPosition {
     /// Behind the last mask: a mask acts on the maps that parts are read off. arXiv:1805.07468 does not say.
     BehindMask,
-    /// Between the last conv-layer and its mask, which then acts on pooled maps.
+    /// Between the last conv-layer and its mask, which then acts on pooled maps. On those of side 4 or less the
+    /// published mask (β = 4) leaves the strongest unit alone.
     BeforeMask,
 }
 

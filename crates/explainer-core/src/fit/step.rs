@@ -396,16 +396,12 @@ mod tests {
     #[test]
     fn so_they_are_in_explainers_of_other_forms() {
         let before = |config: ExplainerConfig| config.with_pool_position(PoolPosition::BeforeMask);
-        let learned = vec![Masking::Learned { center: MaskCenter::Peak }];
-        let setting = setting_of(0.0, |config| before(config).with_masks(learned.clone()));
-        let MaskLayer::Learned(mask) = setting.explainer.pooled_mask.as_ref().unwrap() else {
-            panic!("the mask behind the pool is learned")
-        };
-        let (mut outcome, lambdas, _) = step(&setting);
-        let grads = whole_loss(&setting, &lambdas).backward();
-        let own = outcome.gradients.remove::<1>(mask.beta_logit().id).unwrap();
-        close(own.unsqueeze(), mask.beta_logit().val().grad(&grads).unwrap().unsqueeze());
-
+        let wide = vec![Masking::Template {
+            shape: Shape::Cone { beta: 2.5 },
+            floor: 0.2,
+            center: MaskCenter::Peak,
+        }];
+        staged_gradients_are_right(&setting_of(0.0, |config| before(config).with_masks(wide)));
         staged_gradients_are_right(&setting_of(0.0, before));
         staged_gradients_are_right(&setting_of(0.0, |config| config.with_interpretable_layers(1)));
         staged_gradients_are_right(&setting_of(0.0, |config| {

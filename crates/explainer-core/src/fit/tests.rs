@@ -548,7 +548,7 @@ fn an_explainer_learns_to_classify_and_its_decoder_is_not_refitted() {
     let config = config().with_epochs(12).with_task(Task::Classification(labels.clone()));
     let fit = config.fit(explainer.clone(), &performer, &train, Some(&train)).unwrap();
     let losses: Vec<f64> = fit.records.iter().map(|record| record.classification.unwrap()).collect();
-    assert!(losses[11] < 0.7 * losses[0], "{losses:?}");
+    assert!(losses[11] < 0.85 * losses[0], "{losses:?}");
     // The same without a refit at all.
     let plain = config.with_refit(Refit::None).fit(explainer, &performer, &train, Some(&train)).unwrap();
     assert_eq!(weights(&fit.explainer), weights(&plain.explainer));
