@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bool, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -55,7 +55,7 @@ impl Mixture {
             units.map(|(y, x)| rows.contains(&y) && columns.contains(&x))
         });
         let inside = TensorData::new(inside.collect::<Vec<bool>>(), [count, 1, height, width]);
-        let inside = Tensor::from_data(inside, features.device());
+        let inside = Tensor::<4, Bool>::from_data(inside, features.device());
         own.mask_where(inside.expand([count, channels, height, width]), patches)
     }
 }
