@@ -46,6 +46,10 @@ addEventListener("load", async () => {
     check(`picture ${picture.alt}`, whole);
   }
 
+  // Names of parts are whole, however narrow their cards.
+  const names = all("#filter-list .name .of");
+  check("names of parts are whole", names.every((name) => name.scrollWidth <= name.clientWidth + 1));
+
   // The account of every prediction adds up, as it is printed.
   const value = (cell) => Number(cell.textContent.replace("−", "-"));
   for (const table of all(".image .page > table.bars")) {

@@ -40,12 +40,19 @@ impl Explanation {
         &self.parts[..count.min(self.parts.len())]
     }
 
-    /// Whether performer and explainer give the highest score to the same class; where there is a single
-    /// score, whether it is above 0 by both.
+    /// Whether performer and explainer [decide alike](decide_alike).
     pub fn agrees(&self) -> bool {
-        let classes = self.scores.len();
-        agreement(&self.scores, &self.explained_scores, classes).is_ok_and(|share| share == 1.0)
+        decide_alike(&self.scores, &self.explained_scores)
     }
+}
+
+/// Whether two sets of scores of one image are highest for the same class; where there is a single score,
+/// whether both are above 0 or neither is. A score that is NaN decides nothing.
+///
+/// # Panics
+/// If there are not as many scores of the one as of the other, or none.
+pub fn decide_alike(scores: &[f32], others: &[f32]) -> bool {
+    agreement(scores, others, others.len()).is_ok_and(|share| share == 1.0)
 }
 
 impl Explainer {
@@ -123,5 +130,6 @@ mod tests {
         ] {
             assert_eq!(explanation(scores, explained).agrees(), agrees, "{scores:?} {explained:?}");
         }
+        assert!(!decide_alike(&[f32::NAN, 0.3], &[0.1, 0.3]));
     }
 }

@@ -77,7 +77,7 @@ pub use contributions::Contributions;
 pub use conv::convolve;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};
-pub use explain::{Explanation, Part};
+pub use explain::{Explanation, Part, decide_alike};
 pub use explainer::{Encoding, Explainer, ExplainerConfig};
 pub use features::{FeatureBatch, FeatureConfig, Features, LabelledImage};
 pub use fit::{

@@ -43,6 +43,11 @@ impl OcclusionConfig {
         let first = ((size - 1) - steps * self.stride) as f64 / 2.0;
         (0..=steps).map(|step| first + (step * self.stride) as f64).collect()
     }
+
+    /// Covered copies of an image of `size` pixels, a square in each: what it costs.
+    pub fn copies(&self, size: usize) -> usize {
+        self.centers(size).len().pow(2)
+    }
 }
 
 /// How far every filter of the last interpretable conv-layer falls, at its strongest unit, as one piece of an
@@ -169,6 +174,7 @@ mod tests {
         assert_eq!((config.side, config.stride), (33, 9));
         let centers = config.centers(224);
         assert_eq!((centers.len(), centers[0], centers[24]), (25, 3.5, 219.5));
+        assert_eq!(config.copies(224), 625);
         let config = OcclusionConfig::for_input(128);
         assert_eq!((config.side, config.stride), (19, 5));
         assert_eq!(pixels_of(1.0, 19, 128), 0..11);

@@ -3,9 +3,12 @@
 use explainer_core::Occlusion;
 use explainer_metrics::ReceptiveField;
 
-/// A field is blurred by a Gaussian of this standard deviation, relative to the occluder's side, which takes
-/// the corners out of the square occluder.
+/// A field is blurred with this standard deviation, relative to the occluder's side, which takes the corners out of
+/// the square occluder.
 const SMOOTHING: f64 = 0.5;
+/// Points of a field's lattice lie so far apart, relative to the occluder's side: closer than the squares do. Peaks
+/// lie differently to the squares in every image, so that their mean tells more than one image's squares can.
+const LATTICE: f64 = 0.25;
 /// The region of a field is where it is at least this share of its maximum.
 ///
 /// Source: the released code of arXiv:1710.00935.
@@ -33,7 +36,7 @@ impl AverageField {
     ///
     /// `field` projects the filter's units, `size` is the images' side and `side` the occluder's, in pixels.
     /// Each image counts by the share of the activation that is lost; what is gained counts as nothing lost.
-    /// A place is the mean over those images that have it.
+    /// A place is the mean over those images that have it. All images must have been covered by the same squares.
     pub fn of(
         filter: usize,
         images: &[Occlusion],
@@ -46,7 +49,7 @@ impl AverageField {
         fired.sort_by(|a, b| b.activations[filter].total_cmp(&a.activations[filter]));
         fired.truncate(strongest);
         let [first, second] = *fired.first()?.centers.first_chunk::<2>()?;
-        let step = second - first;
+        let step = (LATTICE * side as f64).max(1.0);
         let reach = (size as f64 / step).ceil() as usize;
         let lattice = 2 * reach + 1;
         let (mut sums, mut counts) = (vec![0.0; lattice * lattice], vec![0usize; lattice * lattice]);
@@ -62,7 +65,7 @@ impl AverageField {
             }
         }
         let means = sums.iter().zip(&counts).map(|(sum, &count)| sum / count.max(1) as f64).collect();
-        let mut values = blurred(means, lattice, SMOOTHING * side as f64 / step);
+        let mut values = blurred(means, lattice, smoothing(side as f64, second - first) / step);
         let most = values.iter().copied().fold(0.0, f64::max);
         if most <= 0.0 {
             return None;
@@ -93,6 +96,16 @@ impl AverageField {
         let inside = self.values.iter().filter(|&&value| value >= REGION).count();
         (inside as f64).sqrt() * self.step
     }
+}
+
+/// Standard deviation in pixels of the Gaussian that blurs a field from squares of `side` that are `stride` apart:
+///
+/// `σ² = (side / 2)² − stride² / 6`
+///
+/// Interpolation between the squares blurs already: over peaks anywhere between them, by a triangle of variance
+/// `stride² / 6`. Together they blur as much whatever the stride, up to 1.22 times the side.
+fn smoothing(side: f64, stride: f64) -> f64 {
+    ((SMOOTHING * side).powi(2) - stride * stride / 6.0).max(0.0).sqrt()
 }
 
 /// The share of the activation that was lost with the occluder at `[y, x]`; `None` outside of the squares.
@@ -170,8 +183,8 @@ mod tests {
 
     /// An image in which covering takes from filter 0 what lies around `[5, −3]` pixels (down, right) from its
     /// peak; filter 1 never fires.
-    fn planted(unit: [usize; 2], field: &ReceptiveField) -> Occlusion {
-        let centers: Vec<f64> = (0..16).map(|at| f64::from(4 * at)).collect();
+    fn planted(unit: [usize; 2], field: &ReceptiveField, step: usize) -> Occlusion {
+        let centers: Vec<f64> = (0..64).step_by(step).map(|at| at as f64).collect();
         let place = unit.map(|unit| field.pixel(unit));
         let mut drops = Vec::new();
         for y in &centers {
@@ -186,7 +199,7 @@ mod tests {
     #[test]
     fn fields_are_centred_on_the_peak_and_averaged() {
         let field = ReceptiveField { stride: 8.0, center: 3.5, size: 20 };
-        let images = [planted([2, 3], &field), planted([5, 4], &field), planted([7, 0], &field)];
+        let images = [planted([2, 3], &field, 4), planted([5, 4], &field, 4), planted([7, 0], &field, 4)];
         let found = AverageField::of(0, &images, &field, [64, 4], 2).unwrap();
         assert_eq!(found.images(), 2);
         assert!(found.at([-3.0, 5.0]) > 0.97, "{}", found.at([-3.0, 5.0]));
@@ -200,5 +213,33 @@ mod tests {
         assert_eq!(found.at([500.0, 0.0]), 0.0);
         assert_eq!(AverageField::of(1, &images, &field, [64, 4], 2), None, "a filter that never fires");
         assert_eq!(AverageField::of(0, &[], &field, [64, 4], 2), None, "no image");
+    }
+
+    #[test]
+    fn far_squares_are_blurred_less() {
+        assert!((smoothing(30.0, 6.0).powi(2) - (225.0 - 6.0)).abs() < 1e-9);
+        // Side by side: 1/4 − 1/6 of the side squared.
+        assert!((smoothing(12.0, 12.0).powi(2) - 12.0).abs() < 1e-9);
+        assert_eq!(smoothing(10.0, 20.0), 0.0);
+    }
+
+    /// Peaks lie differently to the squares in each image: their mean makes up for squares that are far apart.
+    #[test]
+    fn squares_half_a_field_apart_give_the_same_region() {
+        let field = ReceptiveField { stride: 8.0, center: 3.5, size: 20 };
+        let of = |step: usize| {
+            let units = [[2, 3], [3, 4], [4, 2], [2, 4], [4, 3], [3, 3]];
+            let images: Vec<Occlusion> = units.map(|unit| planted(unit, &field, step)).into();
+            AverageField::of(0, &images, &field, [64, 8], 10).expect("a field")
+        };
+        let (fine, coarse) = (of(2), of(10));
+        let [mut both, mut either] = [0, 0];
+        for at in 0..128 * 128 {
+            let offset = [at % 128, at / 128].map(|at| f64::from(at) - 64.0);
+            let inside = [fine.contains(offset), coarse.contains(offset)];
+            both += u32::from(inside == [true; 2]);
+            either += u32::from(inside != [false; 2]);
+        }
+        assert!(f64::from(both) > 0.9 * f64::from(either), "{both} of {either}");
     }
 }

@@ -6,7 +6,7 @@
 //! - [`Report`]: from a fit, its performer and images to the file.
 //! - [`Observations`]: what is in it, each picture by itself as an [`image::RgbImage`].
 //! - [`Group`]: filters that fire at one place, parts without labels; [`PartNames`]: names for them.
-//! - [`AverageField`]: the image-resolution receptive field of a filter.
+//! - [`AverageField`]: the image-resolution receptive field of a filter; [`Covering`]: how it was found.
 //! - [`Check`]: a question the explanation was put to, with its answer in numbers.
 //!
 //! # Example
@@ -31,6 +31,7 @@
 //! }
 //! ```
 
+mod covering;
 mod draw;
 mod error;
 mod field;
@@ -41,9 +42,11 @@ mod names;
 mod observations;
 mod observe;
 mod page;
+mod progress;
 mod report;
 mod trust;
 
+pub use covering::Covering;
 pub use error::ReportError;
 pub use field::AverageField;
 pub use figures::{FilterFigures, Row};

@@ -5,6 +5,7 @@ use std::path::Path;
 use explainer_core::EpochRecord;
 use image::{Rgb, RgbImage};
 
+use crate::covering::Covering;
 use crate::field::{AverageField, bilinear};
 use crate::figures::{FilterFigures, Row};
 use crate::groups::Group;
@@ -79,6 +80,7 @@ pub struct Observations {
     pub(crate) survey: Survey,
     pub(crate) parts: Vec<Part>,
     pub(crate) scattered: Vec<usize>,
+    pub(crate) covering: Covering,
     pub(crate) fields: Vec<Option<AverageField>>,
     pub(crate) pages: Vec<Page>,
     pub(crate) rows: Vec<Row>,
@@ -143,6 +145,11 @@ impl Observations {
     /// If there is no such filter.
     pub fn receptive_field(&self, filter: usize) -> Option<&AverageField> {
         self.fields[filter].as_ref()
+    }
+
+    /// How the receptive fields were found.
+    pub fn covering(&self) -> &Covering {
+        &self.covering
     }
 
     /// The layer of one network that has the filters shown.

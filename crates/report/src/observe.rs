@@ -1,13 +1,16 @@
 //! One pass of all networks over the images of a report.
 
+use std::time::Instant;
+
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Contributions, Explainer, Performer};
+use explainer_core::{Contributions, Explainer, Performer, decide_alike};
 use explainer_datasets::Report as LeftOut;
 use explainer_datasets::{Dataset, Prefetch, Sample, Split};
-use explainer_metrics::{Landmarks, Peaks, ReceptiveField, agreement};
+use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
 use image::RgbImage;
 
 use crate::ReportError;
+use crate::progress::{Progress, about};
 
 /// A layer's peaks in every image, and where its units lie.
 #[derive(Clone, Debug)]
@@ -107,22 +110,31 @@ impl<P: Performer> Networks<'_, P> {
         self.explainer.interpretable_norm.alpha().device()
     }
 
-    /// Runs all networks over some images of a set, `batch_size` at a time.
+    /// Runs all networks over some images of a set, `batch_size` at a time, and says after the first ones how
+    /// long all will take.
     pub(crate) fn survey(
         &self,
         dataset: &dyn Dataset,
         images: &[usize],
         batch_size: usize,
         prefetch: Prefetch,
+        progress: &Progress,
     ) -> Result<Survey, ReportError> {
         let mut filling = Filling::default();
+        let started = Instant::now();
         let (looked, left_out) = prefetch.run(dataset, images, |samples| {
             loop {
                 let batch = samples.by_ref().take(batch_size).collect::<Result<Vec<_>, _>>()?;
                 if batch.is_empty() {
                     return Ok::<_, ReportError>(());
                 }
+                let (count, first) = (batch.len(), filling.images.is_empty());
                 self.look(dataset, batch, &mut filling)?;
+                if first {
+                    let all = started.elapsed().mul_f64(images.len() as f64 / count as f64);
+                    progress.tell(&format!("looking at {} images: {}", images.len(), about(all)));
+                }
+                progress.advance(count);
             }
         });
         looked?;
@@ -170,9 +182,6 @@ impl<P: Performer> Networks<'_, P> {
         let contributions = self.explainer.contributions(self.performer, tapped.target, &classes);
         let upper = encoding.upper.last().expect("there is a decoder layer").clone();
         let explained = rows(self.performer.head(upper));
-        let agrees = |own: &[f32], theirs: &[f32]| {
-            agreement(own, theirs, theirs.len()).is_ok_and(|share| share == 1.0)
-        };
         for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());
@@ -183,7 +192,7 @@ impl<P: Performer> Networks<'_, P> {
                 picture: sample.image,
                 scores: scores[at].clone(),
                 contributions: contributions[at].clone(),
-                agrees: agrees(&explained[at], &scores[at]),
+                agrees: decide_alike(&explained[at], &scores[at]),
             });
         }
         Ok(())

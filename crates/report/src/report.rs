@@ -5,19 +5,19 @@ use std::path::Path;
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    CoreError, Explainer, Fit, Occlusion, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
+    CoreError, Explainer, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::{Dataset, Faults, Prefetch};
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::ReportError;
-use crate::field::AverageField;
+use crate::covering::Covering;
 use crate::figures::{self, Measure, Row};
 use crate::groups::Groups;
 use crate::names::PartNames;
 use crate::observations::{Observations, Page, Part, Text};
 use crate::observe::{Networks, Survey, best, floats, rows};
+use crate::progress::Progress;
 use crate::trust::Evidence;
 
 /// Silencing is tried on at most so many images, evenly spaced.
@@ -38,14 +38,18 @@ pub struct ReportConfig {
     /// Images that get a page of their own.
     #[config(default = 12)]
     pub pages: usize,
-    /// Images that are covered piece by piece for the receptive fields: hundreds of passes each. 0 leaves the
-    /// fields out.
-    #[config(default = 6)]
+    /// Images that are covered piece by piece for the receptive fields. What that costs is this number times
+    /// the [copies](OcclusionConfig::copies) of each: so many images through the performer up to the target
+    /// layer. 0 leaves the fields out.
+    #[config(default = 12)]
     pub occluded: usize,
+    /// How they are covered; if `None`, by squares as large as the published ones, but side by side: 49 copies
+    /// of each image where the published steps, [`OcclusionConfig::for_input`], make 625.
+    pub occluder: Option<OcclusionConfig>,
     /// Seed of the controls.
     #[config(default = 0)]
     pub seed: u64,
-    /// Whether a bar is drawn (on a terminal only).
+    /// Whether standard error is told how long it will take, and has a bar (if it is a terminal).
     #[config(default = true)]
     pub progress: bool,
 }
@@ -140,13 +144,17 @@ impl<'a, P: Performer> Report<'a, P> {
             random_performer: self.random_performer,
         };
         let prefetch = Prefetch::new().with_faults(self.faults);
-        let survey = networks.survey(self.dataset, &self.images()?, self.config.batch_size, prefetch)?;
+        let images = self.images()?;
+        let progress = Progress::new("images", images.len(), self.config.progress);
+        let survey = networks.survey(self.dataset, &images, self.config.batch_size, prefetch, &progress)?;
+        drop(progress);
         let measure = self.measure(&survey);
         let field = &survey.explained().field;
         let groups =
             Groups::of(&survey.explained().peaks, field, survey.landmarks.as_ref(), measure.diagonal());
         let names = self.names.of(&groups)?;
-        let fields = self.fields(&survey)?;
+        let covering = Covering::plan(&self.config, survey.explained(), self.performer.preprocessing().size);
+        let fields = covering.fields(&self.fit.explainer, self.performer, &survey, self.config.progress)?;
         let device = networks.device();
         let (pages, silenced) =
             (self.pages(&survey, &groups, &device)?, self.silenced(&survey, &groups, &device)?);
@@ -174,6 +182,7 @@ impl<'a, P: Performer> Report<'a, P> {
             scattered: groups.scattered,
             survey,
             parts,
+            covering,
             fields,
             pages,
             rows,
@@ -193,7 +202,11 @@ impl<'a, P: Performer> Report<'a, P> {
     fn check(&self) -> Result<(), ReportError> {
         let ReportConfig { images, batch_size, strongest, .. } = self.config;
         let settings = [("images", images), ("batch_size", batch_size), ("strongest", strongest)];
-        match settings.into_iter().find(|&(_, value)| value == 0) {
+        let occluder = self.config.occluder.iter().flat_map(|occluder| {
+            let OcclusionConfig { side, stride, batch_size } = *occluder;
+            [("occluder.side", side), ("occluder.stride", stride), ("occluder.batch_size", batch_size)]
+        });
+        match settings.into_iter().chain(occluder).find(|&(_, value)| value == 0) {
             None => Ok(()),
             Some((setting, found)) => Err(ReportError::Config { setting, expected: "1 or more", found }),
         }
@@ -216,33 +229,6 @@ impl<'a, P: Performer> Report<'a, P> {
     fn measure<'b>(&self, survey: &'b Survey) -> Measure<'b> {
         let (side, seed) = (self.performer.preprocessing().size, self.config.seed);
         Measure { landmarks: survey.landmarks.as_ref(), side, seed }
-    }
-
-    /// Receptive fields of all filters, from those images in which most filters are among their strongest.
-    fn fields(&self, survey: &Survey) -> Result<Vec<Option<AverageField>>, ReportError> {
-        let layer = survey.explained();
-        let mut wanted = vec![0; survey.images.len()];
-        for filter in 0..layer.peaks.filters() {
-            layer.strongest(filter).into_iter().take(FIELD_IMAGES).for_each(|image| wanted[image] += 1);
-        }
-        let mut images: Vec<usize> = (0..wanted.len()).collect();
-        images.sort_by_key(|&image| std::cmp::Reverse(wanted[image]));
-        images.truncate(self.config.occluded);
-        let size = self.performer.preprocessing().size;
-        let published = OcclusionConfig::for_input(size);
-        // What a finer step would add is blurred away: a quarter of the passes.
-        let config = OcclusionConfig { stride: published.side.div_ceil(2), ..published };
-        let bar =
-            if self.config.progress { ProgressBar::new(images.len() as u64) } else { ProgressBar::hidden() };
-        let occlude = |&image: &usize| {
-            bar.inc(1);
-            self.fit.explainer.occlusion(self.performer, survey.images[image].picture.as_raw(), &config)
-        };
-        let occluded = images.iter().map(occlude).collect::<Result<Vec<Occlusion>, _>>()?;
-        bar.finish_and_clear();
-        let field =
-            |filter| AverageField::of(filter, &occluded, &layer.field, [size, config.side], FIELD_IMAGES);
-        Ok((0..layer.peaks.filters()).map(field).collect())
     }
 
     /// What goes on the pages of some images, evenly spaced.
@@ -294,11 +280,6 @@ impl<'a, P: Performer> Report<'a, P> {
         Ok(found)
     }
 }
-
-/// Fields are means over at most so many images.
-///
-/// Source: the released code of arXiv:1710.00935.
-const FIELD_IMAGES: usize = 10;
 
 /// The rows of the table, and the name of the explained layer's.
 fn table(survey: &Survey, measure: &Measure) -> (Vec<Row>, String) {

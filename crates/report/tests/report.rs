@@ -4,7 +4,9 @@ use std::fs;
 
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
-use explainer_core::{ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage};
+use explainer_core::{
+    ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, OcclusionConfig,
+};
 use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{Network, PartNames, Report, ReportConfig, Verdict};
@@ -102,6 +104,7 @@ fn a_report_is_one_whole_file() {
     assert_eq!(html.matches("<img").count(), html.matches(" alt=\"").count());
     assert_eq!(html.matches("<details class=\"filter\"").count(), 12);
     assert_eq!(html.matches("<details class=\"image\"").count(), 2);
+    assert!(html.contains("Receptive fields: squares of 9 pixels"), "how the fields were found");
     let seen = report.observe().expect("the same again");
     assert_eq!(seen.html().expect("a text"), html, "the same report of the same fit");
 }
@@ -151,6 +154,20 @@ fn pictures_and_figures_can_be_had_one_by_one() {
 }
 
 #[test]
+fn images_are_covered_as_asked_for() {
+    let (performer, _, fit) = fitted();
+    let squares = OcclusionConfig::new(16, 20).with_batch_size(5);
+    let config = config().with_occluder(Some(squares)).with_progress(false);
+    let seen = Report::new(&fit, &performer, &birds()).with_config(config).observe().expect("observations");
+    // 64 pixels: squares at 1.5, 21.5, 41.5 and 61.5 along either axis.
+    let covering = seen.covering();
+    assert_eq!((covering.images.len(), covering.copies, covering.occluder.stride), (2, 16, 20));
+    let settings = "squares of 16 pixels in steps of 20, 16 covered copies of each of 2 images";
+    assert!(seen.html().expect("a text").contains(settings));
+    assert!((0..12).any(|filter| seen.receptive_field(filter).is_some()), "a field of some filter");
+}
+
+#[test]
 fn without_landmarks_and_controls_less_is_claimed() {
     let (performer, _, fit) = fitted();
     let blind = Blind { birds: birds(), categories: true };
@@ -159,7 +176,8 @@ fn without_landmarks_and_controls_less_is_claimed() {
     let open = seen.checks().iter().filter(|check| check.verdict == Verdict::NotMeasured).count();
     assert!(open >= 6, "{:?}", seen.checks());
     assert!((0..12).all(|filter| seen.receptive_field(filter).is_none()));
-    assert!(seen.html().expect("a text").contains("not measured"));
+    let html = seen.html().expect("a text");
+    assert!(html.contains("not measured") && !html.contains("Receptive fields: squares"));
 }
 
 /// Pictures that compress as badly as any: noise, with a category and without landmarks.
@@ -266,6 +284,11 @@ fn what_cannot_be_looked_at_is_told() {
     let nothing = Blind { birds: birds(), categories: false };
     let error = Report::new(&fit, &performer, &nothing).observe().err().expect("no birds").to_string();
     assert!(error.contains("found none among 24"), "{error}");
+    let occluder = OcclusionConfig::new(8, 0);
+    let still = config().with_occluder(Some(occluder));
+    let error = Report::new(&fit, &performer, &birds()).with_config(still).observe().err();
+    let error = error.expect("squares that do not move").to_string();
+    assert!(error.contains("ReportConfig::occluder.stride") && error.contains("found 0"), "{error}");
     let none = Report::new(&fit, &performer, &birds()).with_config(config().with_images(0)).observe().err();
     let error = none.expect("no images").to_string();
     assert!(error.contains("ReportConfig::images") && error.contains("found 0"), "{error}");

@@ -24,7 +24,13 @@ struct Chart {
     title: &'static str,
     note: &'static str,
     series: Vec<Series>,
+    /// The least and the most that its figure can be.
+    bounds: [f64; 2],
 }
+
+/// Of a share.
+const SHARE: [f64; 2] = [0.0, 1.0];
+const ANY: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 
 pub(crate) fn section(records: &[EpochRecord]) -> Markup {
     html! {
@@ -58,6 +64,7 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
             title: "Reconstruction",
             note: "λ‖x − x*‖² of each layer",
             series: layers(records, "fc-dec", |record| record.reconstruction.clone()),
+            bounds: ANY,
         },
         Chart {
             title: "Held-out error",
@@ -65,32 +72,43 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
             series: layers(records, "fc-dec", |record| {
                 validation(record).map(|v| v.relative_error).unwrap_or_default()
             }),
+            bounds: ANY,
         },
         Chart {
             title: "Held-out agreement",
             note: "share of images with the same class",
             series: if validated { one("agreement", &agreement) } else { Vec::new() },
+            bounds: SHARE,
         },
         Chart {
             title: "Held-out instability",
             note: "location instability, mean over filters",
             series: if stable { one(&last, &instability) } else { Vec::new() },
+            bounds: ANY,
         },
         Chart {
             title: "Share p",
             note: "of the interpretable track",
             series: one("p", &|record| record.share),
+            bounds: SHARE,
         },
-        Chart { title: "Share loss", note: "−η log p", series: one("loss", &|record| record.share_loss) },
+        Chart {
+            title: "Share loss",
+            note: "−η log p",
+            series: one("loss", &|record| record.share_loss),
+            bounds: ANY,
+        },
         Chart {
             title: "Filter loss",
             note: "−MI(X; T), mean over filters",
             series: layers(records, "conv-interp", |record| record.filter_loss.clone()),
+            bounds: ANY,
         },
         Chart {
             title: "Push λ_f",
             note: "weight of the filter loss",
             series: layers(records, "conv-interp", |record| record.push.clone()),
+            bounds: ANY,
         },
     ]
 }
@@ -106,21 +124,22 @@ fn layers(records: &[EpochRecord], name: &str, of: impl Fn(&EpochRecord) -> Vec<
     (0..count).map(series).collect()
 }
 
-/// The range of a chart's axis: some room around the values, from 0 where that is near.
-fn range(series: &[Series]) -> [f64; 2] {
+/// The range of a chart's axis: some room around the values, from 0 where that is near; nothing beyond `bounds`.
+fn range(series: &[Series], bounds: [f64; 2]) -> [f64; 2] {
     let values = series.iter().flat_map(|series| series.values.iter().copied()).filter(|v| v.is_finite());
     let [low, high] =
         values.fold([f64::INFINITY, f64::NEG_INFINITY], |[low, high], v| [low.min(v), high.max(v)]);
     if low > high {
         return [0.0, 1.0];
     }
+    let [least, most] = bounds;
     let room = if high > low { 0.08 * (high - low) } else { 0.1 * high.abs().max(1e-6) };
     let near_zero = low >= 0.0 && low < 0.5 * high;
-    [if near_zero { 0.0 } else { low - room }, high + room]
+    [if near_zero { 0.0 } else { (low - room).max(least) }, (high + room).min(most)]
 }
 
 fn draw(chart: &Chart) -> Markup {
-    let [low, high] = range(&chart.series);
+    let [low, high] = range(&chart.series, chart.bounds);
     let epochs = chart.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
     let x = |at: usize| LEFT + (WIDTH - LEFT - RIGHT) * at as f64 / epochs.saturating_sub(1).max(1) as f64;
     let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low);
@@ -217,11 +236,21 @@ mod tests {
 
     #[test]
     fn axes_have_room_and_start_at_zero_where_that_is_near() {
-        assert_eq!(range(&series(&[0.1, 1.1])), [0.0, 1.1 + 0.08]);
-        let [low, high] = range(&series(&[10.0, 11.0]));
+        assert_eq!(range(&series(&[0.1, 1.1]), ANY), [0.0, 1.1 + 0.08]);
+        let [low, high] = range(&series(&[10.0, 11.0]), ANY);
         assert!((low - 9.92).abs() < 1e-9 && (high - 11.08).abs() < 1e-9);
-        assert_eq!(range(&series(&[2.0, f64::NAN])), [1.8, 2.2]);
-        assert_eq!(range(&series(&[f64::NAN])), [0.0, 1.0]);
+        assert_eq!(range(&series(&[2.0, f64::NAN]), ANY), [1.8, 2.2]);
+        assert_eq!(range(&series(&[f64::NAN]), ANY), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn an_axis_of_shares_ends_at_one() {
+        assert_eq!(range(&series(&[0.4, 1.0]), SHARE), [0.0, 1.0]);
+        assert_eq!(range(&series(&[1.0, 1.0]), SHARE), [0.9, 1.0]);
+        let [low, high] = range(&series(&[0.0, 0.0]), SHARE);
+        assert!(low == 0.0 && high > 0.0, "{high}");
+        let [low, high] = range(&series(&[0.6, 0.7]), SHARE);
+        assert!((low - 0.592).abs() < 1e-9 && (high - 0.708).abs() < 1e-9);
     }
 
     fn record(epoch: usize, instability: Option<f64>) -> EpochRecord {
@@ -254,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_curve_goes_through_its_points() {
-        let chart = Chart { title: "t", note: "n", series: series(&[0.0, 1.0, f64::INFINITY]) };
+        let chart = Chart { title: "t", note: "n", series: series(&[0.0, 1.0, f64::INFINITY]), bounds: ANY };
         let drawn = draw(&chart).into_string();
         // The axis ends at 1.08: 0 lies at its foot, 1 at 1 − 1/1.08 of its 136 units from the top.
         assert!(drawn.contains("points=\"48.0,146.0 179.0,20.1\""), "{drawn}");

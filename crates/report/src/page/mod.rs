@@ -144,6 +144,7 @@ fn settings(seen: &Observations) -> Markup {
     html! {
         section #settings {
             h2 { "Settings" }
+            @if !seen.covering.images.is_empty() { p { "Receptive fields: " (seen.covering) "." } }
             @match &seen.text.settings {
                 Some(settings) => { details { summary { "Everything the fit was made from" } pre tabindex="0" { (settings) } } }
                 None => { p { "The settings of this fit were not handed to the report." } }
