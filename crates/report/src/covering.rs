@@ -119,13 +119,13 @@ mod tests {
 
     #[test]
     fn images_are_those_in_which_most_filters_are_strongest() {
-        // Twelve images in which all three fire weakly; in the last three one, all and two of them strongly.
-        let mut activations = vec![[0.1; 3]; 12];
+        // Twelve images in which one of the three fires weakly; in the last three one, all and two of them.
+        let weak = |image: usize| [0, 1, 2].map(|filter| if image % 3 == filter { 0.1 } else { 0.0 });
+        let mut activations: Vec<[f32; 3]> = (0..12).map(weak).collect();
         activations.extend([[0.0, 0.0, 3.0], [2.0, 2.0, 2.0], [0.0, 4.0, 1.0]]);
         let layer = layer(&activations);
-        assert_eq!(most_wanted(&layer, 1), [13]);
-        let two = most_wanted(&layer, 30);
-        assert_eq!(two.len(), 15);
+        assert_eq!(most_wanted(&layer, 2), [13, 14]);
+        assert_eq!(most_wanted(&layer, 30).len(), 15);
         assert!(most_wanted(&layer, 0).is_empty());
     }
 
