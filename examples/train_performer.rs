@@ -104,6 +104,8 @@ struct Record<'a> {
     widths: &'a [usize],
     hidden: [usize; 2],
     classes: [&'a str; 2],
+    /// Channels, height and width, as the other examples read it.
+    input: [usize; 3],
     preprocessing: Preprocessing,
     data: &'a str,
     command: String,
@@ -172,6 +174,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         widths: &sizes.widths,
         hidden: sizes.hidden,
         classes: CLASSES,
+        input: [3, args.size, args.size],
         preprocessing,
         data: "synthetic birds and negatives, drawn anew each epoch",
         command: command(),

@@ -313,6 +313,18 @@ fn errors_are_told_with_their_causes() {
 }
 
 #[test]
+fn the_shipped_performer_says_what_it_reads() {
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/vgg16_narrow_birds.safetensors");
+    let (performer, classes) =
+        description::load::<Vgg16Layers>(&weights, &Device::default()).expect("weights");
+    assert_eq!(performer.preprocessing(), Preprocessing::imagenet(128));
+    assert_eq!(
+        (classes.index("bird").expect("a class"), classes.index("negative").expect("a class")),
+        (0, 1)
+    );
+}
+
+#[test]
 fn a_performers_description_is_honoured_and_checked() {
     let folder = tempfile::tempdir().expect("a folder");
     let fixture = |name: &str| {
