@@ -1,7 +1,7 @@
 //! The performers of a plan: loaded, or trained within the run and kept.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use explainer_core::Labels;
@@ -138,7 +138,7 @@ impl Run<'_> {
         &self,
         group: &Group<'_>,
         training: &Training,
-        path: &PathBuf,
+        path: &Path,
         device: &Device,
     ) -> Result<(), Failure> {
         println!("{}: training a performer", group.name());
