@@ -48,12 +48,6 @@ pub(crate) fn vectors(maps: Tensor<4>) -> Tensor<2> {
     maps.permute([0, 2, 3, 1]).reshape([batch * height * width, channels])
 }
 
-/// `Σ ‖x − x̂‖² / Σ ‖x‖²` of activation vectors `[n, C]`, x̂ decoded from their codes. NaN where all are zero.
-pub fn relative_error(dictionary: &impl Dictionary, activations: Tensor<2>) -> f64 {
-    let decoded = dictionary.decode(dictionary.encode(activations.clone()));
-    squares(decoded - activations.clone()) / squares(activations)
-}
-
 /// `Σ x²`.
 pub(crate) fn squares(values: Tensor<2>) -> f64 {
     // By row first: a sum over millions of values in `f32` would lose digits.
@@ -89,7 +83,7 @@ pub(crate) fn checked(
 mod tests {
     use super::*;
     use crate::Channels;
-    use crate::testing::{floats, tensor};
+    use crate::testing::{floats, relative_error, tensor};
 
     /// Twice the channels' sum, and nothing else.
     struct Sum;

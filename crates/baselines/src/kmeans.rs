@@ -68,13 +68,14 @@ impl KMeansConfig {
         assert!(self.width > 0, "KMeansConfig::width must be at least 1");
         checked("k-means", &activations, self.width)?;
         let mut centres = Centres::drawn(&activations, self.width, self.seed);
-        let (mut nearest, distance) = centres.nearest(&activations);
-        let mut distances = vec![distance];
+        let (mut nearest, squared) = centres.nearest(&activations);
+        let mut distances = vec![total(squared)];
         for _ in 0..self.iterations {
             centres = centres.means(&activations, nearest);
-            let distance;
-            (nearest, distance) = centres.nearest(&activations);
+            let squared;
+            (nearest, squared) = centres.nearest(&activations);
             let before = distances.last().copied().unwrap_or(f64::INFINITY);
+            let distance = total(squared);
             distances.push(distance);
             if before - distance <= self.tolerance * before {
                 break;
@@ -109,8 +110,8 @@ impl Centres {
         Self(Tensor::cat(centres, 0))
     }
 
-    /// The nearest centre of each vector, `[n]`, and the sum of the squared distances.
-    fn nearest(&self, activations: &Tensor<2>) -> (Tensor<1, Int>, f64) {
+    /// The nearest centre of each vector and its squared distance, each `[n]`.
+    fn nearest(&self, activations: &Tensor<2>) -> (Tensor<1, Int>, Tensor<1>) {
         let Self(centres) = self;
         let [count, _] = activations.dims();
         // ‖x − c‖² − ‖x‖².
@@ -118,7 +119,7 @@ impl Centres {
         let lengths = centres.clone().square().sum_dim(1).transpose();
         let (least, nearest) = (lengths - products.mul_scalar(2.0)).min_dim_with_indices(1);
         let own = activations.clone().square().sum_dim(1);
-        (nearest.reshape([count]), total((own + least).clamp_min(0.0).flatten(0, 1)))
+        (nearest.reshape([count]), (own + least).clamp_min(0.0).reshape([count]))
     }
 
     /// The mean of each centre's vectors.

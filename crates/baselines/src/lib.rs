@@ -24,18 +24,22 @@
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor, TensorData};
-//! use explainer_baselines::{Dictionary, NmfConfig, relative_error};
+//! use explainer_baselines::{Dictionary, NmfConfig};
+//! use explainer_metrics::RelativeError;
 //!
 //! // Activation vectors of three channels that are made of two atoms, [2, 0, 1] and [0, 1, 1].
 //! let device = Device::flex();
 //! let values = [2.0f32, 0.0, 1.0, 0.0, 3.0, 3.0, 2.0, 1.0, 2.0, 4.0, 1.0, 3.0];
 //! let rows = Tensor::<2>::from_data(TensorData::new(values.to_vec(), [4, 3]), &device);
 //! let nmf = NmfConfig::new(2).with_iterations(2000).with_tolerance(0.0).fit(rows.clone())?;
-//! assert!(relative_error(&nmf, rows) < 1e-3);
+//! let decoded = nmf.decode(nmf.encode(rows)).into_data().to_vec::<f32>()?;
+//! let mut error = RelativeError::default();
+//! error.add(&decoded, &values);
+//! assert!(error.value() < 1e-3);
 //!
 //! let maps = Tensor::<4>::ones([5, 3, 7, 7], &device);
 //! assert_eq!(nmf.encode_maps(maps).dims(), [5, 2, 7, 7]);
-//! # Ok::<(), explainer_baselines::BaselineError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! Rows of a performer's [`Features`](explainer_core::Features) come from [`ActivationSample`].
@@ -53,7 +57,7 @@ mod testing;
 mod topk_sae;
 
 pub use channels::Channels;
-pub use dictionary::{Dictionary, relative_error};
+pub use dictionary::Dictionary;
 pub use error::BaselineError;
 pub use kmeans::{KMeans, KMeansConfig};
 pub use nmf::{Nmf, NmfConfig};

@@ -179,8 +179,7 @@ impl Dictionary for Nmf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relative_error;
-    use crate::testing::{activations, floats, rows, tensor};
+    use crate::testing::{activations, floats, relative_error, rows, tensor};
 
     #[test]
     fn the_updates_are_their_definition_and_the_error_never_rises() {

@@ -1,8 +1,11 @@
 //! Small things for the tests.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use explainer_metrics::RelativeError;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+use crate::Dictionary;
 
 pub(crate) fn tensor<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values.to_vec(), shape), &Device::flex())
@@ -17,6 +20,14 @@ pub(crate) fn rows(tensor: Tensor<2>) -> Vec<Vec<f64>> {
     let width = tensor.dims()[1];
     let values: Vec<f64> = floats(tensor).into_iter().map(f64::from).collect();
     values.chunks(width).map(<[f64]>::to_vec).collect()
+}
+
+/// What a dictionary loses of activation vectors `[n, C]`.
+pub(crate) fn relative_error(dictionary: &impl Dictionary, activations: Tensor<2>) -> f64 {
+    let decoded = dictionary.decode(dictionary.encode(activations.clone()));
+    let mut error = RelativeError::default();
+    error.add(&floats(decoded), &floats(activations));
+    error.value()
 }
 
 /// `Σ (a − b)²` of rows.

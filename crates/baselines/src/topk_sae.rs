@@ -201,8 +201,7 @@ impl Dictionary for TopKSae {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::relative_error;
-    use crate::testing::{activations, floats, rows, tensor};
+    use crate::testing::{activations, floats, relative_error, rows, tensor};
     use burn::tensor::Device;
 
     #[test]

@@ -32,9 +32,9 @@ impl Explainer {
     /// few images (DESIGN §6).
     ///
     /// A mixture has the target features of one row, with a patch of another's, and y* is what the performer's
-    /// own layers make of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's upper features
-    /// ([`UpperLayers::of`] refuses them), there are no mixtures, and y* is known only where the feature is
-    /// not zero; elsewhere it is the present output, held to be at most 0.
+    /// own layers make of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's
+    /// upper features ([`UpperLayers::of`] refuses them), there are no mixtures, and y* is known only where the
+    /// feature is not zero; elsewhere it is the present output, held to be at most 0.
     ///
     /// A Cholesky factor of the Gram matrix of the inputs or of the rows, whichever are fewer, solves it for
     /// all outputs at once.
@@ -102,15 +102,13 @@ impl Rows {
         let width = explainer.decoder.layers[0].weight.dims()[0];
         let layers = UpperLayers::of(performer, features).ok().filter(UpperLayers::has_upper);
         let mut inputs = features.writer(width);
-        let mut wanted: Vec<RowWriter> = Vec::new();
+        let known = layers.iter().flat_map(|_| &features.shape().upper);
+        let mut wanted: Vec<RowWriter> = known.map(|&width| features.writer(width)).collect();
         let mut push = |target: Tensor<4>| {
             inputs.push(&floats(explainer.decoded_from(target.clone())))?;
-            let Some(layers) = &layers else { return Ok(()) };
-            for (layer, values) in layers.before_relu(target).into_iter().enumerate() {
-                if wanted.len() == layer {
-                    wanted.push(features.writer(values.dims()[1]));
-                }
-                wanted[layer].push(&floats(values))?;
+            let values = layers.iter().flat_map(|layers| layers.before_relu(target.clone()));
+            for (writer, values) in wanted.iter_mut().zip(values) {
+                writer.push(&floats(values))?;
             }
             Ok::<_, CoreError>(())
         };

@@ -286,14 +286,14 @@ impl<'a> Fitting<'a> {
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
         let rates = config.rates.at(done, config.decay).groups();
         let mut explainer = self.optimizer.step(rates, self.explainer, outcome.gradients);
-        if let NormUpdate::Running { momentum } = config.norm {
+        if let (NormUpdate::Running { momentum }, Some(pooled)) = (config.norm, outcome.pooled) {
             // As α was measured first: on the images with an object, on all where no image has one.
             let categories = self.train.categories();
             let object = |&row: &usize| categories[indices[row]].is_some();
             let rows: Vec<i32> = (0..indices.len()).filter(object).map(|row| row as i32).collect();
             let unlabelled = categories.iter().all(Option::is_none);
             if unlabelled || !rows.is_empty() {
-                let [parts, ordinary] = outcome.pooled.map(|maps| {
+                let [parts, ordinary] = pooled.map(|maps| {
                     let rows = Tensor::<1, Int>::from_ints(rows.as_slice(), &maps.device());
                     channel_mass(if unlabelled { maps } else { maps.select(0, rows) })
                 });

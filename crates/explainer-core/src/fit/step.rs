@@ -9,7 +9,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Bool, Tensor};
 use explainer_filter_loss::FilterCategories;
 
-use super::config::{FitConfig, LossMaps, LossWeights, ReconstructionWeight};
+use super::config::{FitConfig, LossMaps, LossWeights, NormUpdate, ReconstructionWeight};
 use super::loss::InterpretabilityLoss;
 use super::task::Task;
 use crate::conv::{Gradient, Input};
@@ -75,8 +75,8 @@ pub(crate) struct Stepper<'a> {
 pub(crate) struct Outcome {
     pub(crate) gradients: GradientsParams,
     pub(crate) terms: Terms,
-    /// The pooled tracks, for running norms: interpretable, ordinary.
-    pub(crate) pooled: [Tensor<4>; 2],
+    /// The pooled tracks, if norms are running: interpretable, ordinary.
+    pub(crate) pooled: Option<[Tensor<4>; 2]>,
 }
 
 /// The filter loss of one layer in one step.
@@ -134,7 +134,8 @@ impl Stepper<'_> {
         let mut grads = loss.backward();
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
-        let pooled = [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())];
+        let pooled = matches!(self.config.norm, NormUpdate::Running { .. })
+            .then(|| [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())]);
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
         for (index, (conv, Stage { input, maps })) in
             plain.ordinary.convs.iter().zip(ordinary).enumerate().rev()

@@ -37,8 +37,7 @@ impl Labels {
     /// If an image is of a category without a class.
     pub(crate) fn of(&self, categories: &[Option<usize>]) -> Vec<usize> {
         let class = |&category: &Option<usize>| {
-            let class = category.map_or(self.negative, |category| self.categories.get(category).copied());
-            class
+            self.class(category)
                 .unwrap_or_else(|| panic!("there is no class of images of category {category:?} in {self:?}"))
         };
         categories.iter().map(class).collect()

@@ -92,7 +92,12 @@ fn header(seen: &Observations, title: &str) -> Markup {
             p.lead {
                 "An explainer network re-expressed a middle layer as filters that follow object parts. "
                 (live) " of its " (seen.filters.len()) " filters fired on " (images.len()) " images of "
-                (seen.text.dataset) ", and fall into " (seen.parts.len()) " parts that nobody had named. "
+                (seen.text.dataset) ", and fall into "
+                @match seen.parts.len() {
+                    1 => "1 part",
+                    count => { (count) " parts" }
+                }
+                " that nobody had named. "
                 "They carry a share of p = " (number(seen.share)) " of its signal."
                 @match seen.survey.left_out.len() {
                     0 => {}
