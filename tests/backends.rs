@@ -47,7 +47,7 @@ fn fit(device: &Device) -> Fit {
         .with_weights(LossWeights { eta: 0.1, ..LossWeights::RELATIVE })
         .with_push(push.to_vec())
         .with_diversity(0.1)
-        .with_refit(Refit::Ridge { ridge: 0.03, mixtures: 0 })
+        .with_refit(Refit::DEFAULT)
         .with_progress(false);
     config.fit(explainer, &performer, &features, Some(&features)).expect("a fit")
 }

@@ -256,7 +256,7 @@ mod tests {
         let upper = explainer.decoder.forward(encoded);
         assert_eq!(floats(upper[0].clone()), vec![1.0; 3 * channels], "the decoder is the identity");
 
-        let fit = FitConfig::new().with_refit(Refit::Ridge { ridge: 0.03, mixtures: 1 }).with_progress(false);
+        let fit = FitConfig::new().with_refit(Refit::DEFAULT).with_progress(false);
         let fit = fit.fit(explainer, &performer, &train, Some(&train)).unwrap();
         let error = fit.validation.unwrap().relative_error;
         assert!(error.len() == 1 && error[0] < 0.2, "{error:?}");

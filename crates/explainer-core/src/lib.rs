@@ -54,7 +54,6 @@ mod grad_cam;
 mod init;
 mod masking;
 mod memory;
-mod mixtures;
 mod norm;
 mod occlusion;
 #[cfg(test)]
@@ -64,6 +63,7 @@ mod pooling;
 mod preprocessing;
 mod progress;
 mod refit;
+mod regression;
 mod start;
 mod store;
 #[cfg(test)]

@@ -4,37 +4,39 @@ use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, TensorData, activation::relu};
 
-use crate::cholesky::{Cholesky, NotPositive};
+use crate::cholesky::NotPositive;
 use crate::decoder::linear;
 use crate::features::{Features, floats};
 use crate::fit::{Refit, batches};
-use crate::mixtures::Mixture;
 use crate::progress::progress_bar;
+use crate::regression::{Regression, of_few};
 use crate::store::{RowStore, RowWriter};
 use crate::{CoreError, Explainer, Performer, UpperLayers};
 
 /// Rows of one pass.
 const BATCH: usize = 512;
-/// Up to this many rows for each input of the first layer, mixtures are worth their time.
-const ENOUGH: usize = 2;
+/// Ridge of the map from channel to channel, in units of a channel's mean energy over all units.
+const MAP_RIDGE: f64 = 1e-4;
 
 impl Explainer {
-    /// The explainer with every decoder layer solved for the least squared error on `features` and on
-    /// mixtures of them, the encoder as it is, from the lowest layer up.
+    /// The explainer with every decoder layer solved for the least squared error on `features`, the encoder
+    /// as it is, from the lowest layer up.
     ///
-    /// With x the layer's input (what the refitted layer below makes of it), W and b its weights so far,
-    /// and y* what the performer's own layer has *before* its ReLU, the change V of W minimises
+    /// With x the layer's input (what the refitted layer below makes of it), W and b its prior, and y* what
+    /// the performer's own layer has *before* its ReLU, the change V of W minimises
     ///
     /// `Σ_rows ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
-    /// on centred inputs, so that b' comes out by itself. The optimiser's last weights are the prior. Before
-    /// the ReLU a silent unit still says how silent it is, which is most of what there is to learn from on
-    /// few images (DESIGN §6).
+    /// on centred inputs, so that b' comes out by itself. Before the ReLU a silent unit still says how silent
+    /// it is, which is most of what there is to learn from on few images (DESIGN §6).
     ///
-    /// A mixture has the target features of one row, with a patch of another's, and y* is what the performer's
-    /// own layers make of it. If the layers of the [`Blueprint`](crate::Blueprint) do not give the performer's
-    /// upper features ([`UpperLayers::of`] refuses them), there are no mixtures, and y* is known only where the
-    /// feature is not zero; elsewhere it is the present output, held to be at most 0.
+    /// **The prior** of the first layer is the performer's fc6 behind the one matrix M, from channel to
+    /// channel and the same in all places, by which `M x_enc` comes closest to the performer's pooled top conv:
+    /// every unit of every image is a row for it, so that it is known well however few the images. That of the
+    /// others are the performer's own layers. If the layers of the [`Blueprint`](crate::Blueprint) do not give
+    /// the performer's upper features ([`UpperLayers::of`] refuses them), the optimiser's last weights are the
+    /// prior, with a ridge of its own, and y* is known only where the feature is not zero; elsewhere it is the
+    /// present output, held to be at most 0.
     ///
     /// A Cholesky factor of the Gram matrix of the inputs or of the rows, whichever are fewer, solves it for
     /// all outputs at once.
@@ -51,19 +53,23 @@ impl Explainer {
         progress: bool,
     ) -> Result<Self, CoreError> {
         let mut explainer = self.valid();
-        let Refit::Ridge { ridge, mixtures } = *refit else { return Ok(explainer) };
-        let layers = explainer.decoder.layers.len();
-        let bar = progress_bar(layers as u64, "decoder", progress);
-        let Rows { mut inputs, wanted } = Rows::of(performer, &explainer, features, mixtures)?;
-        for layer in 0..layers {
+        let Refit::Ridge { performer: known, fitted } = *refit else { return Ok(explainer) };
+        let layers = UpperLayers::of(performer, features).ok().filter(UpperLayers::has_upper);
+        let count = explainer.decoder.layers.len();
+        let bar = progress_bar(count as u64, "decoder", progress);
+        let Rows { mut inputs, wanted, map } = Rows::of(layers.as_ref(), &explainer, features)?;
+        for layer in 0..count {
             let own = explainer.decoder.layers[layer].clone();
+            let (prior, ridge) = match (&layers, &map) {
+                (Some(layers), Some(map)) if layer == 0 => (map.followed_by(layers.upper(0), &own), known),
+                (Some(layers), _) => (with_weights_of(&own, layers.upper(layer)), known),
+                (None, _) => (own, fitted),
+            };
             let system = System { inputs: &inputs, wanted: wanted.get(layer), features, layer };
-            let solved = system
-                .solve(&own, ridge)
-                .map_err(|NotPositive { pivot }| CoreError::Singular { what: named(layer), pivot })?;
+            let solved = system.solve(&prior, ridge).map_err(|error| singular(layer, &error))?;
             check(&solved, layer)?;
             bar.inc(1);
-            if layer + 1 < layers {
+            if layer + 1 < count {
                 let mut outputs = features.writer(solved.weight.dims()[1]);
                 for indices in system.batches() {
                     outputs.push(&floats(relu(linear(&solved, system.rows(&inputs, &indices)))))?;
@@ -76,56 +82,100 @@ impl Explainer {
         Ok(explainer)
     }
 
-    /// The decoder's input of target features, a row for each image.
-    fn decoded_from(&self, target: Tensor<4>) -> Tensor<2> {
+    /// The decoder's input of target features.
+    fn encoded_from(&self, target: Tensor<4>) -> Tensor<4> {
         let (_, parts) = self.interpretable.forward(target.clone());
-        self.encode(parts, self.ordinary.forward(target)).flatten(1, 3)
+        self.encode(parts, self.ordinary.forward(target))
     }
 }
 
-/// What a decoder is solved on: the rows of features, and mixtures of them.
+/// What a decoder is solved on.
 struct Rows {
     /// Inputs of its first layer.
     inputs: RowStore,
     /// y* of each layer; none where the performer's own layers do not tell it.
     wanted: Vec<RowStore>,
+    /// From its input to the performer's pooled top conv, where that is known.
+    map: Option<ChannelMap>,
 }
 
 impl Rows {
-    /// With `each` mixtures for every row of `features`, but no more than make enough rows.
-    fn of<P: Performer>(
-        performer: &P,
+    fn of(
+        layers: Option<&UpperLayers<'_>>,
         explainer: &Explainer,
         features: &Features,
-        each: usize,
     ) -> Result<Self, CoreError> {
-        let width = explainer.decoder.layers[0].weight.dims()[0];
-        let layers = UpperLayers::of(performer, features).ok().filter(UpperLayers::has_upper);
-        let mut inputs = features.writer(width);
+        let first = &explainer.decoder.layers[0];
+        let mut inputs = features.writer(first.weight.dims()[0]);
         let known = layers.iter().flat_map(|_| &features.shape().upper);
         let mut wanted: Vec<RowWriter> = known.map(|&width| features.writer(width)).collect();
-        let mut push = |target: Tensor<4>| {
-            inputs.push(&floats(explainer.decoded_from(target.clone())))?;
-            let values = layers.iter().flat_map(|layers| layers.before_relu(target.clone()));
-            for (writer, values) in wanted.iter_mut().zip(values) {
+        let mut map = Regression::new(first.bias.is_some());
+        for indices in batches(features.len(), BATCH) {
+            let target = features.batch(&indices).target;
+            let encoded = explainer.encoded_from(target.clone());
+            inputs.push(&floats(encoded.clone()))?;
+            let Some(layers) = layers else { continue };
+            let pooled = layers.pooled(target);
+            map.push(by_unit(encoded), by_unit(pooled.clone()));
+            for (writer, values) in wanted.iter_mut().zip(layers.above(pooled.flatten(1, 3))) {
                 writer.push(&floats(values))?;
             }
-            Ok::<_, CoreError>(())
-        };
-        for indices in batches(features.len(), BATCH) {
-            push(features.batch(&indices).target)?;
         }
-        if layers.is_some() {
-            let missing = (ENOUGH * width).saturating_sub(features.len());
-            let [_, length, _] = features.shape().target;
-            let mixtures = Mixture::draw(features.len(), length, missing.min(each * features.len()));
-            for mixtures in mixtures.chunks(BATCH) {
-                push(Mixture::target(mixtures, features))?;
-            }
-        }
+        let map = layers.map(|_| ChannelMap::of(map)).transpose()?;
         let wanted = wanted.into_iter().map(RowWriter::finish).collect::<Result<_, _>>()?;
-        Ok(Self { inputs: inputs.finish()?, wanted })
+        Ok(Self { inputs: inputs.finish()?, wanted, map })
     }
+}
+
+/// Maps as rows, one for each unit of each image: `[batch · P · P, D]`.
+fn by_unit(maps: Tensor<4>) -> Tensor<2> {
+    maps.permute([0, 2, 3, 1]).flatten::<2>(0, 2)
+}
+
+/// `x ↦ Mᵀx + m` from the channels of the encoder's output to those of the performer's pooled top conv, the
+/// same in all places.
+struct ChannelMap {
+    /// M, `[D, D]`.
+    matrix: Tensor<2>,
+    /// m, `[1, D]`.
+    offset: Tensor<2>,
+}
+
+impl ChannelMap {
+    fn of(units: Regression) -> Result<Self, CoreError> {
+        let ridge = MAP_RIDGE * units.count() as f64 / units.inputs() as f64;
+        let [matrix, offset] = units.solve(ridge).map_err(|error| singular(0, &error))?;
+        Ok(Self { matrix, offset })
+    }
+
+    /// A layer that reads what the map makes, as one layer in the place of `own`.
+    fn followed_by(&self, layer: &Linear, own: &Linear) -> Linear {
+        let [inputs, outputs] = layer.weight.dims();
+        let channels = self.offset.dims()[1];
+        let units = inputs / channels;
+        let weight = layer.weight.val().reshape([channels, units * outputs]);
+        let offset = self.offset.clone().matmul(weight.clone()).reshape([units, outputs]).sum_dim(0);
+        let mut moved = with_weights_of(own, layer);
+        moved.weight = moved.weight.map(|_| self.matrix.clone().matmul(weight).reshape([inputs, outputs]));
+        moved.bias = moved.bias.map(|bias| bias.map(|bias| bias + offset.reshape([outputs])));
+        moved
+    }
+}
+
+/// The parameters of `own` with the weights of `other`.
+///
+/// # Panics
+/// If only one of them has a bias.
+fn with_weights_of(own: &Linear, other: &Linear) -> Linear {
+    assert_eq!(own.bias.is_some(), other.bias.is_some(), "biases of a decoder layer and of the performer's");
+    let mut layer = own.clone();
+    layer.weight = Param::initialized(own.weight.id, other.weight.val());
+    layer.bias = own
+        .bias
+        .as_ref()
+        .zip(other.bias.as_ref())
+        .map(|(own, other)| Param::initialized(own.id, other.val()));
+    layer
 }
 
 /// The inputs of one layer and what it is to make of them, row by row.
@@ -157,74 +207,37 @@ impl System<'_> {
         outputs.clamp_max(0.0).mask_where(fires, theirs)
     }
 
-    /// The layer with the change V added: with X and E the inputs and errors as rows, both centred,
-    ///
-    /// `V = (XᵀX + penalty)⁻¹ XᵀE = Xᵀ (XXᵀ + penalty)⁻¹ E`,
-    ///
-    /// whichever matrix is the smaller.
-    fn solve(&self, layer: &Linear, ridge: f64) -> Result<Linear, NotPositive> {
-        let count = self.inputs.len();
-        let [inputs, outputs] = layer.weight.dims();
-        let batch = |indices: Vec<usize>| {
+    /// The layer with the change V added to its weights.
+    fn solve(&self, prior: &Linear, ridge: f64) -> Result<Linear, NotPositive> {
+        let [inputs, outputs] = prior.weight.dims();
+        // A layer without a bias cannot move the mean: nothing is centred then.
+        let centred = prior.bias.is_some();
+        let batches = self.batches().map(|indices| {
             let rows = self.rows(self.inputs, &indices);
-            let present = linear(layer, rows.clone());
+            let present = linear(prior, rows.clone());
             let error = self.wanted(&indices, present.clone()) - present;
             (rows, error)
-        };
-        // A layer without a bias cannot move the mean: nothing is centred then.
-        let centred = if layer.bias.is_some() { 1.0 / count as f64 } else { 0.0 };
-        let spread = |squares: Tensor<1>| f64::from(squares.into_scalar::<f32>()) / count as f64;
-        let (change, mean, missing);
-        if count < inputs {
-            let (rows, errors): (Vec<_>, Vec<_>) = self.batches().map(batch).unzip();
-            let (rows, errors) = (Tensor::cat(rows, 0), Tensor::cat(errors, 0));
-            (mean, missing) =
-                (rows.clone().sum_dim(0).mul_scalar(centred), errors.clone().sum_dim(0).mul_scalar(centred));
-            let (rows, errors) = (rows - mean.clone(), errors - missing.clone());
-            let penalty = ridge * spread(rows.clone().square().sum());
-            let gram = rows.clone().matmul(rows.clone().transpose());
-            change = rows.transpose().matmul(penalised(gram, penalty)?.solve(errors));
+        });
+        let [change, bias] = if self.inputs.len() < inputs {
+            of_few(batches, centred, ridge)?
         } else {
-            let device = self.features.device();
-            let zeros = |height, width| Tensor::<2>::zeros([height, width], device);
-            let mut sums =
-                [zeros(1, inputs), zeros(1, outputs), zeros(inputs, inputs), zeros(inputs, outputs)];
-            for (rows, errors) in self.batches().map(batch) {
-                let across = rows.clone().transpose();
-                let terms = [
-                    rows.clone().sum_dim(0),
-                    errors.clone().sum_dim(0),
-                    across.clone().matmul(rows),
-                    across.matmul(errors),
-                ];
-                let mut terms = terms.into_iter();
-                sums = sums.map(|sum| sum + terms.next().expect("as many terms as sums"));
-            }
-            let [sum, missed, gram, right] = sums;
-            (mean, missing) = (sum.mul_scalar(centred), missed.mul_scalar(centred));
-            let across = mean.clone().transpose().mul_scalar(count as f64);
-            let gram = gram - across.clone().matmul(mean.clone());
-            let right = right - across.matmul(missing.clone());
-            let diagonal = gram.clone() * Tensor::<2>::eye(inputs, device);
-            let penalty = ridge * spread(diagonal.sum());
-            change = penalised(gram, penalty)?.solve(right);
-        }
-        let bias = missing - mean.matmul(change.clone());
-        let mut solved = layer.clone();
-        solved.weight = moved(&layer.weight, change);
-        solved.bias = layer.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
+            let mut regression = Regression::new(centred);
+            batches.for_each(|(rows, errors)| regression.push(rows, errors));
+            regression.solve(ridge)?
+        };
+        let mut solved = prior.clone();
+        solved.weight = moved(&prior.weight, change);
+        solved.bias = prior.bias.as_ref().map(|own| moved(own, bias.reshape([outputs])));
         Ok(solved)
     }
 }
 
-/// The factor of `gram + penalty`.
-fn penalised(gram: Tensor<2>, penalty: f64) -> Result<Cholesky, NotPositive> {
-    let identity = Tensor::<2>::eye(gram.dims()[0], &gram.device());
-    Cholesky::new(gram + identity.mul_scalar(penalty))
-}
-
 fn named(layer: usize) -> String {
     format!("fc-dec-{}", layer + 1)
+}
+
+fn singular(layer: usize, &NotPositive { pivot }: &NotPositive) -> CoreError {
+    CoreError::Singular { what: named(layer), pivot }
 }
 
 fn moved<const D: usize>(parameter: &Param<Tensor<D>>, change: Tensor<D>) -> Param<Tensor<D>> {
@@ -249,8 +262,7 @@ mod tests {
     use explainer_metrics::ReceptiveField;
 
     const RIDGE: f64 = 0.1;
-    /// Without mixtures.
-    const REFIT: Refit = Refit::Ridge { ridge: RIDGE, mixtures: 0 };
+    const REFIT: Refit = Refit::Ridge { performer: RIDGE, fitted: RIDGE };
 
     fn setup(config: &FeatureConfig) -> (TinyPerformer, Features, Explainer) {
         let performer = TinyPerformer::new(5);
@@ -288,98 +300,126 @@ mod tests {
         b.into_iter().enumerate().map(divided).collect()
     }
 
-    /// The normal equations of centred ridge regression, in `f64`: `(XᵀX + penalty) V = Xᵀ(Y − XW)`.
-    fn oracle(x: &[Vec<f64>], wanted: &[Vec<f64>], weight: &[Vec<f64>], bias: &[f64]) -> Vec<Vec<f64>> {
-        let (count, inputs, outputs) = (x.len() as f64, x[0].len(), bias.len());
-        let mean: Vec<f64> = (0..inputs).map(|i| x.iter().map(|x| x[i]).sum::<f64>() / count).collect();
+    /// The change and the offset of centred ridge regression, in `f64` and with the penalty as it is:
+    /// `(XᵀX + penalty) V = XᵀE`.
+    fn regression(x: &[Vec<f64>], errors: &[Vec<f64>], ridge: f64) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let (count, inputs, outputs) = (x.len() as f64, x[0].len(), errors[0].len());
+        let mean = |rows: &[Vec<f64>], i: usize| rows.iter().map(|row| row[i]).sum::<f64>() / count;
+        let means: Vec<f64> = (0..inputs).map(|i| mean(x, i)).collect();
+        let missing: Vec<f64> = (0..outputs).map(|o| mean(errors, o)).collect();
         let centred: Vec<Vec<f64>> =
-            x.iter().map(|x| x.iter().zip(&mean).map(|(x, mean)| x - mean).collect()).collect();
-        let penalty = RIDGE * centred.iter().flatten().map(|x| x * x).sum::<f64>() / count;
-        let error: Vec<Vec<f64>> = x
-            .iter()
-            .zip(wanted)
-            .map(|(x, wanted)| {
-                let output =
-                    |o: usize| x.iter().zip(weight).map(|(x, row)| x * row[o]).sum::<f64>() + bias[o];
-                (0..outputs).map(|o| wanted[o] - output(o)).collect()
-            })
-            .collect();
+            x.iter().map(|x| x.iter().zip(&means).map(|(x, mean)| x - mean).collect()).collect();
+        let penalty = ridge * centred.iter().flatten().map(|x| x * x).sum::<f64>() / count;
         let product = |i: usize, j: usize| centred.iter().map(|x| x[i] * x[j]).sum::<f64>();
         let normal = (0..inputs)
             .map(|i| (0..inputs).map(|j| product(i, j) + if i == j { penalty } else { 0.0 }).collect())
             .collect();
-        let right = |i: usize, o: usize| centred.iter().zip(&error).map(|(x, e)| x[i] * e[o]).sum();
-        solved(normal, (0..inputs).map(|i| (0..outputs).map(|o| right(i, o)).collect()).collect())
+        let right = |i: usize, o: usize| {
+            centred.iter().zip(errors).map(|(x, e)| x[i] * (e[o] - missing[o])).sum::<f64>()
+        };
+        let right = (0..inputs).map(|i| (0..outputs).map(|o| right(i, o)).collect()).collect();
+        let change = solved(normal, right);
+        let moved = |o: usize| means.iter().zip(&change).map(|(mean, row)| mean * row[o]).sum::<f64>();
+        let offset = (0..outputs).map(|o| missing[o] - moved(o)).collect();
+        (change, offset)
+    }
+
+    fn applied(x: &[Vec<f64>], weight: &[Vec<f64>], bias: &[f64]) -> Vec<Vec<f64>> {
+        let output = |x: &[f64], o: usize| x.iter().zip(weight).map(|(x, row)| x * row[o]).sum::<f64>();
+        x.iter().map(|x| (0..bias.len()).map(|o| output(x, o) + bias[o]).collect()).collect()
+    }
+
+    fn minus(a: &[Vec<f64>], b: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        a.iter().zip(b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a - b).collect()).collect()
+    }
+
+    /// Each unit of each image, from rows of `[channels, units]`.
+    fn units(rows: &[Vec<f64>], channels: usize) -> Vec<Vec<f64>> {
+        let of = |row: &Vec<f64>| {
+            let units = row.len() / channels;
+            (0..units).map(|s| (0..channels).map(|c| row[c * units + s]).collect()).collect::<Vec<_>>()
+        };
+        rows.iter().flat_map(of).collect()
+    }
+
+    /// Of fc6: what `rows` are made of it, by definition, from the encoder's output and the performer's
+    /// pooled top conv.
+    fn first_layer(
+        fc6: &Linear,
+        encoded: &[Vec<f64>],
+        pooled: &[Vec<f64>],
+        channels: usize,
+    ) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let (weight, bias) = (rows(fc6.weight.val()), floats(fc6.bias.as_ref().unwrap().val()));
+        let bias: Vec<f64> = bias.into_iter().map(f64::from).collect();
+        let wanted = applied(pooled, &weight, &bias);
+        let (x, z) = (units(encoded, channels), units(pooled, channels));
+        let (map, offset) = regression(&x, &z, MAP_RIDGE * x.len() as f64 / channels as f64);
+        let places = weight.len() / channels;
+        // fc6 behind the map: its weights from channel c in one place are those of all channels there, by M.
+        let through = |c: usize, s: usize, o: usize| {
+            (0..channels).map(|to| map[c][to] * weight[to * places + s][o]).sum::<f64>()
+        };
+        let prior: Vec<Vec<f64>> = (0..weight.len())
+            .map(|i| (0..bias.len()).map(|o| through(i / places, i % places, o)).collect())
+            .collect();
+        let constant: Vec<f64> = (0..bias.len())
+            .map(|o| {
+                let weights = weight.iter().enumerate();
+                bias[o] + weights.map(|(i, row)| offset[i / places] * row[o]).sum::<f64>()
+            })
+            .collect();
+        let (change, moved) =
+            regression(encoded, &minus(&wanted, &applied(encoded, &prior, &constant)), RIDGE);
+        let solved = prior.iter().zip(&change).map(|(p, v)| p.iter().zip(v).map(|(p, v)| p + v).collect());
+        (solved.collect(), constant.iter().zip(&moved).map(|(c, m)| c + m).collect())
     }
 
     /// With fewer rows than inputs, and with more.
     #[test]
-    fn the_first_layer_solves_the_normal_equations() {
+    fn the_first_layer_is_the_ridge_regression_behind_the_channel_map() {
         for images in [20, 120] {
-            the_normal_equations_are_solved(images);
-        }
-    }
-
-    fn the_normal_equations_are_solved(images: usize) {
-        let (performer, _, explainer) = setup(&FeatureConfig::plain());
-        let train = features(&performer, images, &FeatureConfig::plain());
-        let [inputs, _] = explainer.decoder.layers[0].weight.dims();
-        assert_eq!(images < inputs, images == 20, "{inputs} inputs");
-        let all: Vec<usize> = (0..train.len()).collect();
-        let batch = train.batch(&all);
-        let (maps, parts) = explainer.interpretable.forward(batch.target.clone());
-        assert_eq!(maps.len(), 2);
-        let inputs = explainer.encode(parts, explainer.ordinary.forward(batch.target.clone())).flatten(1, 3);
-        // What the performer's fc6 makes of its own pooled top conv, before the ReLU.
-        let top = relu(performer.convs[1].forward(batch.target));
-        let wanted = performer.upper[0].forward(explainer.pooled(top).flatten(1, 3));
-        let layer = &explainer.decoder.layers[0];
-        let bias: Vec<f64> = floats(layer.bias.as_ref().unwrap().val()).into_iter().map(f64::from).collect();
-        let expected = oracle(&rows(inputs), &rows(wanted), &rows(layer.weight.val()), &bias);
-        let refitted = refitted(&performer, &train, &explainer);
-        let change = rows(refitted.decoder.layers[0].weight.val() - layer.weight.val());
-        let largest = expected.iter().flatten().fold(0.0, |most: f64, value| most.max(value.abs()));
-        assert!(largest > 1e-3);
-        for (found, expected) in change.iter().flatten().zip(expected.iter().flatten()) {
-            assert!((found - expected).abs() < 2e-3 * largest, "{found} {expected}");
-        }
-    }
-
-    #[test]
-    fn mixtures_follow_the_rows_until_there_are_enough() {
-        let (performer, train, explainer) = setup(&FeatureConfig::plain());
-        let [inputs, _] = explainer.decoder.layers[0].weight.dims();
-        let rows = |each| Rows::of(&performer, &explainer, &train, each).unwrap();
-        assert_eq!([0, 2, 1000].map(|each| rows(each).inputs.len()), [20, 60, 2 * inputs]);
-        let Rows { inputs, wanted } = rows(2);
-        let mixture = Mixture::draw(20, SIZE, 40).swap_remove(7);
-        let target = Mixture::target(&[mixture], &train);
-        // What the performer's own layers make of it, layer by layer.
-        let top = relu(performer.convs[1].forward(target.clone()));
-        let fc6: Tensor<2> = performer.upper[0].forward(explainer.pooled(top).flatten(1, 3));
-        let fc7 = performer.upper[1].forward(relu(fc6.clone()));
-        let expected = [floats(explainer.forward(target).encoded), floats(fc6), floats(fc7)];
-        for (found, expected) in [&inputs, &wanted[0], &wanted[1]].iter().zip(&expected) {
-            assert_eq!(found.row(27).len(), expected.len());
-            for (found, expected) in found.row(27).iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+            let (performer, _, explainer) = setup(&FeatureConfig::plain());
+            let train = features(&performer, images, &FeatureConfig::plain());
+            let [inputs, _] = explainer.decoder.layers[0].weight.dims();
+            assert_eq!(images < inputs, images == 20, "{inputs} inputs");
+            let all: Vec<usize> = (0..train.len()).collect();
+            let target = train.batch(&all).target;
+            let encoded = rows(explainer.forward(target.clone()).encoded.flatten(1, 3));
+            let top = relu(performer.convs[1].forward(target));
+            let pooled = rows(explainer.pooled(top).flatten(1, 3));
+            let (weight, bias) = first_layer(&performer.upper[0], &encoded, &pooled, explainer.filters());
+            let refitted = refitted(&performer, &train, &explainer);
+            let layer = &refitted.decoder.layers[0];
+            let found = rows(layer.weight.val()).concat();
+            let found = found
+                .into_iter()
+                .chain(floats(layer.bias.as_ref().unwrap().val()).iter().map(|&b| f64::from(b)));
+            let expected: Vec<f64> = weight.concat().into_iter().chain(bias).collect();
+            let largest = expected.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
+            for (found, expected) in found.zip(&expected) {
+                assert!((found - expected).abs() < 2e-3 * largest, "{found} {expected}");
             }
         }
     }
 
-    /// On images that were not fitted.
+    /// On images that were not fitted, few as the rows are.
     #[test]
-    fn few_rows_reconstruct_better_with_mixtures() {
+    fn the_performers_layers_behind_the_map_know_more_than_few_rows() {
         let (performer, train, explainer) = setup(&FeatureConfig::plain());
         let all: Vec<_> = images(60, 1).into_iter().skip(20).map(Ok::<_, std::io::Error>).collect();
         let others = Features::extract(&performer, all, &FeatureConfig::plain(), &Device::flex()).unwrap();
-        let error = |mixtures| {
-            let refit = Refit::Ridge { ridge: RIDGE, mixtures };
+        let error = |ridge| {
+            let refit = Refit::Ridge { performer: ridge, fitted: ridge };
             let explainer = explainer.clone().refitted(&performer, &train, &refit, false).unwrap();
             explainer.validate(&performer, &others).unwrap().relative_error
         };
-        let (without, with) = (error(0), error(3));
-        assert!(with[0] < 0.95 * without[0] && with[1] < 0.95 * without[1], "{without:?} {with:?}");
+        let (rows, both, layers) = (error(1e-3), error(1.0), error(1e6));
+        let before = explainer.validate(&performer, &others).unwrap().relative_error;
+        for layer in [0, 1] {
+            assert!(both[layer] < rows[layer], "{both:?} {rows:?}");
+            assert!(layers[layer] < 0.8 * before[layer], "{layers:?} {before:?}");
+        }
     }
 
     #[test]
@@ -412,7 +452,7 @@ mod tests {
     fn a_ridge_that_is_too_small_for_the_rows_is_an_error() {
         let (performer, train, explainer) = setup(&FeatureConfig::plain());
         let error = explainer
-            .refitted(&performer, &train, &Refit::Ridge { ridge: 0.0, mixtures: 0 }, false)
+            .refitted(&performer, &train, &Refit::Ridge { performer: 0.0, fitted: 0.0 }, false)
             .unwrap_err();
         assert!(matches!(error, CoreError::Singular { .. }), "{error}");
         assert!(error.to_string().contains("fc-dec-1"), "{error}");
@@ -453,8 +493,7 @@ mod tests {
         let train = Features::extract(&performer, images, &FeatureConfig::plain(), &device).unwrap();
         let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
         let explainer = explainer.calibrated(&train);
-        let rows = Rows::of(&performer, &explainer, &train, 1).unwrap();
-        assert_eq!((rows.inputs.len(), rows.wanted.len()), (20, 0));
+        assert!(UpperLayers::of(&performer, &train).is_err());
         let before = explainer.validate(&performer, &train).unwrap().relative_error;
         let after = refitted(&performer, &train, &explainer);
         let after = after.validate(&performer, &train).unwrap().relative_error;

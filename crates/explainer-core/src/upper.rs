@@ -65,11 +65,11 @@ impl<'a> UpperLayers<'a> {
     /// # Panics
     /// If the maps have other numbers of channels or units than the target layer's.
     pub fn forward(&self, target: Tensor<4>) -> Vec<Tensor<2>> {
-        let pooled = self.pooled(target);
+        let pooled = self.pooled(target).flatten(1, 3);
         if self.upper.is_empty() {
             return vec![pooled];
         }
-        self.layers(pooled).into_iter().map(relu).collect()
+        self.above(pooled).into_iter().map(relu).collect()
     }
 
     /// Whether there is a layer above the pooled maps.
@@ -77,23 +77,24 @@ impl<'a> UpperLayers<'a> {
         !self.upper.is_empty()
     }
 
-    /// The upper features before their ReLU, without the pooled maps of a network that has no upper layer.
-    pub(crate) fn before_relu(&self, target: Tensor<4>) -> Vec<Tensor<2>> {
-        self.layers(self.pooled(target))
+    /// The layer of upper features `index`, from 0.
+    pub(crate) fn upper(&self, index: usize) -> &'a Linear {
+        self.upper[index]
     }
 
-    fn pooled(&self, target: Tensor<4>) -> Tensor<2> {
+    /// The pooled top conv of target features, `[batch, D, P, P]`.
+    pub(crate) fn pooled(&self, target: Tensor<4>) -> Tensor<4> {
         let [_, channels, height, width] = target.dims();
         assert_eq!(
             [channels, height, width],
             [TopLayer::Conv(self.conv).channels()[0], self.length, self.length],
             "channels, height and width of target features (left) and of what the performer's layers read"
         );
-        self.pool.forward(relu(convolve(self.conv, target))).flatten(1, 3)
+        self.pool.forward(relu(convolve(self.conv, target)))
     }
 
-    /// What each layer makes of the pooled maps, before its ReLU.
-    fn layers(&self, pooled: Tensor<2>) -> Vec<Tensor<2>> {
+    /// What each layer makes of the pooled top conv, `[batch, D·P·P]`, before its ReLU.
+    pub(crate) fn above(&self, pooled: Tensor<2>) -> Vec<Tensor<2>> {
         let layers = self.upper.iter();
         let outputs = layers.scan(pooled, |below, layer| {
             let output = layer.forward(below.clone());

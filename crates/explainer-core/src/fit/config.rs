@@ -125,20 +125,19 @@ pub enum NormUpdate {
 pub enum Refit {
     /// As the optimiser left it.
     None,
-    /// Each layer by ridge regression: [`Explainer::refitted`](crate::Explainer::refitted).
+    /// Each layer by ridge regression: [`Explainer::refitted`](crate::Explainer::refitted). A ridge is the weight
+    /// of the change's square, in units of an input's mean square distance from its mean.
     Ridge {
-        /// Weight of the change's square, in units of an input's mean square distance from its mean.
-        ridge: f64,
-        /// How many mixtures of two rows are added for each training row. None are where there are twice as
-        /// many rows as inputs of the decoder, or where the performer's own layers do not tell what they
-        /// would make of one.
-        mixtures: usize,
+        /// Where the performer's own layers are known, and the change is one of theirs.
+        performer: f64,
+        /// Where they are not, and the change is one of the optimiser's last weights.
+        fitted: f64,
     },
 }
 
 impl Refit {
-    /// A small penalty, and a mixture for each row.
-    pub const DEFAULT: Self = Self::Ridge { ridge: 0.03, mixtures: 1 };
+    /// The performer's own layers say much, the optimiser's weights little.
+    pub const DEFAULT: Self = Self::Ridge { performer: 1.0, fitted: 0.03 };
 }
 
 /// Adam's learning rates.
