@@ -256,7 +256,7 @@ fn check(solved: &Linear, layer: usize) -> Result<(), CoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{SIZE, TinyPerformer, features, images};
+    use crate::testing::{TinyPerformer, features, images};
     use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, Tapped};
     use burn::tensor::Device;
     use explainer_metrics::ReceptiveField;
@@ -394,7 +394,7 @@ mod tests {
             let found = rows(layer.weight.val()).concat();
             let found = found
                 .into_iter()
-                .chain(floats(layer.bias.as_ref().unwrap().val()).iter().map(|&b| f64::from(b)));
+                .chain(floats(layer.bias.as_ref().unwrap().val()).into_iter().map(f64::from));
             let expected: Vec<f64> = weight.concat().into_iter().chain(bias).collect();
             let largest = expected.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
             for (found, expected) in found.zip(&expected) {
