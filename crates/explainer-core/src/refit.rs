@@ -485,14 +485,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_performer_with_something_between_its_layers_is_refitted_from_its_features() {
+    fn halved() -> (Halved, Features, Explainer) {
         let performer = Halved(TinyPerformer::new(5));
         let images = images(20, 1).into_iter().map(Ok::<_, std::io::Error>);
         let device = Device::flex();
         let train = Features::extract(&performer, images, &FeatureConfig::plain(), &device).unwrap();
         let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
         let explainer = explainer.calibrated(&train);
+        (performer, train, explainer)
+    }
+
+    #[test]
+    fn a_performer_with_something_between_its_layers_is_refitted_from_its_features() {
+        let (performer, train, explainer) = halved();
         assert!(UpperLayers::of(&performer, &train).is_err());
         let before = explainer.validate(&performer, &train).unwrap().relative_error;
         let after = refitted(&performer, &train, &explainer);
@@ -502,7 +507,7 @@ mod tests {
 
     #[test]
     fn a_weight_that_is_not_finite_stops_it() {
-        let (performer, train, mut explainer) = setup(&FeatureConfig::plain());
+        let (performer, train, mut explainer) = halved();
         let weight = explainer.decoder.layers[1].weight.clone();
         explainer.decoder.layers[1].weight = weight.map(|weight| weight * f32::NAN);
         let error = explainer.refitted(&performer, &train, &Refit::DEFAULT, false).unwrap_err();
