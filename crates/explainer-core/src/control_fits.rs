@@ -12,7 +12,8 @@ use crate::{
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ControlFit {
-    /// The seed of the explainer's first weights and of the order of images. Filters that come back
+    /// The seed of the explainer's first weights and of the order of images; the images' views are the same.
+    /// Filters that come back
     /// ([`match_filters`](explainer_metrics::match_filters)) are the network's; those that do not are the
     /// fit's.
     SecondSeed,
@@ -165,7 +166,9 @@ impl ControlFits {
             }
             ControlFit::ShuffledFeatures => {
                 train = train.with_shuffled_upper(seed)?;
-                validation = validation.map(|features| features.with_shuffled_upper(seed)).transpose()?;
+                // In another order, so that nothing learned by heart is of use where the images are the same.
+                let other = seed.wrapping_add(1);
+                validation = validation.map(|features| features.with_shuffled_upper(other)).transpose()?;
             }
             ControlFit::PermutedCategories => train = train.with_permuted_categories(seed),
             ControlFit::RandomPerformer => {}
