@@ -13,9 +13,8 @@ use crate::{
 #[non_exhaustive]
 pub enum ControlFit {
     /// The seed of the explainer's first weights and of the order of images; the images' views are the same.
-    /// Filters that come back
-    /// ([`match_filters`](explainer_metrics::match_filters)) are the network's; those that do not are the
-    /// fit's.
+    /// Filters that come back ([`match_filters`](explainer_metrics::match_filters)) are the network's; those
+    /// that do not are the fit's.
     SecondSeed,
     /// Each image's upper features, in training and validation, are another's
     /// ([`Features::with_shuffled_upper`]). Nothing can be reconstructed then but what all images have in
