@@ -145,6 +145,7 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         }
     }
     assert_numbers(&figures, &["images", "live_filters", "filters", "share", "agreement"], "");
+    assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
     for (key, expected) in [
         ("dataset", json!("synthetic birds")),
         ("category", json!("bird")),
@@ -159,6 +160,9 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     assert!(out.join("explainer.bpk").is_file());
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("What narrow VGG-16 looks at in a bird"));
+    assert!(report.contains("were not run"), "the control fits, which nobody asked for");
+    let checks = assert_checks(&figures, &report);
+    assert!(checks[13..].iter().all(|check| check["verdict"] == "not-measured"), "{checks:?}");
     // The report measures by itself, on the same images.
     for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "random_performer"] {
         let [instability, tracking] = [
@@ -182,6 +186,22 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         }
     }
     assert_eq!(again, figures);
+}
+
+/// The checks of the JSON file, which are those of the report.
+fn assert_checks<'a>(figures: &'a Value, report: &str) -> &'a [Value] {
+    let checks = figures["trust"]["checks"].as_array().expect("checks");
+    assert_eq!(checks.len(), 17, "{checks:?}");
+    for check in checks {
+        for key in ["question", "verdict", "found", "bar", "reason"] {
+            let text = check[key].as_str().expect("a text");
+            assert!(
+                !text.is_empty() && (key == "verdict" || key == "bar" || report.contains(text)),
+                "{text}"
+            );
+        }
+    }
+    checks
 }
 
 /// Synthetic birds in the layout of CUB-200-2011, one picture of them damaged.
@@ -218,7 +238,9 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     let error = fit(&["--no-report"], &birds).expect_err("the first damage");
     assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
     let out = folder.path().join("out");
-    let asked = ["--skip-damaged", "--head-to-head=5", "--json", &text(&json), "--out", &text(&out)];
+    let (json_file, folder_of_out) = (text(&json), text(&out));
+    let asked =
+        ["--skip-damaged", "--head-to-head=5", "--trust", "--json", &json_file, "--out", &folder_of_out];
     fit(&asked, &birds).expect("a fit");
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("1 image that could not be read was left out"));
@@ -227,6 +249,18 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     assert_eq!(figures["images"], json!(birds.annotated().len() - 1));
     assert_numbers(&figures["tracking"]["conv_interp_2"], SUMMARY, "tracking");
     assert_methods(&figures);
+    let checks = assert_checks(&figures, &report);
+    assert!(!report.contains("were not run") && report.contains("explainer, second seed"));
+    let controls = figures["trust"]["control_fits"].as_array().expect("control fits");
+    assert_eq!(controls.len(), 4);
+    for (control, check) in controls.iter().zip(&checks[13..]) {
+        let name = control["control"].as_str().expect("a name");
+        assert!(out.join("checkpoints").join(name).join("epoch-0001").is_dir(), "{name}");
+        assert_numbers(&control["figures"], &["returned", "returned_null", "share"], name);
+        assert_numbers(&control["figures"]["row"]["tracking"], SUMMARY, name);
+        assert_ne!(check["verdict"], "not-measured", "{check}");
+    }
+    assert!(out.join("checkpoints/epoch-0001").is_dir(), "the fit's own");
 }
 
 /// What `--head-to-head=5` adds agrees with the rest and with itself.

@@ -69,6 +69,11 @@ pub struct RunArgs {
     /// prints a table of all; `=K` gives them K atoms instead of as many as the explainer has filters.
     #[arg(long, value_name = "K", num_args = 0..=1, require_equals = true, value_parser = at_least_one)]
     pub head_to_head: Option<Option<usize>>,
+    /// Puts the fit to the test: after it, four control fits, each as long as the fit itself (another seed,
+    /// shuffled features, permuted categories, a performer with random weights, whose features are computed
+    /// first). Their figures and verdicts go into the JSON file and the report, where they stay open otherwise.
+    #[arg(long)]
+    pub trust: bool,
     /// Keeps checkpoints, the record of fitting, the explainer, the report and a contact sheet in this
     /// folder. The same command goes on from the last checkpoint there.
     #[arg(long, value_name = "DIR")]

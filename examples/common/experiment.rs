@@ -1,6 +1,5 @@
 //! From a performer and a dataset to the table.
 
-use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
@@ -10,9 +9,10 @@ use explainer_core::{
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::Landmarks;
-use explainer_report::{PartNames, Report};
+use explainer_report::{PartNames, Report, ReportConfig};
 
 use super::args::{Defaults, Form, Wanted};
+use super::controls;
 use super::decisions::Decisions;
 use super::evaluate::{Compared, positions};
 use super::figures::{Figures, Reconstruction, Seconds, Settings};
@@ -40,8 +40,8 @@ pub struct Experiment<'a, P> {
 
 /// The features of the training and validation images.
 pub struct Data {
-    train: Features,
-    validation: Features,
+    pub train: Features,
+    pub validation: Features,
     seconds: f64,
 }
 
@@ -60,23 +60,47 @@ impl<P: Performer> Experiment<'_, P> {
         let mut settings = self.settings(&views, &args.wanted())?;
         settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
-        let outcome = {
-            let data = self.data(&views, device)?;
-            if args.head_to_head.is_some() {
-                // What a network has to have for it is told before the fit.
-                UpperLayers::of(&self.networks.performer, &data.validation)?;
+        let data = self.data(&views, device)?;
+        if args.head_to_head.is_some() {
+            // What a network has to have for it is told before the fit.
+            UpperLayers::of(&self.networks.performer, &data.validation)?;
+        }
+        let outcome = self.outcome(&data, settings.clone(), args.form, device)?;
+        table::print(&outcome.figures);
+        let mut outcome = self.head_to_head(args, &data, outcome, device)?;
+        // What there is, before what takes long or may fail.
+        keep(args, &outcome)?;
+        let controls = match args.trust {
+            true => controls::run(self, &outcome, &settings, data, &views, device)?,
+            false => {
+                drop(data);
+                Vec::new()
             }
-            let outcome = self.outcome(&data, settings, args.form, device)?;
-            table::print(&outcome.figures);
-            self.head_to_head(args, &data, outcome, device)?
         };
-        if let Some(file) = &args.json {
-            files::write_json(file, &outcome.figures)?;
-        }
+        let report = self.report_of(&outcome)?.with_control_fits(controls).with_names(names);
+        let started = Instant::now();
+        let seen = args.report().map(|path| Ok::<_, Failure>((path, report.observe()?))).transpose()?;
+        let trust = match &seen {
+            Some((_, seen)) => seen.trust().clone(),
+            None => report.trust()?,
+        };
+        table::print_trust(&trust);
+        drop(report);
+        outcome.figures.trust = Some(trust);
+        outcome.figures.peak_rss_mib = peak_rss_mib();
+        keep(args, &outcome)?;
         if let Some(folder) = &args.out {
-            keep(folder, &outcome)?;
+            println!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
         }
-        args.report().map_or(Ok(()), |path| self.report(&path, args.out.as_deref(), &outcome, names))
+        let Some((path, seen)) = seen else { return Ok(()) };
+        seen.write(&path)?;
+        if let Some(folder) = &args.out {
+            files::write(&folder.join("contact_sheet.png"), |file| {
+                Ok(seen.contact_sheet().write_to(file, image::ImageFormat::Png)?)
+            })?;
+        }
+        println!("report: {} ({:.1} s)", path.display(), started.elapsed().as_secs_f64());
+        Ok(())
     }
 
     /// Adds other methods on the same features, if the flags ask for them.
@@ -118,10 +142,15 @@ impl<P: Performer> Experiment<'_, P> {
 
     /// The features of all images, those to fit on in these views.
     pub fn data(&self, views: &FeatureConfig, device: &Device) -> Result<Data, Failure> {
+        self.data_of(&self.networks.performer, views, device)
+    }
+
+    /// What another performer makes of the same images.
+    pub fn data_of(&self, performer: &P, views: &FeatureConfig, device: &Device) -> Result<Data, Failure> {
         let started = Instant::now();
         let plain = views.clone().with_mirror(false).with_crops(0);
-        let (train, _) = self.features(Split::Train, views, device)?;
-        let (validation, landmarks) = self.features(Split::Validation, &plain, device)?;
+        let (train, _) = self.features(performer, Split::Train, views, device)?;
+        let (validation, landmarks) = self.features(performer, Split::Validation, &plain, device)?;
         let validation = match landmarks {
             Some(landmarks) => validation.with_landmarks(landmarks),
             None => validation,
@@ -184,6 +213,7 @@ impl<P: Performer> Experiment<'_, P> {
             agreement,
             agreement_among: decisions.agreement_among,
             head_to_head: None,
+            trust: None,
             seconds,
             peak_rss_mib: peak_rss_mib(),
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
@@ -194,6 +224,7 @@ impl<P: Performer> Experiment<'_, P> {
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
     fn features(
         &self,
+        performer: &P,
         split: Split,
         config: &FeatureConfig,
         device: &Device,
@@ -213,7 +244,7 @@ impl<P: Performer> Experiment<'_, P> {
                 let (category, pixels) = (sample.category, sample.image.into_raw());
                 Ok::<_, DatasetError>(LabelledImage { category, pixels })
             });
-            Features::extract(&self.networks.performer, images, config, device)
+            Features::extract(performer, images, config, device)
         });
         if !report.is_empty() {
             println!("{split:?}: {report}");
@@ -251,31 +282,17 @@ impl<P: Performer> Experiment<'_, P> {
         Decisions::new(&theirs, &own, validation.categories(), &self.labels)
     }
 
-    /// Writes the report, and with `--out` the contact sheet by itself.
-    fn report(
-        &self,
-        path: &Path,
-        out: Option<&Path>,
-        outcome: &Outcome,
-        names: PartNames,
-    ) -> Result<(), Failure> {
-        let started = Instant::now();
+    /// The report of an outcome, as yet without control fits and names.
+    pub fn report_of<'r>(&'r self, outcome: &'r Outcome) -> Result<Report<'r, P>, Failure> {
         let Networks { performer, random, name } = self.networks;
-        let seen = Report::new(&outcome.fit, performer, self.dataset)
+        let Settings { fit, .. } = &outcome.figures.settings;
+        let config = ReportConfig::new().with_seed(fit.seed).with_progress(fit.progress);
+        Ok(Report::new(&outcome.fit, performer, self.dataset)
+            .with_config(config)
             .with_controls(&outcome.unfitted, random)
             .with_performer_name(name, &self.class_names())
-            .with_names(names)
             .with_faults(self.args.faults())
-            .with_settings(&outcome.figures.settings)?
-            .observe()?;
-        seen.write(path)?;
-        if let Some(folder) = out {
-            files::write(&folder.join("contact_sheet.png"), |file| {
-                Ok(seen.contact_sheet().write_to(file, image::ImageFormat::Png)?)
-            })?;
-        }
-        println!("report: {} ({:.1} s)", path.display(), started.elapsed().as_secs_f64());
-        Ok(())
+            .with_settings(&outcome.figures.settings)?)
     }
 
     /// The performer's classes as far as their names are known.
@@ -290,13 +307,15 @@ impl<P: Performer> Experiment<'_, P> {
     }
 }
 
-/// Writes what `--out` asks for beside the checkpoints.
-fn keep(folder: &Path, outcome: &Outcome) -> Result<(), Failure> {
+/// Writes what `--json` asks for, and `--out` beside the checkpoints.
+fn keep(args: &RunArgs, outcome: &Outcome) -> Result<(), Failure> {
+    if let Some(file) = &args.json {
+        files::write_json(file, &outcome.figures)?;
+    }
+    let Some(folder) = &args.out else { return Ok(()) };
     outcome.fit.explainer.save(&folder.join("explainer.bpk"))?;
     files::write_json(&folder.join("record.json"), &outcome.fit.records)?;
-    files::write_json(&folder.join("figures.json"), &outcome.figures)?;
-    println!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
-    Ok(())
+    files::write_json(&folder.join("figures.json"), &outcome.figures)
 }
 
 /// Relative errors and agreement on the validation images.

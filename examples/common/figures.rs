@@ -2,6 +2,7 @@
 
 use explainer_core::{ExplainerConfig, FitConfig};
 use explainer_metrics::Summary;
+use explainer_report::Trust;
 use serde::Serialize;
 
 use super::head_to_head::HeadToHead;
@@ -121,6 +122,10 @@ pub struct Figures {
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_to_head: Option<HeadToHead>,
+    /// What the fit passed and what it did not: the checks of the report. They are measured last, so that a run
+    /// that stops on its way to them has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trust: Option<Trust>,
     pub seconds: Seconds,
     pub peak_rss_mib: Option<f64>,
     pub settings: Settings,

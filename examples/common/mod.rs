@@ -1,6 +1,7 @@
 //! What the examples that fit an explainer share: flags, the experiment, tables, JSON and the report.
 
 pub mod args;
+mod controls;
 pub mod decisions;
 mod evaluate;
 pub mod experiment;

@@ -1,6 +1,7 @@
 //! The figures as a table for people.
 
 use explainer_metrics::Summary;
+use explainer_report::{Trust, Verdict};
 
 use super::figures::Figures;
 
@@ -66,6 +67,16 @@ pub fn print(figures: &Figures) {
         "features {:.1} s, fit {:.1} s, evaluation {:.1} s{memory}",
         seconds.features, seconds.fit, seconds.evaluate
     );
+}
+
+/// Prints how many checks were passed, and each that was not.
+pub fn print_trust(trust: &Trust) {
+    let Trust { passed, failed, not_measured, checks, .. } = trust;
+    println!("\ntrust: {passed} of {} checks passed, {not_measured} not measured", passed + failed);
+    for check in checks.iter().filter(|check| check.verdict != Verdict::Passed) {
+        let word = if check.verdict == Verdict::Failed { "not passed" } else { "not measured" };
+        println!("  {word}: {} {}; asked: {}", check.question, check.found, check.bar);
+    }
 }
 
 /// One line; what was not measured stays blank.

@@ -267,6 +267,11 @@ impl<'a> Run<'a> {
             let mut settings = experiment.settings(&self.views(group), &wanted)?;
             settings.fit.progress &= self.args.jobs == 1;
             let outcome = experiment.outcome(&prepared.data, settings, wanted.form, device);
+            let outcome = outcome.and_then(|mut outcome| {
+                let trust = experiment.report_of(&outcome)?.trust()?;
+                outcome.figures.trust = Some(trust);
+                Ok(outcome)
+            });
             self.cells.push(&self.line(group, &cell, outcome)?)?;
         }
         Ok(())

@@ -1,12 +1,14 @@
 //! The performer's features of a set of images, computed once.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use burn::config::Config;
 use burn::tensor::{Device, Tensor, TensorData};
 use explainer_metrics::Landmarks;
 use indicatif::ProgressBar;
-use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::BoxError;
@@ -67,9 +69,14 @@ impl FeatureConfig {
 /// Target features, upper features and scores of a set of images.
 ///
 /// The performer is frozen, so that what it makes of an image is the same in every epoch: it is
-/// computed once, mirror images too, and read back batch by batch.
+/// computed once, mirror images too, and read back batch by batch. Clones share the rows.
+#[derive(Clone)]
 pub struct Features {
-    rows: RowStore,
+    rows: Arc<RowStore>,
+    /// The row whose upper features and scores stand beside each row's target features; its own if `None`.
+    upper_of: Option<Arc<[usize]>>,
+    /// Rows of each image.
+    views: usize,
     shape: FeatureShape,
     categories: Vec<Option<usize>>,
     landmarks: Option<Landmarks>,
@@ -203,6 +210,46 @@ impl Features {
         &self.categories
     }
 
+    /// Rows of each image: [`FeatureConfig::views`] of what they were extracted with.
+    pub fn views(&self) -> usize {
+        self.views
+    }
+
+    /// The same features with the upper features and scores of another image beside each image's target
+    /// features, view by view. No image keeps its own: the images form one cycle, drawn with equal chances
+    /// among all cycles (Sattolo's algorithm). The rows are shared with these features.
+    ///
+    /// A control: nothing in the target features tells what now stands beside them, so that whatever is
+    /// reconstructed of it is reconstructed without them.
+    ///
+    /// # Errors
+    /// [`CoreError::TooFew`] if there are fewer than two images.
+    pub fn with_shuffled_upper(&self, seed: u64) -> Result<Self, CoreError> {
+        let images = self.len() / self.views;
+        if images < 2 {
+            return Err(CoreError::TooFew { what: "images to shuffle", expected: 2, found: images });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut other: Vec<usize> = (0..images).collect();
+        for last in (1..images).rev() {
+            other.swap(last, rng.random_range(0..last));
+        }
+        let row = |row: usize| self.upper_row(other[row / self.views] * self.views + row % self.views);
+        Ok(Self { upper_of: Some((0..self.len()).map(row).collect()), ..self.clone() })
+    }
+
+    /// The same features with the categories of the images in a random order; the views of an image keep one
+    /// category. There are as many images of each as before. The rows are shared with these features.
+    ///
+    /// A control: what a fit makes of such categories owes nothing to which images show what.
+    #[must_use]
+    pub fn with_permuted_categories(&self, seed: u64) -> Self {
+        let mut of_image: Vec<_> = self.categories.iter().step_by(self.views).copied().collect();
+        of_image.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let categories = of_image.into_iter().flat_map(|category| [category].repeat(self.views)).collect();
+        Self { categories, ..self.clone() }
+    }
+
     /// Whether the features did not fit into memory and are read from disk.
     pub fn is_mapped(&self) -> bool {
         self.rows.is_mapped()
@@ -217,11 +264,38 @@ impl Features {
         &self.shape
     }
 
+    /// The row that has a row's upper features and scores.
+    fn upper_row(&self, row: usize) -> usize {
+        self.upper_of.as_ref().map_or(row, |of| of[row])
+    }
+
+    /// Target features, and upper features with scores, of a row.
+    fn row(&self, row: usize) -> [&[f32]; 2] {
+        let target: usize = self.shape.target.iter().product();
+        [&self.rows.row(row)[..target], &self.rows.row(self.upper_row(row))[target..]]
+    }
+
+    /// The upper features of a row, lowest layer first.
+    pub(crate) fn upper(&self, row: usize) -> impl Iterator<Item = &[f32]> {
+        let [_, mut rest] = self.row(row);
+        self.shape.upper.iter().map(move |&width| {
+            let (upper, further) = rest.split_at(width);
+            rest = further;
+            upper
+        })
+    }
+
+    /// The scores of a row.
+    pub(crate) fn scores(&self, row: usize) -> &[f32] {
+        let [_, rest] = self.row(row);
+        &rest[rest.len() - self.shape.classes..]
+    }
+
     /// A checksum of all rows and their categories: what a fit is fitted on.
     pub(crate) fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         for (row, category) in self.categories.iter().enumerate() {
-            hasher.update(bytemuck::cast_slice(self.rows.row(row)));
+            self.row(row).into_iter().for_each(|columns| hasher.update(bytemuck::cast_slice(columns)));
             hasher.update(&category.map_or(u64::MAX, |category| category as u64).to_le_bytes());
         }
         hasher.finalize()
@@ -239,11 +313,12 @@ impl Features {
     pub fn batch(&self, indices: &[usize]) -> FeatureBatch {
         let mut columns: Vec<Vec<f32>> = vec![Vec::new(); self.shape.widths().len()];
         for &index in indices {
-            let mut row = self.rows.row(index);
-            for (column, width) in columns.iter_mut().zip(self.shape.widths()) {
-                let (head, tail) = row.split_at(width);
+            let [target, mut rest] = self.row(index);
+            columns[0].extend_from_slice(target);
+            for (column, width) in columns.iter_mut().zip(self.shape.widths()).skip(1) {
+                let (head, tail) = rest.split_at(width);
                 column.extend_from_slice(head);
-                row = tail;
+                rest = tail;
             }
         }
         let matrix = |values: Vec<f32>| -> Tensor<2> {
@@ -346,7 +421,9 @@ impl<'a, P: Performer> Extraction<'a, P> {
         };
         let (categories, device) = (self.categories, self.device.clone());
         Ok(Features {
-            rows: writer.finish()?,
+            rows: Arc::new(writer.finish()?),
+            upper_of: None,
+            views: self.config.views(),
             shape,
             categories,
             landmarks: None,
@@ -409,6 +486,56 @@ mod tests {
         assert_eq!(floats(again.batch(&[4]).target), floats(cached.batch(&[4]).target));
         let other = features(&performer, 5, &config.with_seed(1));
         assert_ne!(floats(other.batch(&[4]).target), floats(cached.batch(&[4]).target));
+    }
+
+    #[test]
+    fn shuffled_upper_features_are_another_images_view_by_view() {
+        let performer = TinyPerformer::new(1);
+        let own = features(&performer, 7, &FeatureConfig::plain().with_mirror(true));
+        let shuffled = own.with_shuffled_upper(3).unwrap();
+        let all: Vec<usize> = (0..own.len()).collect();
+        let (before, after) = (own.batch(&all), shuffled.batch(&all));
+        assert_eq!(floats(after.target), floats(before.target));
+        assert_eq!(after.categories, before.categories);
+        let rows = |values: Tensor<2>| -> Vec<Vec<f32>> {
+            let width = values.dims()[1];
+            floats(values).chunks_exact(width).map(<[f32]>::to_vec).collect()
+        };
+        let (scores, shuffled_scores) = (rows(before.scores), rows(after.scores));
+        let (upper, shuffled_upper) = (rows(before.upper[0].clone()), rows(after.upper[0].clone()));
+        let mut images = Vec::new();
+        for row in all {
+            // Upper features and scores stay together.
+            let from = scores.iter().position(|other| *other == shuffled_scores[row]).expect("another row's");
+            assert_eq!(shuffled_upper[row], upper[from]);
+            assert_ne!(from / 2, row / 2, "no image keeps its own");
+            assert_eq!(from % 2, row % 2, "mirror images beside mirror images");
+            assert_eq!(shuffled.upper(row).next().unwrap(), upper[from]);
+            assert_eq!(shuffled.scores(row), scores[from]);
+            images.push(from / 2);
+        }
+        images.sort_unstable();
+        assert_eq!(images, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6], "each once");
+        assert_ne!(shuffled.checksum(), own.checksum());
+        assert_eq!(shuffled.checksum(), own.with_shuffled_upper(3).unwrap().checksum());
+        let error = features(&performer, 1, &FeatureConfig::plain()).with_shuffled_upper(0).err();
+        assert!(error.unwrap().to_string().contains("expected at least 2, found 1"));
+    }
+
+    #[test]
+    fn permuted_categories_are_as_many_and_of_whole_images() {
+        let own = features(&TinyPerformer::new(1), 9, &FeatureConfig::plain().with_crops(2));
+        let permuted = own.with_permuted_categories(1);
+        assert_ne!(permuted.categories(), own.categories());
+        let sorted = |features: &Features| {
+            let mut categories = features.categories().to_vec();
+            categories.sort_unstable();
+            categories
+        };
+        assert_eq!(sorted(&permuted), sorted(&own));
+        assert!(permuted.categories().chunks(3).all(|views| views.iter().all(|view| *view == views[0])));
+        assert_eq!(floats(permuted.batch(&[4]).scores), floats(own.batch(&[4]).scores));
+        assert_ne!(permuted.checksum(), own.checksum());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - [`Features`]: what the performer makes of your images, computed once.
 //! - [`ExplainerConfig`], [`Explainer`]: the network; [`FitConfig`], [`Fit`]: its fit, with records,
 //!   checkpoints and resume.
+//! - [`ControlFits`]: the same fit with one thing changed, by which to tell what it owes to what.
 //! - [`Explanation`]: the parts of one image; [`Contributions`]: what each of them gave to its score.
 //! - [`Occlusion`]: how far each filter falls as pieces of an image are covered; [`Explainer::grad_cam`] and
 //!   [`performer_grad_cam`]: where a score comes from.
@@ -42,6 +43,7 @@ mod calibrate;
 mod checkpoints;
 mod cholesky;
 mod contributions;
+mod control_fits;
 mod conv;
 mod decoder;
 mod error;
@@ -74,6 +76,7 @@ mod views;
 
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
+pub use control_fits::{ControlFit, ControlFits};
 pub use conv::convolve;
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use explainer_core::CoreError;
+use explainer_core::{ControlFit, CoreError};
 use explainer_datasets::DatasetError;
 use explainer_metrics::MetricsError;
 
@@ -36,6 +36,16 @@ pub enum ReportError {
         /// What it should have.
         expected: String,
         /// What it has.
+        found: String,
+    },
+    /// A control fit was seen on other images than the fit itself.
+    #[error("control fit {}: expected peaks in {expected}, found {found}", control.name())]
+    Control {
+        /// Which one.
+        control: ControlFit,
+        /// Images and units of the fit itself.
+        expected: String,
+        /// Those of the control.
         found: String,
     },
     /// A file could not be read or written.

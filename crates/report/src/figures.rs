@@ -1,14 +1,16 @@
 //! The figures of all layers and their controls, on the images of the report.
 
 use explainer_metrics::{
-    Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField, STRONGEST_IMAGES,
-    Summary, Tracking, diversity, location_instability, peak_spread, tracking, tracking_null,
+    Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
+    STRONGEST_IMAGES, Summary, Tracking, diversity, location_instability_by_category, peak_spread,
+    tracking_by_category, tracking_null_by_category,
 };
+use serde::Serialize;
 
 use crate::observe::Layer;
 
-/// A line of the table.
-#[derive(Clone, Debug, PartialEq)]
+/// A line of the table. With several categories, each filter is measured on the one that activates it most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Row {
     /// The layer or the control.
     pub name: String,
@@ -44,6 +46,8 @@ pub struct FilterFigures {
 /// Measures layers on the same images.
 pub(crate) struct Measure<'a> {
     pub(crate) landmarks: Option<&'a Landmarks>,
+    /// Of each image.
+    pub(crate) categories: &'a [usize],
     /// Side of the images in pixels.
     pub(crate) side: usize,
     pub(crate) seed: u64,
@@ -56,11 +60,20 @@ impl Measure<'_> {
 
     fn instability(&self, peaks: &Peaks, field: &ReceptiveField) -> Option<LocationInstability> {
         let config = InstabilityConfig::new([self.side, self.side]);
-        self.landmarks.map(|landmarks| location_instability(peaks, field, landmarks, &config))
+        self.landmarks.map(|landmarks| {
+            location_instability_by_category(peaks, field, landmarks, &self.categories(peaks), &config)
+        })
+    }
+
+    /// Each filter on the category that activates it most.
+    fn categories(&self, peaks: &Peaks) -> Categories {
+        Categories::strongest(peaks, self.categories.to_vec())
     }
 
     fn tracking(&self, peaks: &Peaks) -> Option<Tracking> {
-        self.landmarks.map(|landmarks| tracking(peaks, landmarks, STRONGEST_IMAGES))
+        let of =
+            |landmarks| tracking_by_category(peaks, landmarks, &self.categories(peaks), STRONGEST_IMAGES);
+        self.landmarks.map(of)
     }
 
     /// The row of a layer.
@@ -80,7 +93,9 @@ impl Measure<'_> {
     /// Rows of what owes nothing to the images, for the explained layer and the performer's.
     pub(crate) fn controls(&self, explained: &Layer, performer: &Layer) -> Vec<Row> {
         let Some(landmarks) = self.landmarks else { return Vec::new() };
-        let null = tracking_null(&explained.peaks, landmarks, STRONGEST_IMAGES, self.seed).summary;
+        let (peaks, categories) = (&explained.peaks, self.categories(&explained.peaks));
+        let null =
+            tracking_null_by_category(peaks, landmarks, &categories, STRONGEST_IMAGES, self.seed).summary;
         let blank = |name: &str| Row {
             name: name.to_string(),
             control: true,

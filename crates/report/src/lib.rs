@@ -7,7 +7,8 @@
 //! - [`Observations`]: what is in it, each picture by itself as an [`image::RgbImage`].
 //! - [`Group`]: filters that fire at one place, parts without labels; [`PartNames`]: names for them.
 //! - [`AverageField`]: the image-resolution receptive field of a filter; [`Covering`]: how it was found.
-//! - [`Check`]: a question the explanation was put to, with its answer in numbers.
+//! - [`Check`]: a question the explanation was put to, with its answer in numbers; [`Trust`]: all of them, which
+//!   [`Report::trust`] hands out without making pictures, and [`Trust::control_fits`] among them.
 //!
 //! # Example
 //!
@@ -31,6 +32,7 @@
 //! }
 //! ```
 
+mod control;
 mod covering;
 mod draw;
 mod error;
@@ -46,6 +48,7 @@ mod progress;
 mod report;
 mod trust;
 
+pub use control::{ControlFigures, ControlPeaks, FitFigures};
 pub use covering::Covering;
 pub use error::ReportError;
 pub use field::AverageField;
@@ -55,4 +58,4 @@ pub use names::PartNames;
 pub use observations::{Network, Observations, Part};
 pub use observe::{Layer, Seen};
 pub use report::{Report, ReportConfig};
-pub use trust::{Check, Verdict};
+pub use trust::{Check, Trust, Verdict};

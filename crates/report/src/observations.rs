@@ -10,7 +10,7 @@ use crate::field::{AverageField, bilinear};
 use crate::figures::{FilterFigures, Row};
 use crate::groups::Group;
 use crate::observe::{Layer, Seen, Survey};
-use crate::trust::Check;
+use crate::trust::{Check, Trust};
 use crate::{ReportError, draw, file, page};
 
 /// Pictures of a gallery stand in rows of so many.
@@ -84,7 +84,7 @@ pub struct Observations {
     pub(crate) fields: Vec<Option<AverageField>>,
     pub(crate) pages: Vec<Page>,
     pub(crate) rows: Vec<Row>,
-    pub(crate) checks: Vec<Check>,
+    pub(crate) trust: Trust,
     pub(crate) filters: Vec<FilterFigures>,
 }
 
@@ -122,7 +122,12 @@ impl Observations {
 
     /// What may be trusted.
     pub fn checks(&self) -> &[Check] {
-        &self.checks
+        &self.trust.checks
+    }
+
+    /// The same with the number of images and what was measured of control fits.
+    pub fn trust(&self) -> &Trust {
+        &self.trust
     }
 
     /// The figures of each filter of the explainer's last interpretable conv-layer.

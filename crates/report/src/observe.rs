@@ -71,6 +71,8 @@ pub struct Seen {
 /// What was seen of a set of images.
 pub(crate) struct Survey {
     pub(crate) images: Vec<Seen>,
+    /// Of each image: none without one is looked at.
+    pub(crate) categories: Vec<usize>,
     /// `None` where no image has one.
     pub(crate) landmarks: Option<Landmarks>,
     pub(crate) top_conv: Layer,
@@ -97,6 +99,7 @@ pub(crate) struct Networks<'a, P> {
 #[derive(Default)]
 struct Filling {
     images: Vec<Seen>,
+    categories: Vec<usize>,
     positions: Vec<Vec<Option<[f64; 2]>>>,
     top_conv: Option<Layer>,
     interpretable: Vec<Option<Layer>>,
@@ -138,10 +141,11 @@ impl<P: Performer> Networks<'_, P> {
             }
         });
         looked?;
-        let nothing = || ReportError::NoImages { dataset: dataset.name().to_string(), found: dataset.len() };
+        let nothing = || nothing(dataset);
         Ok(Survey {
             landmarks: landmarks(dataset, filling.positions),
             images: filling.images,
+            categories: filling.categories,
             top_conv: filling.top_conv.ok_or_else(nothing)?,
             interpretable: filling.interpretable.into_iter().flatten().collect(),
             unfitted: filling.unfitted,
@@ -149,6 +153,33 @@ impl<P: Performer> Networks<'_, P> {
             maps: filling.maps,
             left_out,
         })
+    }
+
+    /// Where the filters of the explainer's last interpretable layer fire in some images of a set, and nothing
+    /// else.
+    pub(crate) fn peaks(
+        &self,
+        dataset: &dyn Dataset,
+        images: &[usize],
+        batch_size: usize,
+        prefetch: Prefetch,
+    ) -> Result<Layer, ReportError> {
+        let mut layer = None;
+        let (looked, _) = prefetch.run(dataset, images, |samples| {
+            loop {
+                let batch = samples.by_ref().take(batch_size).collect::<Result<Vec<_>, _>>()?;
+                if batch.is_empty() {
+                    return Ok::<_, ReportError>(());
+                }
+                let pixels: Vec<&[u8]> = batch.iter().map(|(_, sample)| &sample.image.as_raw()[..]).collect();
+                let input = self.performer.preprocessing().batch(&pixels, &self.device())?;
+                let target = self.performer.target_features(input);
+                let maps = self.explainer.interpretable.forward(target).0.pop();
+                push(&mut layer, maps, self.performer.target_field())?;
+            }
+        });
+        looked?;
+        layer.ok_or_else(|| nothing(dataset))
     }
 
     fn look(
@@ -185,6 +216,7 @@ impl<P: Performer> Networks<'_, P> {
         for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());
+            filling.categories.push(dataset.category(index).unwrap_or_default());
             filling.images.push(Seen {
                 index,
                 id: sample.id,
@@ -212,6 +244,10 @@ impl Survey {
         let start = (image * peaks.filters() + filter) * units;
         self.maps[start..][..units].iter().map(|&value| f64::from(value) / 255.0).collect()
     }
+}
+
+fn nothing(dataset: &dyn Dataset) -> ReportError {
+    ReportError::NoImages { dataset: dataset.name().to_string(), found: dataset.len() }
 }
 
 fn push(

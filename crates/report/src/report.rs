@@ -5,12 +5,13 @@ use std::path::Path;
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    CoreError, Explainer, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
+    ControlFit, CoreError, Explainer, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::{Dataset, Faults, Prefetch};
 use serde::Serialize;
 
 use crate::ReportError;
+use crate::control::{ControlFigures, ControlPeaks};
 use crate::covering::Covering;
 use crate::figures::{self, Measure, Row};
 use crate::groups::Groups;
@@ -18,7 +19,7 @@ use crate::names::PartNames;
 use crate::observations::{Observations, Page, Part, Text};
 use crate::observe::{Networks, Survey, best, floats, rows};
 use crate::progress::Progress;
-use crate::trust::Evidence;
+use crate::trust::{Evidence, Trust};
 
 /// Silencing is tried on at most so many images, evenly spaced.
 const SILENCED_IMAGES: usize = 60;
@@ -68,6 +69,7 @@ pub struct Report<'a, P> {
     dataset: &'a dyn Dataset,
     unfitted: Option<&'a Explainer>,
     random_performer: Option<&'a P>,
+    control_fits: Vec<ControlPeaks>,
     config: ReportConfig,
     faults: Faults,
     names: PartNames,
@@ -84,7 +86,18 @@ impl<'a, P: Performer> Report<'a, P> {
             ..Text::default()
         };
         let (config, names, faults) = (ReportConfig::new(), PartNames::default(), Faults::Stop);
-        Self { fit, performer, dataset, unfitted: None, random_performer: None, config, faults, names, text }
+        Self {
+            fit,
+            performer,
+            dataset,
+            unfitted: None,
+            random_performer: None,
+            control_fits: Vec::new(),
+            config,
+            faults,
+            names,
+            text,
+        }
     }
 
     /// How much is looked at.
@@ -105,6 +118,13 @@ impl<'a, P: Performer> Report<'a, P> {
     #[must_use]
     pub fn with_controls(self, unfitted: &'a Explainer, random_performer: &'a P) -> Self {
         Self { unfitted: Some(unfitted), random_performer: Some(random_performer), ..self }
+    }
+
+    /// What was [seen](Self::control) of control fits. Without them those checks are not made, and the report
+    /// says so.
+    #[must_use]
+    pub fn with_control_fits(self, control_fits: Vec<ControlPeaks>) -> Self {
+        Self { control_fits, ..self }
     }
 
     /// Names of parts.
@@ -130,6 +150,39 @@ impl<'a, P: Performer> Report<'a, P> {
         Ok(self)
     }
 
+    /// Looks at a control fit on the images of this report, for its [`with_control_fits`](Self::with_control_fits).
+    /// The fit can be dropped then. `performer` is the one it explains: the report's, but for
+    /// [`ControlFit::RandomPerformer`].
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn control(
+        &self,
+        control: ControlFit,
+        fit: &Fit,
+        performer: &P,
+    ) -> Result<ControlPeaks, ReportError> {
+        self.check()?;
+        let networks =
+            Networks { performer, explainer: &fit.explainer, unfitted: None, random_performer: None };
+        let prefetch = Prefetch::new().with_faults(self.faults);
+        let layer = networks.peaks(self.dataset, &self.images()?, self.config.batch_size, prefetch)?;
+        Ok(ControlPeaks::of(control, layer, fit))
+    }
+
+    /// The checks alone, without pictures: what [`Observations::trust`] has.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe); and [`ReportError::Control`] if a control fit was seen on other images.
+    pub fn trust(&self) -> Result<Trust, ReportError> {
+        self.check()?;
+        let networks = self.networks();
+        let survey = self.survey(&networks)?;
+        let measure = self.measure(&survey);
+        let groups = self.groups(&survey, &measure);
+        Ok(self.measured(&survey, &measure, &groups, &networks.device())?.1)
+    }
+
     /// Runs the networks over the images and gathers everything that the report shows.
     ///
     /// # Errors
@@ -137,38 +190,16 @@ impl<'a, P: Performer> Report<'a, P> {
     /// performer's input, maps that are not finite, names that fit no group.
     pub fn observe(&self) -> Result<Observations, ReportError> {
         self.check()?;
-        let networks = Networks {
-            performer: self.performer,
-            explainer: &self.fit.explainer,
-            unfitted: self.unfitted,
-            random_performer: self.random_performer,
-        };
-        let prefetch = Prefetch::new().with_faults(self.faults);
-        let images = self.images()?;
-        let progress = Progress::new("images", images.len(), self.config.progress);
-        let survey = networks.survey(self.dataset, &images, self.config.batch_size, prefetch, &progress)?;
-        drop(progress);
+        let networks = self.networks();
+        let survey = self.survey(&networks)?;
         let measure = self.measure(&survey);
-        let field = &survey.explained().field;
-        let groups =
-            Groups::of(&survey.explained().peaks, field, survey.landmarks.as_ref(), measure.diagonal());
+        let groups = self.groups(&survey, &measure);
         let names = self.names.of(&groups)?;
         let covering = Covering::plan(&self.config, survey.explained(), self.performer.preprocessing().size);
         let fields = covering.fields(&self.fit.explainer, self.performer, &survey, self.config.progress)?;
         let device = networks.device();
-        let (pages, silenced) =
-            (self.pages(&survey, &groups, &device)?, self.silenced(&survey, &groups, &device)?);
-        let (rows, explained) = table(&survey, &measure);
-        let images = &survey.images;
-        let agreed = images.iter().filter(|image| image.agrees).count() as f64 / images.len() as f64;
-        let evidence = Evidence {
-            rows: &rows,
-            explained: &explained,
-            agreement: self.fit.validation.as_ref().map_or(agreed, |validation| validation.agreement),
-            silenced,
-            remainder: images.iter().map(|image| image.contributions.remainder()).fold(0.0, f64::max),
-        };
-        let checks = evidence.checks();
+        let pages = self.pages(&survey, &groups, &device)?;
+        let (rows, trust) = self.measured(&survey, &measure, &groups, &device)?;
         let filters = measure.filters(survey.explained());
         let parts =
             groups.groups.iter().cloned().zip(names).map(|(group, name)| Part { group, name }).collect();
@@ -186,7 +217,7 @@ impl<'a, P: Performer> Report<'a, P> {
             fields,
             pages,
             rows,
-            checks,
+            trust,
             filters,
         })
     }
@@ -226,9 +257,62 @@ impl<'a, P: Performer> Report<'a, P> {
         Ok(spaced(images.len(), self.config.images).into_iter().map(|at| images[at]).collect())
     }
 
+    fn networks(&self) -> Networks<'_, P> {
+        Networks {
+            performer: self.performer,
+            explainer: &self.fit.explainer,
+            unfitted: self.unfitted,
+            random_performer: self.random_performer,
+        }
+    }
+
+    fn survey(&self, networks: &Networks<'_, P>) -> Result<Survey, ReportError> {
+        let prefetch = Prefetch::new().with_faults(self.faults);
+        let images = self.images()?;
+        let progress = Progress::new("images", images.len(), self.config.progress);
+        networks.survey(self.dataset, &images, self.config.batch_size, prefetch, &progress)
+    }
+
     fn measure<'b>(&self, survey: &'b Survey) -> Measure<'b> {
         let (side, seed) = (self.performer.preprocessing().size, self.config.seed);
-        Measure { landmarks: survey.landmarks.as_ref(), side, seed }
+        Measure { landmarks: survey.landmarks.as_ref(), categories: &survey.categories, side, seed }
+    }
+
+    fn groups(&self, survey: &Survey, measure: &Measure<'_>) -> Groups {
+        let explained = survey.explained();
+        Groups::of(&explained.peaks, &explained.field, survey.landmarks.as_ref(), measure.diagonal())
+    }
+
+    /// The rows of the table, and the checks that they and the rest of what was seen are put to.
+    fn measured(
+        &self,
+        survey: &Survey,
+        measure: &Measure<'_>,
+        groups: &Groups,
+        device: &Device,
+    ) -> Result<(Vec<Row>, Trust), ReportError> {
+        let controls = self.control_fits.iter().map(|control| control.figures(survey.explained(), measure));
+        let control_fits = controls.collect::<Result<Vec<ControlFigures>, _>>()?;
+        let (mut rows, explained) = table(survey, measure);
+        let fits = control_fits.iter().filter_map(|control| control.figures.as_ref());
+        rows.extend(fits.map(|figures| figures.row.clone()));
+        let Fit { records, validation, without_looking, .. } = self.fit;
+        // What was fitted to classify reconstructs nothing.
+        let classifies = records.last().is_some_and(|record| record.classification.is_some());
+        let images = &survey.images;
+        let agreed = images.iter().filter(|image| image.agrees).count() as f64 / images.len() as f64;
+        let evidence = Evidence {
+            rows: &rows,
+            explained: &explained,
+            agreement: validation.as_ref().map_or(agreed, |validation| validation.agreement),
+            validation: validation.as_ref().filter(|_| !classifies),
+            without_looking: without_looking.as_ref(),
+            control_fits: &control_fits,
+            silenced: self.silenced(survey, groups, device)?,
+            remainder: images.iter().map(|image| image.contributions.remainder()).fold(0.0, f64::max),
+        };
+        let checks = evidence.checks();
+        Ok((rows, Trust::new(images.len(), checks, control_fits)))
     }
 
     /// What goes on the pages of some images, evenly spaced.

@@ -1,31 +1,62 @@
 //! Which checks an explanation passed, and which it did not.
 
+use explainer_core::{ControlFit, Validation};
+use serde::Serialize;
+
+use crate::control::{ControlFigures, FitFigures};
 use crate::figures::{self, Row};
 
 /// Whether a check was passed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It was.
     Passed,
     /// It was not.
     Failed,
-    /// What it needs is not there: landmarks, or a control.
+    /// What it needs is not there: landmarks, or a control. Or it could only be passed.
     NotMeasured,
 }
 
 /// One check, with its figures.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// What is asked.
     pub question: &'static str,
     /// The answer.
     pub verdict: Verdict,
-    /// What was found, in numbers.
+    /// What was found, in numbers; if nothing was measured, why.
     pub found: String,
     /// What would pass.
     pub bar: String,
     /// Why it is asked.
     pub reason: &'static str,
+}
+
+/// Whether a fit may be trusted, in numbers: the checks of a report, by themselves and for JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trust {
+    /// Checks that were passed.
+    pub passed: usize,
+    /// Checks that were not.
+    pub failed: usize,
+    /// Checks that tell nothing, for what they need is not there.
+    pub not_measured: usize,
+    /// Images on which peaks were measured.
+    pub images: usize,
+    /// All checks.
+    pub checks: Vec<Check>,
+    /// The control fits that were handed in.
+    pub control_fits: Vec<ControlFigures>,
+}
+
+impl Trust {
+    pub(crate) fn new(images: usize, checks: Vec<Check>, control_fits: Vec<ControlFigures>) -> Self {
+        let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
+        let [passed, failed, not_measured] =
+            [Verdict::Passed, Verdict::Failed, Verdict::NotMeasured].map(count);
+        Self { passed, failed, not_measured, images, checks, control_fits }
+    }
 }
 
 /// The predictions of performer and explainer must agree on this share of the images. Below that, what is
@@ -44,12 +75,33 @@ const SILENCING: f64 = 0.9;
 /// Contributions must add up to the score, but for this share of their sizes together: `f32` has seven digits.
 const ADDS_UP: f64 = 1e-4;
 
+/// An explainer's squared error must be this share of that of the training images' mean, at most. At 1 nothing
+/// of what tells one image from another was reconstructed; at a half, half of its variance is unexplained.
+const UNEXPLAINED: f64 = 0.5;
+/// With another image's upper features the error must be this share of the mean's, at least. The mean is the best
+/// that can be done without looking; somewhat less is luck on few images.
+const NO_BETTER_THAN_MEAN: f64 = 0.9;
+/// With another image's upper features the predictions must not agree on a larger share of the images than one
+/// answer for all does, but for this: two standard errors of a share of three quarters of some 75 images.
+const AGREEMENT_BY_LUCK: f64 = 0.1;
+/// Of the filters that chance leaves (1 − the null), a second seed must bring back this share.
+const COME_BACK: f64 = 0.5;
+/// A difference counts that is larger than so many times the one between two seeds. One pair of seeds tells
+/// roughly how far fits lie apart; the factor is for that roughness.
+const SEEDS_APART: f64 = 2.0;
+
 /// What the checks are made from.
+#[derive(Clone, Copy)]
 pub(crate) struct Evidence<'a> {
     pub(crate) rows: &'a [Row],
     /// The row of the explained layer.
     pub(crate) explained: &'a str,
     pub(crate) agreement: f64,
+    /// Held-out figures, if there are any that a reconstruction was fitted for.
+    pub(crate) validation: Option<&'a Validation>,
+    /// The same of a decoder that looks at no image.
+    pub(crate) without_looking: Option<&'a Validation>,
+    pub(crate) control_fits: &'a [ControlFigures],
     /// Images in which silencing the strongest group lowered the score, of how many.
     pub(crate) silenced: [usize; 2],
     /// The largest difference between a score and its terms, over the terms' sizes together.
@@ -67,20 +119,46 @@ impl Evidence<'_> {
 
     /// All checks.
     pub(crate) fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![self.agreement(), self.adds_up(), self.silencing(), self.live()];
+        let mut checks = vec![self.agreement(), self.reconstruction()];
+        checks.extend([self.adds_up(), self.silencing(), self.live()]);
         checks.extend(self.stability());
         checks.extend(self.tracking());
         checks.extend(self.collapse());
+        checks.extend([self.second_seed(), self.random_performer()]);
+        checks.extend([self.shuffled_features(), self.permuted_categories()]);
         checks
     }
 
     fn agreement(&self) -> Check {
+        let mut found = format!("the same class on {:.1} % of the images", 100.0 * self.agreement);
+        let one_answer = self.without_looking.map(|figures| figures.agreement);
+        if let Some(share) = one_answer {
+            found += &format!("; one answer for all of them would be on {:.1} %", 100.0 * share);
+        }
+        let agrees = self.agreement >= AGREEMENT;
+        // Where one answer would pass, passing says nothing.
+        let empty = agrees && one_answer.is_some_and(|share| share >= AGREEMENT);
         check(
             "Does the explainer predict what the performer predicts?",
-            Some(self.agreement >= AGREEMENT),
-            format!("the same class on {:.1} % of the images", 100.0 * self.agreement),
+            (!empty).then_some(agrees),
+            found,
             format!("at least {:.0} %", 100.0 * AGREEMENT),
             "An explanation of another prediction explains nothing.",
+        )
+    }
+
+    fn reconstruction(&self) -> Check {
+        let pair = self.validation.zip(self.without_looking);
+        let verdict = pair.map(|(own, mean)| each(own, mean, |own, mean| own <= UNEXPLAINED * mean));
+        let found = pair.map_or_else(String::new, |(own, mean)| {
+            format!("a relative error of {} against {} of their mean", errors(own), errors(mean))
+        });
+        check(
+            "Does the explainer reconstruct what tells the images apart?",
+            verdict,
+            found,
+            format!("at most {UNEXPLAINED} times that"),
+            "What all images have in common is reconstructed without looking, and may be most of it.",
         )
     }
 
@@ -199,6 +277,155 @@ impl Evidence<'_> {
             ),
         ]
     }
+
+    /// Figures of a control fit.
+    ///
+    /// # Errors
+    /// Why there are none.
+    fn control(&self, control: ControlFit) -> Result<&FitFigures, String> {
+        let found = self.control_fits.iter().find(|figures| figures.control == control);
+        let found = found.ok_or("this control fit was not made")?;
+        found.figures.as_ref().ok_or_else(|| found.missing.clone().unwrap_or_default())
+    }
+
+    fn second_seed(&self) -> Check {
+        let found = self.control(ControlFit::SecondSeed).map(|figures| {
+            let FitFigures { returned, returned_null, .. } = *figures;
+            let passed = returned - returned_null > COME_BACK * (1.0 - returned_null);
+            let [returned, null] = [returned, returned_null].map(|share| 100.0 * share);
+            (passed, format!("{returned:.0} % of the live filters, {null:.0} % with the images permuted"))
+        });
+        control_check(
+            "Does a second seed find the same parts?",
+            found,
+            format!("{:.0} % of those that chance leaves", 100.0 * COME_BACK),
+            "A part that another fit does not find is the fit's, and not the network's. Filters are paired one to \
+             one; those that never move come back from permuted images too.",
+        )
+    }
+
+    fn random_performer(&self) -> Check {
+        let found = self.compared(ControlFit::RandomPerformer).map(|[own, other]| {
+            let passed = own.tracking > other.tracking && own.instability < other.instability;
+            (passed, format!("tracking {}, instability {}", own.tracks(&other), own.strays(&other)))
+        });
+        control_check(
+            "Are the parts better than those of an explainer of random weights?",
+            found,
+            "better in both".to_string(),
+            "Masks and filter loss make parts of whatever they are given. What they make of a network that never \
+             learned is no knowledge.",
+        )
+    }
+
+    fn shuffled_features(&self) -> Check {
+        let found = self.control(ControlFit::ShuffledFeatures).and_then(|figures| {
+            let missing = || "there were no validation images".to_string();
+            let (shuffled, mean) =
+                figures.validation.as_ref().zip(self.without_looking).ok_or_else(missing)?;
+            let lost = each(shuffled, mean, |error, mean| error >= NO_BETTER_THAN_MEAN * mean);
+            let passed = lost && shuffled.agreement <= mean.agreement + AGREEMENT_BY_LUCK;
+            let [agreement, one_answer] = [shuffled, mean].map(|figures| 100.0 * figures.agreement);
+            let (errors, of_mean) = (errors(shuffled), errors(mean));
+            let found = format!(
+                "a relative error of {errors}, {of_mean} of the mean; the same class on {agreement:.1} % of the \
+                 images, {one_answer:.1} % with one answer for all"
+            );
+            Ok((passed, found))
+        });
+        control_check(
+            "Is the reconstruction lost when each image has another's upper features?",
+            found,
+            format!(
+                "errors of {NO_BETTER_THAN_MEAN} times the mean's or more, agreement at most {:.0} points above \
+                 one answer's",
+                100.0 * AGREEMENT_BY_LUCK
+            ),
+            "What is reconstructed even then is not reconstructed from the image, and the error of the fit says \
+             nothing.",
+        )
+    }
+
+    fn permuted_categories(&self) -> Check {
+        let seeds = self.compared(ControlFit::SecondSeed);
+        let found = self.compared(ControlFit::PermutedCategories).and_then(|[own, permuted]| {
+            let [_, second] =
+                seeds.map_err(|why| format!("without a second seed there is no scale: {why}"))?;
+            let apart = |own: f64, second: f64| SEEDS_APART * (own - second).abs();
+            let gains = [
+                (own.tracking - permuted.tracking, apart(own.tracking, second.tracking)),
+                (permuted.instability - own.instability, apart(own.instability, second.instability)),
+            ];
+            let better = gains.iter().any(|(gain, apart)| gain > apart);
+            let worse = gains.iter().any(|(gain, apart)| *gain < -apart);
+            let found = format!(
+                "tracking {}, instability {}; a second seed has {:.3} and {:.4}",
+                own.tracks(&permuted),
+                own.strays(&permuted),
+                second.tracking,
+                second.instability
+            );
+            Ok((better && !worse, found))
+        });
+        control_check(
+            "Are the parts better for knowing which images show the object?",
+            found,
+            format!("better in one by {SEEDS_APART} times what two seeds differ by, worse in neither"),
+            "The filter loss is told. Where permuted categories do as well, the parts owe nothing to it, and are \
+             what masks and reconstruction make of any images.",
+        )
+    }
+
+    /// Tracking and instability of the fit and of a control.
+    fn compared(&self, control: ControlFit) -> Result<[Places; 2], String> {
+        let missing = || "there are no landmarks to measure it by".to_string();
+        let other = Places::of(&self.control(control)?.row).ok_or_else(missing)?;
+        let own = self.own().and_then(Places::of).ok_or_else(missing)?;
+        Ok([own, other])
+    }
+}
+
+/// How well filters follow landmarks, and how steadily.
+#[derive(Clone, Copy)]
+struct Places {
+    tracking: f64,
+    instability: f64,
+}
+
+impl Places {
+    fn of(row: &Row) -> Option<Self> {
+        Some(Self { tracking: row.tracking?.mean, instability: row.instability? })
+    }
+
+    fn tracks(&self, other: &Self) -> String {
+        versus(Some((self.tracking, other.tracking)), 3)
+    }
+
+    fn strays(&self, other: &Self) -> String {
+        versus(Some((self.instability, other.instability)), 4)
+    }
+}
+
+/// Whether the relative errors of each layer are as asked.
+fn each(own: &Validation, other: &Validation, asked: impl Fn(f64, f64) -> bool) -> bool {
+    let pairs = own.relative_error.iter().zip(&other.relative_error);
+    own.relative_error.len() == other.relative_error.len() && pairs.into_iter().all(|(&a, &b)| asked(a, b))
+}
+
+/// The relative errors of all layers.
+fn errors(figures: &Validation) -> String {
+    let errors = figures.relative_error.iter().map(|error| format!("{error:.4}"));
+    errors.collect::<Vec<_>>().join(" / ")
+}
+
+fn control_check(
+    question: &'static str,
+    found: Result<(bool, String), String>,
+    bar: String,
+    reason: &'static str,
+) -> Check {
+    let (passed, found) = found.map_or_else(|why| (None, why), |(passed, found)| (Some(passed), found));
+    check(question, passed, found, bar, reason)
 }
 
 fn check(
@@ -213,7 +440,7 @@ fn check(
         Some(false) => Verdict::Failed,
         None => Verdict::NotMeasured,
     };
-    let found = if passed.is_some() { found } else { "not measured".to_string() };
+    let found = if found.is_empty() { "what it needs is not there".to_string() } else { found };
     Check { question, verdict, found, bar, reason }
 }
 
@@ -242,32 +469,181 @@ mod tests {
         }
     }
 
-    fn verdicts(rows: &[Row], agreement: f64, silenced: [usize; 2], remainder: f64) -> Vec<Verdict> {
-        let evidence = Evidence { rows, explained: "own", agreement, silenced, remainder };
+    fn held_out(relative_error: [f64; 2], agreement: f64) -> Validation {
+        Validation { relative_error: relative_error.to_vec(), agreement, instability: None }
+    }
+
+    /// A control fit of such instability, tracking, relative error, agreement and filters that come back.
+    fn control(
+        control: ControlFit,
+        [instability, tracking, error, agreement, back]: [f64; 5],
+    ) -> ControlFigures {
+        let figures = FitFigures {
+            row: row("control", [instability, tracking, 0.2, 40.0]),
+            share: 0.6,
+            validation: Some(held_out([error; 2], agreement)),
+            returned: back,
+            returned_null: 0.2,
+        };
+        ControlFigures { control, missing: None, figures: Some(figures) }
+    }
+
+    fn others(own: Row) -> Vec<Row> {
+        vec![
+            own,
+            row(figures::TOP_CONV, [0.13, 0.1, 0.26, 60.0]),
+            row(figures::UNFITTED, [0.12, 0.2, 0.25, 30.0]),
+            row(figures::RANDOM_PERFORMER, [0.14, 0.05, 0.27, 50.0]),
+            row(figures::NULL, [0.0, 0.1, 0.0, 0.0]),
+            row(figures::CENTRE, [0.07, 0.0, 0.0, 0.0]),
+        ]
+    }
+
+    /// All checks but those of control fits.
+    const CHEAP: usize = 13;
+
+    fn verdicts(evidence: Evidence<'_>) -> Vec<Verdict> {
         evidence.checks().into_iter().map(|check| check.verdict).collect()
     }
 
     #[test]
     fn a_good_explainer_passes_and_a_bad_one_fails_everything() {
         use Verdict::{Failed, NotMeasured, Passed};
-        let others = |own: Row| {
-            vec![
-                own,
-                row(figures::TOP_CONV, [0.13, 0.1, 0.26, 60.0]),
-                row(figures::UNFITTED, [0.12, 0.2, 0.25, 30.0]),
-                row(figures::RANDOM_PERFORMER, [0.14, 0.05, 0.27, 50.0]),
-                row(figures::NULL, [0.0, 0.1, 0.0, 0.0]),
-                row(figures::CENTRE, [0.07, 0.0, 0.0, 0.0]),
-            ]
+        let (good, mean) = (held_out([0.01, 0.02], 0.97), held_out([0.3, 0.4], 0.75));
+        let rows = others(row("own", [0.06, 0.3, 0.2, 40.0]));
+        let controls = [
+            control(ControlFit::SecondSeed, [0.061, 0.29, 0.02, 0.97, 0.7]),
+            control(ControlFit::ShuffledFeatures, [0.1, 0.1, 0.5, 0.7, 0.0]),
+            control(ControlFit::PermutedCategories, [0.07, 0.295, 0.02, 0.97, 0.5]),
+            control(ControlFit::RandomPerformer, [0.1, 0.1, 0.02, 0.97, 0.0]),
+        ];
+        let evidence = Evidence {
+            rows: &rows,
+            explained: "own",
+            agreement: 0.97,
+            validation: Some(&good),
+            without_looking: Some(&mean),
+            control_fits: &controls,
+            silenced: [9, 10],
+            remainder: 1e-6,
         };
-        let good = others(row("own", [0.06, 0.3, 0.2, 40.0]));
-        assert_eq!(verdicts(&good, 0.97, [9, 10], 1e-6), [Passed; 12]);
-        let mut poor = row("own", [0.2, 0.04, 0.1, 20.0]);
+        assert_eq!(verdicts(evidence), [Passed; CHEAP + 4]);
+
+        let (bad, mut poor) = (held_out([0.01, 0.3], 0.9), row("own", [0.2, 0.04, 0.1, 20.0]));
         poor.live = Some([50, 64]);
-        assert_eq!(verdicts(&others(poor), 0.9, [8, 10], 1e-3), [Failed; 12]);
+        let rows = others(poor);
+        let controls = [
+            control(ControlFit::SecondSeed, [0.2, 0.04, 0.01, 0.9, 0.5]),
+            control(ControlFit::ShuffledFeatures, [0.1, 0.1, 0.2, 0.7, 0.0]),
+            control(ControlFit::PermutedCategories, [0.2, 0.04, 0.02, 0.97, 0.5]),
+            control(ControlFit::RandomPerformer, [0.2, 0.1, 0.02, 0.97, 0.0]),
+        ];
+        let poor = Evidence {
+            rows: &rows,
+            agreement: 0.9,
+            validation: Some(&bad),
+            control_fits: &controls,
+            silenced: [8, 10],
+            remainder: 1e-3,
+            ..evidence
+        };
+        assert_eq!(verdicts(poor), [Failed; CHEAP + 4]);
+
         let blind = Row { instability: None, tracking: None, ..row("own", [0.0, 0.0, 0.2, 40.0]) };
-        let found = verdicts(&others(blind), 0.97, [0, 0], 0.0);
-        assert_eq!(found[4..10], [NotMeasured; 6]);
-        assert_eq!((found[2], found[3], &found[10..]), (NotMeasured, Passed, &[Passed, Passed][..]));
+        let rows = others(blind);
+        let blind = Evidence { rows: &rows, silenced: [0, 0], validation: None, ..evidence };
+        let found = verdicts(blind);
+        assert_eq!(found[..5], [Passed, NotMeasured, Passed, NotMeasured, Passed]);
+        assert_eq!((&found[5..11], &found[11..CHEAP]), (&[NotMeasured; 6][..], &[Passed; 2][..]));
+        assert_eq!(found[CHEAP..], [Passed, NotMeasured, Passed, NotMeasured], "where no landmark is needed");
+    }
+
+    #[test]
+    fn control_fits_pass_and_fail_by_their_bars() {
+        let rows = others(row("own", [0.06, 0.3, 0.2, 40.0]));
+        let (good, mean) = (held_out([0.01; 2], 0.97), held_out([0.4; 2], 0.75));
+        let second = [0.062, 0.29, 0.01, 0.97, 0.7];
+        let verdict = |kind: ControlFit, figures: [f64; 5]| {
+            let mut controls = vec![control(kind, figures)];
+            if kind != ControlFit::SecondSeed {
+                controls.push(control(ControlFit::SecondSeed, second));
+            }
+            let evidence = Evidence {
+                rows: &rows,
+                explained: "own",
+                agreement: 0.97,
+                validation: Some(&good),
+                without_looking: Some(&mean),
+                control_fits: &controls,
+                silenced: [1, 1],
+                remainder: 0.0,
+            };
+            let at = [
+                ControlFit::SecondSeed,
+                ControlFit::RandomPerformer,
+                ControlFit::ShuffledFeatures,
+                ControlFit::PermutedCategories,
+            ];
+            let at = at.iter().position(|other| *other == kind).expect("one of four");
+            verdicts(evidence)[CHEAP + at]
+        };
+        use Verdict::{Failed, Passed};
+        for (kind, figures, expected) in [
+            // Chance leaves 0.8, half of which is 0.4.
+            (ControlFit::SecondSeed, [0.06, 0.3, 0.01, 0.97, 0.61], Passed),
+            (ControlFit::SecondSeed, [0.06, 0.3, 0.01, 0.97, 0.59], Failed),
+            (ControlFit::SecondSeed, [0.06, 0.3, 0.01, 0.97, f64::NAN], Failed),
+            (ControlFit::RandomPerformer, [0.07, 0.29, 0.01, 0.97, 0.0], Passed),
+            (ControlFit::RandomPerformer, [0.05, 0.29, 0.01, 0.97, 0.0], Failed),
+            (ControlFit::RandomPerformer, [0.07, 0.31, 0.01, 0.97, 0.0], Failed),
+            (ControlFit::ShuffledFeatures, [0.1, 0.1, 0.37, 0.84, 0.0], Passed),
+            (ControlFit::ShuffledFeatures, [0.1, 0.1, 0.35, 0.84, 0.0], Failed),
+            (ControlFit::ShuffledFeatures, [0.1, 0.1, 0.37, 0.86, 0.0], Failed),
+            // Seeds differ by 0.01 in tracking and by 0.002 in instability.
+            (ControlFit::PermutedCategories, [0.06, 0.27, 0.01, 0.97, 0.0], Passed),
+            (ControlFit::PermutedCategories, [0.06, 0.285, 0.01, 0.97, 0.0], Failed),
+            (ControlFit::PermutedCategories, [0.065, 0.3, 0.01, 0.97, 0.0], Passed),
+            (ControlFit::PermutedCategories, [0.065, 0.33, 0.01, 0.97, 0.0], Failed),
+        ] {
+            assert_eq!(verdict(kind, figures), expected, "{kind:?} {figures:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let rows = others(row("own", [0.06, 0.3, 0.2, 40.0]));
+        let diverged = ControlFigures {
+            control: ControlFit::SecondSeed,
+            missing: Some("it diverged".to_string()),
+            figures: None,
+        };
+        let (good, one_answer) = (held_out([0.01; 2], 1.0), held_out([0.4; 2], 0.98));
+        let evidence = Evidence {
+            rows: &rows,
+            explained: "own",
+            agreement: 1.0,
+            validation: Some(&good),
+            without_looking: Some(&one_answer),
+            control_fits: std::slice::from_ref(&diverged),
+            silenced: [1, 1],
+            remainder: 0.0,
+        };
+        let checks = evidence.checks();
+        let open: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
+        let found: Vec<&str> = open.iter().map(|check| check.found.as_str()).collect();
+        let expected = [
+            "the same class on 100.0 % of the images; one answer for all of them would be on 98.0 %",
+            "it diverged",
+            "this control fit was not made",
+            "this control fit was not made",
+            "this control fit was not made",
+        ];
+        assert_eq!(found, expected);
+        let trust = Trust::new(480, checks, vec![diverged]);
+        assert_eq!((trust.passed, trust.failed, trust.not_measured), (12, 0, 5));
+        let json = serde_json::to_value(&trust).expect("JSON");
+        assert_eq!(json["checks"][0]["verdict"], "not-measured");
+        assert_eq!(json["control_fits"][0]["control"], "second-seed");
+        assert_eq!(json["control_fits"][0]["missing"], "it diverged");
     }
 }

@@ -5,11 +5,12 @@ use std::fs;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, OcclusionConfig,
+    ControlFit, ControlFits, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage,
+    OcclusionConfig,
 };
 use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Vgg16Config};
-use explainer_report::{Network, PartNames, Report, ReportConfig, Verdict};
+use explainer_report::{ControlPeaks, Network, PartNames, Report, ReportConfig, ReportError, Verdict};
 use image::{Rgb, RgbImage};
 
 #[global_allocator]
@@ -60,16 +61,23 @@ fn fitted() -> (Vgg16, explainer_core::Explainer, Fit) {
     let device = Device::flex();
     let config = Vgg16Config::new().with_widths([4, 4, 8, 8, 12]).with_hidden([16, 16]).with_classes(2);
     let performer = config.with_input(SIZE).init(&device);
+    let features = features(&performer);
+    let unfitted = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+    let fit = one_epoch().fit(unfitted.clone(), &performer, &features, Some(&features)).expect("a fit");
+    (performer, unfitted, fit)
+}
+
+fn features(performer: &Vgg16) -> Features {
     let birds = birds();
     let images = (0..birds.len()).map(|index| {
         let sample = birds.sample(index)?;
         Ok::<_, DatasetError>(LabelledImage { category: sample.category, pixels: sample.image.into_raw() })
     });
-    let features = Features::extract(&performer, images, &FeatureConfig::plain(), &device).expect("features");
-    let unfitted = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
-    let config = FitConfig::new().with_epochs(1).with_progress(false);
-    let fit = config.fit(unfitted.clone(), &performer, &features, Some(&features)).expect("a fit");
-    (performer, unfitted, fit)
+    Features::extract(performer, images, &FeatureConfig::plain(), &Device::flex()).expect("features")
+}
+
+fn one_epoch() -> FitConfig {
+    FitConfig::new().with_epochs(1).with_progress(false)
 }
 
 fn config() -> ReportConfig {
@@ -147,10 +155,55 @@ fn pictures_and_figures_can_be_had_one_by_one() {
         assert_eq!(mean.expect("filters that fired").dimensions(), (18, 18), "0.28 of 64");
         assert!((1..=4).contains(&patches.len()));
     }
-    assert_eq!(seen.checks().len(), 12);
+    assert_eq!(seen.checks().len(), 17);
     assert!(seen.checks().iter().all(|check| !check.found.is_empty()));
     let names: Vec<&str> = seen.rows().iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names.len(), 9, "{names:?}");
+}
+
+#[test]
+fn control_fits_are_seen_on_the_same_images() {
+    let (performer, unfitted, fit) = fitted();
+    let (birds, random) = (birds(), performer.randomized(1));
+    let report = |config: ReportConfig| {
+        let report = Report::new(&fit, &performer, &birds).with_controls(&unfitted, &random);
+        report.with_config(config.with_occluded(0).with_progress(false))
+    };
+    let fits = ControlFits::of(&ExplainerConfig::for_performer(&performer), &one_epoch());
+    let seen_of = |config: ReportConfig, control, performer: &Vgg16| {
+        let features = features(performer);
+        let made = fits.run(control, performer, &features, Some(&features)).expect("a control fit");
+        report(config).control(control, &made, performer).expect("its peaks")
+    };
+    let mut controls: Vec<ControlPeaks> = [ControlFit::SecondSeed, ControlFit::ShuffledFeatures]
+        .map(|control| seen_of(config(), control, &performer))
+        .to_vec();
+    controls.push(ControlPeaks::missing(ControlFit::PermutedCategories, "it diverged"));
+    controls.push(seen_of(config(), ControlFit::RandomPerformer, &random));
+    let seen = report(config()).with_control_fits(controls.clone()).observe().expect("observations");
+    assert_eq!(seen.rows().len(), 9 + 3);
+    let trust = report(config()).with_control_fits(controls).trust().expect("checks");
+    assert_eq!(trust, *seen.trust(), "with pictures and without");
+    assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 17, 4));
+    assert_eq!(trust.passed + trust.failed + trust.not_measured, 17);
+    let open: Vec<_> = trust.checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
+    assert!(open.iter().any(|check| check.found == "it diverged"), "{open:?}");
+    for control in &trust.control_fits {
+        let Some(figures) = &control.figures else { continue };
+        assert!((0.0..=1.0).contains(&figures.returned) && (0.0..=1.0).contains(&figures.returned_null));
+        assert!(figures.row.control && figures.row.tracking.is_some() && figures.validation.is_some());
+    }
+    let html = seen.html().expect("a text");
+    assert!(html.contains("it diverged") && !html.contains("were not run"));
+
+    // The fit itself is a control in which all comes back.
+    let own = report(config()).control(ControlFit::SecondSeed, &fit, &performer).expect("its peaks");
+    let own = report(config()).with_control_fits(vec![own]).trust().expect("checks");
+    assert_eq!(own.control_fits[0].figures.as_ref().expect("figures").returned, 1.0);
+
+    let fewer = seen_of(config().with_images(5), ControlFit::SecondSeed, &performer);
+    let error = report(config()).with_control_fits(vec![fewer]).trust().expect_err("other images");
+    assert!(matches!(error, ReportError::Control { control: ControlFit::SecondSeed, .. }), "{error}");
 }
 
 #[test]
@@ -230,7 +283,7 @@ fn five_hundred_filters_stay_under_25_megabytes() {
     let config = Vgg16Config::new().with_widths([4, 4, 8, 8, 512]).with_hidden([16, 16]).with_classes(2);
     let performer = config.with_input(128).init(&device);
     let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
-    let fit = Fit { explainer, records: Vec::new(), validation: None };
+    let fit = Fit { explainer, records: Vec::new(), validation: None, without_looking: None };
     let noise = Noise { categories: vec!["noise".to_string()], side: 128 };
     let config = ReportConfig::new().with_occluded(1).with_progress(false);
     let seen = Report::new(&fit, &performer, &noise).with_config(config).observe().expect("observations");

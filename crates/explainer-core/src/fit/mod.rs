@@ -45,6 +45,10 @@ pub struct Fit {
     pub records: Vec<EpochRecord>,
     /// Figures of the explainer as it is handed out, on the validation features, if there were any.
     pub validation: Option<Validation>,
+    /// The figures, on the same features, of a decoder that looks at no image and always gives the means of the
+    /// training rows' upper features and the performer's most frequent decision. What is no better was not
+    /// reconstructed from the image.
+    pub without_looking: Option<Validation>,
 }
 
 impl Fit {
@@ -144,8 +148,9 @@ impl FitConfig {
             Task::Classification(_) => Refit::None,
         };
         let explainer = explainer.refitted(performer, train, &refit, self.progress)?;
+        let without_looking = validation.map(|features| Validation::without_looking(train, features));
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
-        Ok(Fit { explainer, records: state.records, validation })
+        Ok(Fit { explainer, records: state.records, validation, without_looking })
     }
 }
 

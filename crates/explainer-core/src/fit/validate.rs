@@ -1,5 +1,7 @@
 //! How well an explainer stands in for the performer.
 
+use std::collections::BTreeMap;
+
 use explainer_metrics::{InstabilityConfig, Peaks, RelativeError, agreement, location_instability};
 
 use super::record::Validation;
@@ -9,6 +11,51 @@ use crate::{CoreError, Encoding, Explainer, Performer};
 
 /// Rows of one pass.
 const BATCH: usize = 64;
+
+impl Validation {
+    /// The figures on `validation` of a decoder that looks at no image: its upper features are the means of
+    /// `train`'s, its decision is the one that the performer makes most often. With mean m_l,
+    ///
+    /// `relative_error_l = Σ‖m_l − x*_l‖² / Σ‖x*_l‖²`,
+    ///
+    /// so that an explainer's error over this one is the share of the variance that it leaves unexplained.
+    /// Upper features are not negative and have much in common: the error of their mean may be far below the 1
+    /// of reconstructing zeros.
+    pub(crate) fn without_looking(train: &Features, validation: &Features) -> Self {
+        let widths = &train.shape().upper;
+        let mut means: Vec<Vec<f64>> = widths.iter().map(|&width| vec![0.0; width]).collect();
+        for row in 0..train.len() {
+            for (sums, values) in means.iter_mut().zip(train.upper(row)) {
+                sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+        }
+        let mean = |sum: f64| (sum / train.len() as f64) as f32;
+        let means: Vec<Vec<f32>> =
+            means.into_iter().map(|sums| sums.into_iter().map(mean).collect()).collect();
+        let mut errors = vec![RelativeError::default(); means.len()];
+        let mut decisions = BTreeMap::new();
+        for row in 0..validation.len() {
+            for ((error, mean), theirs) in errors.iter_mut().zip(&means).zip(validation.upper(row)) {
+                error.add(mean, theirs);
+            }
+            *decisions.entry(decision(validation.scores(row))).or_insert(0usize) += 1;
+        }
+        let most = decisions.into_values().max().unwrap_or(0);
+        Self {
+            relative_error: errors.iter().map(RelativeError::value).collect(),
+            agreement: most as f64 / validation.len() as f64,
+            instability: None,
+        }
+    }
+}
+
+/// The class of the highest score, the first of equals; of a single score, whether it is above 0.
+fn decision(scores: &[f32]) -> usize {
+    match scores {
+        [score] => usize::from(*score > 0.0),
+        _ => (0..scores.len()).fold(0, |best, at| if scores[at] > scores[best] { at } else { best }),
+    }
+}
 
 impl Explainer {
     /// Relative reconstruction errors and the head's agreement on `features`; and the location instability of
@@ -50,5 +97,35 @@ impl Explainer {
             agreement: agreement(&own_scores, &scores, features.shape().classes)?,
             instability: instability.filter(|mean| mean.is_finite()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FeatureConfig;
+    use crate::testing::{TinyPerformer, features};
+
+    #[test]
+    fn without_looking_all_images_get_the_mean() {
+        let performer = TinyPerformer::new(2);
+        let train = features(&performer, 8, &FeatureConfig::plain().with_mirror(true));
+        let validation = features(&performer, 5, &FeatureConfig::plain());
+        let found = Validation::without_looking(&train, &validation);
+        for (layer, &found) in found.relative_error.iter().enumerate() {
+            let upper = |features: &Features| {
+                let rows: Vec<usize> = (0..features.len()).collect();
+                features.batch(&rows).upper[layer].clone()
+            };
+            let theirs = upper(&validation);
+            let missed = (upper(&train).mean_dim(0) - theirs.clone()).square().sum().into_scalar::<f32>();
+            let expected = missed / theirs.square().sum().into_scalar::<f32>();
+            assert!((found - f64::from(expected)).abs() < 1e-5, "{found} {expected}");
+            assert!(found > 0.0 && found < 1.0);
+        }
+        let classes: Vec<usize> = (0..5).map(|row| decision(validation.scores(row))).collect();
+        let most = (0..3).map(|class| classes.iter().filter(|&&other| other == class).count()).max();
+        assert_eq!(found.agreement, most.unwrap() as f64 / 5.0);
+        assert_eq!([&[0.2][..], &[-0.2], &[0.1, 0.3, 0.3]].map(decision), [1, 0, 1]);
     }
 }

@@ -82,8 +82,7 @@ fn title(seen: &Observations) -> String {
 }
 
 fn header(seen: &Observations, title: &str) -> Markup {
-    let count = |verdict| seen.checks.iter().filter(|check| check.verdict == verdict).count();
-    let (passed, failed) = (count(Verdict::Passed), count(Verdict::Failed));
+    let (passed, failed) = (seen.trust.passed, seen.trust.failed);
     let images = seen.images();
     let live = seen.filters.iter().filter(|filter| filter.fired > 0).count();
     html! {
@@ -123,9 +122,13 @@ fn trust(seen: &Observations) -> Markup {
             p {
                 "Pictures persuade whether they are true or not. These are the checks that this explanation was "
                 "put to, those it failed among them."
+                @if seen.trust.control_fits.is_empty() {
+                    " The control fits (a second seed, random weights, shuffled features, permuted categories) were "
+                    "not run, so that the last of them are open."
+                }
             }
             ul.checks {
-                @for check in &seen.checks {
+                @for check in seen.checks() {
                     @let (class, mark, word) = match check.verdict {
                         Verdict::Passed => ("passed", "✓", "passed"),
                         Verdict::Failed => ("failed", "✗", "not passed"),
