@@ -21,7 +21,7 @@ pub enum ControlFit {
     /// common ([`Fit::without_looking`]): an explainer that does better has seen what it should not, and the
     /// error of the first fit says nothing.
     ///
-    /// A refit then has no mixtures: what the performer makes of one would tell it of the images' own upper
+    /// A refit then starts from the optimiser's weights: the performer's own layers do not lead to such upper
     /// features.
     ShuffledFeatures,
     /// The training images' categories are in a random order ([`Features::with_permuted_categories`]). The
