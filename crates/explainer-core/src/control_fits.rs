@@ -222,10 +222,9 @@ mod tests {
         // The validation images are among those fitted on.
         assert!(error(&own) < 0.5 * blind && error(&second) < 0.5 * blind, "{} {blind}", error(&own));
         let shuffled = run(ControlFit::ShuffledFeatures, &performer, &train, &validation);
-        assert_eq!(
-            shuffled.without_looking, own.without_looking,
-            "the same upper features, in another order"
-        );
+        // The same upper features, in another order.
+        let same = shuffled.without_looking.as_ref().unwrap().relative_error[0];
+        assert!((same - blind).abs() < 1e-9, "{same} {blind}");
         assert!(error(&shuffled) > 0.9 * blind, "{} {blind}", error(&shuffled));
         let permuted = run(ControlFit::PermutedCategories, &performer, &train, &validation);
         assert!(error(&permuted) < 0.5 * blind && checksum(&permuted.explainer) != checksum(&own.explainer));

@@ -121,7 +121,7 @@ mod tests {
             let missed = (upper(&train).mean_dim(0) - theirs.clone()).square().sum().into_scalar::<f32>();
             let expected = missed / theirs.square().sum().into_scalar::<f32>();
             assert!((found - f64::from(expected)).abs() < 1e-5, "{found} {expected}");
-            assert!(found > 0.0 && found < 1.0);
+            assert!(found > 0.0);
         }
         let classes: Vec<usize> = (0..5).map(|row| decision(validation.scores(row))).collect();
         let most = (0..3).map(|class| classes.iter().filter(|&&other| other == class).count()).max();
