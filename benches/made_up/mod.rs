@@ -7,6 +7,7 @@ use burn::tensor::Device;
 use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, LabelledImage, Performer, Pooling,
 };
+use small::mixed;
 pub use small::{Sizes, Small};
 
 /// Rows of an epoch, one batch.
@@ -27,11 +28,12 @@ pub fn vgg16() -> Sizes {
     Sizes { channels: [512, 512], length: 14, pool: Pooling::max(2, 2), upper: [4096; 2] }
 }
 
-/// An unfitted explainer and the features of `rows` images.
+/// An unfitted explainer and the features of `rows` images of noise, in which no place is like another: of equally
+/// strong units of a map rounding decides which is the strongest.
 pub fn setting(performer: &Small, rows: usize, device: &Device) -> (Explainer, Features) {
     let bytes = performer.preprocessing().bytes();
     let image = |index: usize| LabelledImage {
-        pixels: (0..bytes).map(|at| (at * 7 + index * 31) as u8).collect(),
+        pixels: (0..bytes).map(|at| (mixed((index * bytes + at) as u64) >> 56) as u8).collect(),
         category: Some(0),
     };
     let images = (0..rows).map(|index| Ok::<_, std::io::Error>(image(index)));

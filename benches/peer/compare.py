@@ -1,8 +1,10 @@
 """Runs the fitting step of this library and of PyTorch in turn, and prints their ratios; with --forward the
-forward pass of a performer.
+forward pass of a performer; with --losses how far the losses of a fit in `f32` are from those in `f64`, in this
+library and in both of PyTorch's layouts.
 
     python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
     python benches/peer/compare.py --network alexnet --batch 32 --threads 2 --forward
+    python benches/peer/compare.py --network narrow --steps 100 --losses
 
 needs torch, numpy and safetensors (`pip install torch numpy safetensors`); nothing else should run beside it.
 Times are medians of the steps of a process without its first two; the spread is over rounds.
@@ -63,6 +65,17 @@ def largest_difference(ours, theirs):
     return max(abs(a - b) / abs(b) for a, b in pairs)
 
 
+def compare_losses(ours, theirs, steps):
+    """How far rounding carries the losses of one fit, by who rounds."""
+    exact = run([*theirs, "--double"])["losses"]
+    runs = {"ours": ours, "PyTorch, channels first": theirs, "PyTorch, channels last": [*theirs, "--channels-last"]}
+    for name, command in runs.items():
+        losses = run(command)["losses"]
+        marks = [mark for mark in (1, 6, 10, 20, 50) if mark < steps] + [steps]
+        found = [f"{mark}: {largest_difference(losses[:mark], exact):.1e}" for mark in marks]
+        print(f"{name}, largest relative difference to f64 after steps {', '.join(found)}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", choices=POOL, default="vgg16")
@@ -71,6 +84,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--forward", action="store_true")
+    parser.add_argument("--losses", action="store_true")
     args = parser.parse_args()
     program = built()
     common = ["--network", args.network, "--batch", args.batch, "--steps", args.steps, "--threads", args.threads]
@@ -80,6 +94,8 @@ def main():
         ours = [program, "--start", folder, *common]
         theirs = [sys.executable, HERE / "peer.py", "--start", folder, "--pool", *POOL[args.network], *common]
         run(ours)
+        if args.losses:
+            return compare_losses(ours, theirs, args.steps)
         layouts = [theirs, [*theirs, "--channels-last"]]
         time = lambda result: statistics.median(result["seconds"][WARM_UP:])
         # PyTorch in the layout that suits it better.

@@ -129,12 +129,13 @@ class Explainer(torch.nn.Module):
 
 def start(folder, batch, pool):
     """The explainer and the features, and the network's sizes, from the folder."""
-    state = load_file(folder / "explainer.safetensors")
+    dtype = torch.get_default_dtype()
+    state = {name: value.to(dtype) for name, value in load_file(folder / "explainer.safetensors").items()}
     for name in state:
         if name.startswith("decoder") and name.endswith("weight"):
             state[name] = state[name].T.contiguous()
     features = [
-        torch.from_numpy(numpy.fromfile(folder / f"features-{index}.f32", dtype="<f4").reshape(batch, -1))
+        torch.from_numpy(numpy.fromfile(folder / f"features-{index}.f32", dtype="<f4").reshape(batch, -1)).to(dtype)
         for index in range(3)
     ]
     channels = state["interpretable.layers.0.conv.weight"].shape[1]
@@ -238,8 +239,11 @@ def main():
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--pool", type=int, nargs=2)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--double", action="store_true", help="in f64, for the losses")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
+    if args.double:
+        torch.set_default_dtype(torch.float64)
     rate = gemm()
     if args.forward:
         print(json.dumps({"seconds": forward(args), "gemm": rate, "peak_rss_mib": peak_rss_mib()}))

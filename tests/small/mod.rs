@@ -65,7 +65,7 @@ fn noise<const D: usize>(shape: [usize; D], inputs: usize, device: &Device) -> T
 }
 
 /// A number whose bits depend on all of those of another (SplitMix64).
-fn mixed(number: u64) -> u64 {
+pub fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -63,6 +63,7 @@ mod oracle;
 mod performer;
 mod pooling;
 mod preprocessing;
+mod product;
 mod progress;
 mod refit;
 mod regression;

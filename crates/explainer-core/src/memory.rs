@@ -1,6 +1,7 @@
 //! Tensors as plain slices, where a backend allows it.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use pulp::{Arch, NullaryFnOnce};
 
 /// Whether the numbers of a tensor lie in the CPU's memory and need no graph. There
 /// [`into_data`](Tensor::into_data) copies nothing if nobody else holds the tensor, and neither does the
@@ -23,6 +24,23 @@ pub(crate) fn values_mut(data: &mut TensorData) -> &mut [f32] {
 /// A tensor of the numbers in row-major order.
 pub(crate) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Does `work` with the widest vectors of the processor, found at run time. What is called inside of it is to be
+/// `#[inline(always)]`, so that it is compiled with it.
+pub(crate) fn vectorized(work: impl FnOnce()) {
+    struct Work<F>(F);
+
+    impl<F: FnOnce()> NullaryFnOnce for Work<F> {
+        type Output = ();
+
+        #[inline(always)]
+        fn call(self) {
+            (self.0)();
+        }
+    }
+
+    Arch::new().dispatch(Work(work));
 }
 
 #[cfg(test)]

@@ -100,6 +100,11 @@ impl Densities {
         Self { conditional, marginal, divergence, population }
     }
 
+    /// log(p(T|x) / p(T)): `[batch, filters, templates]`.
+    pub(crate) fn log_posterior(&self) -> Tensor<3> {
+        self.conditional.clone() - self.marginal.clone()
+    }
+
     /// −Σ_T p(T) Σ_x p(x|T) log(p(x|T) / p(x)): `[filters]`.
     pub(crate) fn negative_information(&self) -> Tensor<1> {
         let filters = self.divergence.dims()[1];

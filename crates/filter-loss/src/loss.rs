@@ -3,12 +3,13 @@
 use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::density::{Densities, Members};
 use crate::mask::strongest_units;
 use crate::memory::Memory;
-use crate::rivalry::Rivalry;
+use crate::rivalry::{Crowd, Rivalry};
 use crate::scale::{Normalised, Scale};
 use crate::shape::check_square;
 use crate::template_shape::Shape;
@@ -170,6 +171,7 @@ impl FilterLoss {
     /// # Panics
     /// If the maps are not n × n, or `members` is of other maps.
     pub fn value(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        self.check(&maps, &members);
         self.look_at(maps, members, None).densities.negative_information()
     }
 
@@ -178,23 +180,39 @@ impl FilterLoss {
     ///
     /// Shapes and panics are those of [`value`](Self::value).
     pub fn negative_diversity(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        self.check(&maps, &members);
         let view = self.look_at(maps, members, None);
-        Rivalry::new(&view.densities, view.members).negative_diversity()
+        let crowd = view.crowd();
+        Rivalry::new(&view.densities, view.members, &crowd).negative_diversity()
     }
 
     /// The gradient of the sum of all filters' losses with respect to the maps, `[batch, filters, n, n]`.
     ///
     /// Shapes and panics are those of [`value`](Self::value).
     pub fn gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<4> {
-        self.gradient_at(self.look_at(maps, members, None))
+        self.value_and_gradient(maps, members).1
     }
 
     /// [`value`](Self::value) and [`gradient`](Self::gradient) for little more than the price of one.
     ///
     /// Shapes and panics are those of [`value`](Self::value).
     pub fn value_and_gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
-        let view = self.look_at(maps, members, None);
-        (view.densities.negative_information(), self.gradient_at(view))
+        self.check(&maps, &members);
+        let filters = maps.dims()[1];
+        let size = if on_cpu(&maps) { PIECE } else { filters };
+        if filters <= size {
+            return self.of_all(self.look_at(maps, members, None));
+        }
+        let piece = |first: usize| {
+            let count = size.min(filters - first);
+            self.look_at(maps.clone().narrow(1, first, count), members.clone().narrow(1, first, count), None)
+        };
+        let views: Vec<View> = (0..filters).into_par_iter().step_by(size).map(piece).collect();
+        let crowd = self.compares().then(|| Crowd::joined(views.par_iter().map(View::crowd).collect()));
+        let of_piece =
+            |view: View| (view.densities.negative_information(), self.gradient_at(view, crowd.as_ref()));
+        let (values, gradients) = views.into_par_iter().map(of_piece).unzip();
+        (Tensor::cat(values, 0), Tensor::cat(gradients, 1))
     }
 
     /// Nothing remembered yet, of `filters` filters; `momentum` is the weight of a batch.
@@ -217,8 +235,8 @@ impl FilterLoss {
         maps: Tensor<4>,
         members: Tensor<2, Bool>,
     ) -> (Tensor<1>, Tensor<4>) {
-        let view = self.look_at(maps, members, Some(memory));
-        (view.densities.negative_information(), self.gradient_at(view))
+        self.check(&maps, &members);
+        self.of_all(self.look_at(maps, members, Some(memory)))
     }
 
     /// What the loss was made from.
@@ -231,9 +249,23 @@ impl FilterLoss {
         &self.templates
     }
 
-    fn look_at(&self, maps: Tensor<4>, members: Tensor<2, Bool>, memory: Option<&mut Memory>) -> View {
+    fn check(&self, maps: &Tensor<4>, members: &Tensor<2, Bool>) {
         check_square("FilterLoss", maps.dims(), self.config.length);
-        check_members(&maps, &members);
+        check_members(maps, members);
+    }
+
+    /// Whether filters are compared with each other.
+    fn compares(&self) -> bool {
+        self.config.diversity > 0.0
+    }
+
+    /// Value and gradient of a view of all filters.
+    fn of_all(&self, view: View) -> (Tensor<1>, Tensor<4>) {
+        let crowd = self.compares().then(|| view.crowd());
+        (view.densities.negative_information(), self.gradient_at(view, crowd.as_ref()))
+    }
+
+    fn look_at(&self, maps: Tensor<4>, members: Tensor<2, Bool>, memory: Option<&mut Memory>) -> View {
         let [batch, filters, height, width] = maps.dims();
         let units = height * width;
         let (maps, members) = (maps.inner(), members.inner());
@@ -252,7 +284,8 @@ impl FilterLoss {
         View { densities: Densities::of_traces(traces, population, memory), maps, members, normalised }
     }
 
-    fn gradient_at(&self, view: View) -> Tensor<4> {
+    /// `crowd` is that of all filters, if they are compared.
+    fn gradient_at(&self, view: View, crowd: Option<&Crowd>) -> Tensor<4> {
         let View { maps, members, normalised, densities } = view;
         let shape = maps.dims();
         let mut gradient = match self.config.gradient {
@@ -273,8 +306,8 @@ impl FilterLoss {
                 densities.population.fill(chosen * released_weights(exponents, members.clone()), 0.0)
             }
         };
-        if self.config.diversity > 0.0 {
-            let weights = Rivalry::new(&densities, members).weights();
+        if let Some(crowd) = crowd {
+            let weights = Rivalry::new(&densities, members, crowd).weights();
             gradient = gradient + self.weighted(weights.mul_scalar(self.config.diversity * normalised.gain));
         }
         normalised.pull_back(gradient).reshape(shape)
@@ -311,6 +344,21 @@ struct View {
     members: Tensor<2, Bool>,
     normalised: Normalised,
     densities: Densities,
+}
+
+impl View {
+    fn crowd(&self) -> Crowd {
+        Crowd::of(&self.densities, self.members.clone())
+    }
+}
+
+/// Filters whose maps a thread of the CPU looks at together: what is made of those of a batch stays in its cache.
+const PIECE: usize = 16;
+
+/// Whether tensor operations run on the threads that call them.
+fn on_cpu(maps: &Tensor<4>) -> bool {
+    // A device tells its backend by its text only.
+    format!("{:?}", maps.device()).contains("Flex")
 }
 
 /// The released code's trace: mean(x ∘ T/τ) at a temperature of 0.5, which is 4 tr(x · T).
@@ -359,4 +407,40 @@ pub fn inject<const D: usize>(maps: Tensor<D>, gradient: Tensor<D>, value: Tenso
     assert_eq!(value.dims(), [1], "inject: the value must be a single number");
     let aligned = (maps.cast(FloatDType::F32) * gradient.inner().cast(FloatDType::F32)).sum();
     (aligned.clone() - aligned.detach()) + value.inner().cast(FloatDType::F32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::uniform;
+    use burn::tensor::TensorData;
+
+    /// More filters than fit a piece, some images of which are of no filter's category.
+    #[test]
+    fn pieces_make_up_the_whole() {
+        let (images, filters, n) = (5, 2 * PIECE + 3, 3);
+        let maps: Tensor<3> = uniform([images, filters, n * n], -0.5, 1.0, 1).clamp_min(0.0);
+        let maps = maps.reshape([images, filters, n, n]);
+        let member = |at: usize| at / filters != 3 && at % 7 != 2;
+        let members = TensorData::new((0..images * filters).map(member).collect(), [images, filters]);
+        let members = Tensor::<2, Bool>::from_data(members, &maps.device());
+        for scale in [Scale::AsIs, Scale::Mass { trace: 3.0 }, Scale::Energy { trace: 3.0 }] {
+            for gradient in [Gradient::Approximate, Gradient::Exact, Gradient::Released] {
+                for (population, diversity) in [(Population::All, 0.5), (Population::Members, 0.0)] {
+                    let config = FilterLossConfig::new(n).with_scale(scale).with_gradient(gradient);
+                    let config = config.with_population(population).with_diversity(diversity);
+                    let loss = config.init(&maps.device());
+                    let (value, gradient) = loss.value_and_gradient(maps.clone(), members.clone());
+                    let whole = loss.of_all(loss.look_at(maps.clone(), members.clone(), None));
+                    assert!((value - whole.0).abs().max().into_scalar::<f32>() < 1e-6);
+                    let largest = whole.1.clone().abs().max().into_scalar::<f32>();
+                    let difference = (gradient - whole.1).abs().max().into_scalar::<f32>();
+                    assert!(
+                        largest > 0.0 && difference < 1e-6 * largest,
+                        "{config}: {difference} of {largest}"
+                    );
+                }
+            }
+        }
+    }
 }

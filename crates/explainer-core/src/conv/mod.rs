@@ -11,30 +11,83 @@ mod winograd;
 
 pub use forward::convolve;
 
+use std::sync::Arc;
+
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
-use winograd::{Grid, PLANES, SUM_PLANE, kernel_adjoint, kernel_transform};
+use burn::tensor::{Device, Tensor};
+use rayon::prelude::*;
+use winograd::{Grid, PLANES, SUM_PLANE, kernel_adjoint, kernel_planes};
 
-use crate::memory::{in_memory, tensor, values};
+use crate::memory::{in_memory, tensor, values, values_mut};
+use crate::product::{Matrix, products};
+
+/// Numbers that one task goes through.
+const CHUNK: usize = 1 << 15;
 
 /// What conv-layers read, prepared once for all that read it.
 #[derive(Clone)]
 pub(crate) enum Input {
     /// The maps.
     Maps(Tensor<4>),
-    /// Their patches as tiles, `[C, 36, tiles]`.
-    Tiles(Tensor<3>, Grid),
+    /// Their patches as tiles.
+    Tiles(Arc<Tiles>),
 }
 
 /// What arrives behind a conv-layer in the backward pass, prepared once for its weights and its input.
 pub(crate) enum Gradient {
     /// ∂L/∂y, behind the conv-layer and in front of the ReLU.
     Maps(Tensor<4>),
-    /// Its tiles, `[D, 36, tiles]`.
-    Tiles(Tensor<3>, Grid),
+    /// Its tiles.
+    Tiles(Tiles),
+}
+
+/// Tiles of maps in memory.
+pub(crate) struct Tiles {
+    /// `[channels, 36, tiles]`.
+    values: Vec<f32>,
+    /// Where a kernel sees anything but zeros of the maps, `[images, units]`.
+    seen: Vec<bool>,
+    grid: Grid,
+    device: Device,
+}
+
+impl Tiles {
+    /// What `transform` makes of maps `[batch, channels, h, w]`.
+    fn new(maps: Tensor<4>, transform: fn(Grid, &[f32]) -> Vec<f32>) -> Self {
+        let (device, grid, maps) = (maps.device(), Grid::new(maps.dims()), maps.into_data());
+        let maps = values(&maps);
+        Self { values: transform(grid, maps), seen: grid.seen(maps), grid, device }
+    }
+
+    /// One of the planes: `[channels, tiles]`.
+    fn plane(&self, plane: usize) -> Matrix<'_> {
+        let [channels, planes, tiles] = self.grid.tiles_dims();
+        Matrix::new(&self.values[plane * tiles..], [channels, tiles], [planes * tiles, 1])
+    }
+}
+
+/// G w Gᵀ of the kernels of a weight.
+struct Kernels {
+    /// `[D, 36, C]`.
+    values: Vec<f32>,
+    /// D and C.
+    channels: [usize; 2],
+}
+
+impl Kernels {
+    fn new(weight: Tensor<4>) -> Self {
+        let [outputs, inputs, _, _] = weight.dims();
+        Self { values: kernel_planes(values(&weight.into_data()), inputs), channels: [outputs, inputs] }
+    }
+
+    /// One of the planes: `[D, C]`.
+    fn plane(&self, plane: usize) -> Matrix<'_> {
+        let [_, inputs] = self.channels;
+        Matrix::new(&self.values[plane * inputs..], self.channels, [PLANES * inputs, 1])
+    }
 }
 
 /// What follows a convolution.
@@ -42,15 +95,6 @@ pub(crate) enum Gradient {
 enum Activation {
     Identity,
     Relu,
-}
-
-/// G w Gᵀ of every kernel, `[36, D, C]`.
-fn planes_of(weight: Tensor<4>) -> Tensor<3> {
-    let [outputs, inputs, height, width] = weight.dims();
-    let kernels = weight.reshape([outputs * inputs, height * width]);
-    let transform = tensor(kernel_transform(), [PLANES, height * width], &kernels.device());
-    let planes: Tensor<2> = transform.matmul(kernels.transpose());
-    planes.reshape([PLANES, outputs, inputs])
 }
 
 /// Puts the gradients of `conv`'s weight and bias into `gradients`.
@@ -68,9 +112,7 @@ impl Input {
     }
 
     fn tiled(maps: Tensor<4>) -> Self {
-        let (device, grid) = (maps.device(), Grid::new(maps.dims()));
-        let tiles = grid.input(values(&maps.into_data()));
-        Self::Tiles(tensor(tiles, grid.tiles_dims(), &device), grid)
+        Self::Tiles(Arc::new(Tiles::new(maps, Grid::input)))
     }
 
     /// relu(w ∗ x + b), `[batch, D, h, w]`.
@@ -85,14 +127,20 @@ impl Input {
                 let maps = conv.forward(maps.clone());
                 if activation == Activation::Relu { relu(maps) } else { maps }
             }
-            Self::Tiles(tiles, grid) => {
-                let weight = conv.weight.val();
-                let [outputs, _, _, _] = weight.dims();
-                let products = planes_of(weight).matmul(tiles.clone().swap_dims(0, 1));
-                let (device, grid) = (products.device(), grid.with_channels(outputs));
-                let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], &device), Param::val);
-                let maps = grid.output(values(&products.into_data()), values(&bias.into_data()), activation);
-                tensor(maps, grid.dims(), &device)
+            Self::Tiles(input) => {
+                let (kernels, device) = (Kernels::new(conv.weight.val()), &input.device);
+                let [outputs, _] = kernels.channels;
+                let [_, planes, tiles] = input.grid.tiles_dims();
+                let products = products(
+                    planes,
+                    [outputs, tiles],
+                    |plane| kernels.plane(plane),
+                    |plane| input.plane(plane),
+                );
+                let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], device), Param::val);
+                let grid = input.grid.with_channels(outputs);
+                let maps = grid.output(&products, &input.seen, values(&bias.into_data()), activation);
+                tensor(maps, grid.dims(), device)
             }
         }
     }
@@ -103,12 +151,12 @@ impl Input {
             (Self::Maps(maps), Gradient::Maps(gradient)) => {
                 direct::weight_gradient(maps.clone(), gradient.clone())
             }
-            (Self::Tiles(input, _), Gradient::Tiles(gradient, _)) => {
-                let ([inputs, ..], [outputs, ..]) = (input.dims(), gradient.dims());
-                let products = gradient.clone().swap_dims(0, 1).matmul(input.clone().permute([1, 2, 0]));
-                let device = products.device();
-                let kernels = kernel_adjoint(values(&products.into_data()));
-                tensor(kernels, [outputs, inputs, 3, 3], &device)
+            (Self::Tiles(input), Gradient::Tiles(gradient)) => {
+                let ([inputs, planes, _], [outputs, ..]) =
+                    (input.grid.tiles_dims(), gradient.grid.tiles_dims());
+                let across = |plane| input.plane(plane).transposed();
+                let products = products(planes, [outputs, inputs], |plane| gradient.plane(plane), across);
+                tensor(kernel_adjoint(&products), [outputs, inputs, 3, 3], &input.device)
             }
             _ => unreachable!("input and gradient of a layer are on one device"),
         }
@@ -123,9 +171,7 @@ impl Gradient {
     }
 
     fn tiled(maps: Tensor<4>) -> Self {
-        let (device, grid) = (maps.device(), Grid::new(maps.dims()));
-        let tiles = grid.output_adjoint(values(&maps.into_data()));
-        Self::Tiles(tensor(tiles, grid.tiles_dims(), &device), grid)
+        Self::Tiles(Tiles::new(maps, Grid::output_adjoint))
     }
 
     /// ∂L/∂b, `[D]`.
@@ -133,9 +179,12 @@ impl Gradient {
         match self {
             Self::Maps(gradient) => gradient.clone().sum_dims_squeeze::<1, _>(&[0, 2, 3]),
             // One of the planes of A Y Aᵀ is the sum of the tile.
-            Self::Tiles(tiles, _) => {
-                let [outputs, _, _] = tiles.dims();
-                tiles.clone().narrow(1, SUM_PLANE, 1).sum_dim(2).reshape([outputs])
+            Self::Tiles(Tiles { values, grid, device, .. }) => {
+                let [outputs, planes, tiles] = grid.tiles_dims();
+                let channels = values.chunks_exact(planes * tiles);
+                let sums =
+                    channels.map(|channel| channel[SUM_PLANE * tiles..][..tiles].iter().sum()).collect();
+                tensor(sums, [outputs], device)
             }
         }
     }
@@ -144,11 +193,14 @@ impl Gradient {
     pub(crate) fn input_gradient(&self, weight: Tensor<4>) -> Tensor<4> {
         match self {
             Self::Maps(gradient) => direct::input_gradient(weight, gradient.clone()),
-            Self::Tiles(tiles, grid) => {
-                let grid = grid.with_channels(weight.dims()[1]);
-                let products = planes_of(weight).transpose().matmul(tiles.clone().swap_dims(0, 1));
-                let device = products.device();
-                tensor(grid.input_adjoint(values(&products.into_data())), grid.dims(), &device)
+            Self::Tiles(gradient) => {
+                let kernels = Kernels::new(weight);
+                let [_, inputs] = kernels.channels;
+                let [_, planes, tiles] = gradient.grid.tiles_dims();
+                let across = |plane| kernels.plane(plane).transposed();
+                let products = products(planes, [inputs, tiles], across, |plane| gradient.plane(plane));
+                let grid = gradient.grid.with_channels(inputs);
+                tensor(grid.input_adjoint(&products, &gradient.seen), grid.dims(), &gradient.device)
             }
         }
     }
@@ -156,7 +208,17 @@ impl Gradient {
 
 /// The gradient in front of a ReLU whose output is `maps`.
 fn through_relu(gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
-    gradient * maps.greater_scalar(0.0).float()
+    if !(in_memory(&gradient) && in_memory(&maps)) {
+        return gradient * maps.greater_scalar(0.0).float();
+    }
+    let (device, mut gradient, maps) = (maps.device(), gradient.into_data(), maps.into_data());
+    let maps = values(&maps).par_chunks(CHUNK);
+    values_mut(&mut gradient).par_chunks_mut(CHUNK).zip(maps).for_each(|(gradient, maps)| {
+        for (gradient, unit) in gradient.iter_mut().zip(maps) {
+            *gradient = if *unit > 0.0 { *gradient } else { 0.0 };
+        }
+    });
+    Tensor::from_data(gradient, &device)
 }
 
 #[cfg(test)]

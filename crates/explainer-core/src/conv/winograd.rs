@@ -8,8 +8,8 @@
 //!
 //! the sum over channels becomes a matrix product for each of the 36 planes, with a quarter of the
 //! multiplications of the direct algorithm. The backward pass is the adjoint of each of the steps, so that
-//! it uses the forward's tiles again. The matrix products are Burn's; here is the way from maps to tiles
-//! and back, sixteen tiles at a time.
+//! it uses the forward's tiles again. The matrix products are those of `product.rs`; here is the way from maps to
+//! tiles and back, sixteen tiles at a time.
 //!
 //! All of it is compiled for the processor's vectors, which `pulp` finds at run time: what is called inside of
 //! [`vectorized`] is `#[inline(always)]` so that it is compiled with it, and loops stand where
@@ -20,10 +20,10 @@
 use std::array;
 use std::ops::{Add, Mul, Sub};
 
-use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::Activation;
+use crate::memory::vectorized;
 
 /// Side of a kernel.
 const KERNEL: usize = 3;
@@ -37,48 +37,12 @@ pub(super) const PLANES: usize = PATCH * PATCH;
 /// The plane of A Y Aᵀ that holds the sum of Y, for row 1 of A is all ones.
 pub(super) const SUM_PLANE: usize = PATCH + 1;
 
-/// w ↦ G w Gᵀ as a matrix: row `6·i + j` holds what each of a kernel's nine weights adds to plane (i, j),
-/// `[36, 9]`.
-pub(super) fn kernel_transform() -> Vec<f32> {
-    const G: [[f64; 3]; PATCH] = [
-        [0.25, 0.0, 0.0],
-        [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
-        [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
-        [1.0 / 24.0, 1.0 / 12.0, 1.0 / 6.0],
-        [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
-        [0.0, 0.0, 1.0],
-    ];
-    let at = |plane: usize, weight: usize| G[plane / PATCH][weight / 3] * G[plane % PATCH][weight % 3];
-    (0..PLANES * 9).map(|index| at(index / 9, index % 9) as f32).collect()
-}
-
-/// The error of a number, in units of the largest plane it is made of: 2⁻¹⁶, 2⁸ times that of one `f32`
-/// operation.
+/// The error of a weight's gradient, in units of the sum of the sizes of its terms: 2⁻²⁰, 16 times that of one
+/// `f32` operation.
 ///
-/// What is within rounding of 0 is 0. The direct algorithm gives exactly 0 where a kernel sees nothing but
-/// zeros, as behind a mask; here it is what is left of the rest of the patch. A silent unit would come out
-/// as one that is barely active, and a weight without a gradient as one with a tiny gradient, of which Adam
-/// makes a whole step.
-const ROUNDING: f32 = 1.0 / 65536.0;
-
-/// The same in units of the sum of all its terms: 2⁻²⁰.
-const SUM_ROUNDING: f32 = ROUNDING / 16.0;
-
-/// Does `work` with the widest vectors of the processor.
-fn vectorized(work: impl FnOnce()) {
-    struct Work<F>(F);
-
-    impl<F: FnOnce()> NullaryFnOnce for Work<F> {
-        type Output = ();
-
-        #[inline(always)]
-        fn call(self) {
-            (self.0)();
-        }
-    }
-
-    Arch::new().dispatch(Work(work));
-}
+/// What is within rounding of 0 is 0. The direct algorithm gives exactly 0 where maps and gradients have nothing in
+/// common, and of a tiny gradient in its place Adam would make a whole step.
+const ROUNDING: f32 = 1.0 / 1_048_576.0;
 
 /// A number of each of sixteen tiles.
 #[derive(Clone, Copy)]
@@ -233,6 +197,17 @@ fn a(y: [Lanes; TILE]) -> [Lanes; PATCH] {
     [y0, even + odd, even - odd, wide_even + wide_odd, wide_even - wide_odd, y3]
 }
 
+/// The rows of G are these times those of [`g`], so that all factors but one of a plane are exact.
+const G_SCALE: [f64; PATCH] = [1.0 / 4.0, -1.0 / 6.0, -1.0 / 6.0, 1.0 / 24.0, 1.0 / 24.0, 1.0];
+
+/// G w, but for the scale of the rows.
+#[inline(always)]
+fn g(w: [Lanes; KERNEL]) -> [Lanes; PATCH] {
+    let [w0, w1, w2] = w;
+    let (outer, wide_outer, wide_inner) = (w0 + w2, w0 + w2 * 4.0, w1 * 2.0);
+    [w0, outer + w1, outer - w1, wide_outer + wide_inner, wide_outer - wide_inner, w2]
+}
+
 /// Gᵀ u.
 #[inline(always)]
 fn g_transposed(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
@@ -259,21 +234,39 @@ fn g_transposed_terms(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
     ]
 }
 
-/// What is within rounding of 0 in numbers that are made of these planes.
-#[inline(always)]
-fn rounding(planes: &Patch) -> Lanes {
-    let mut largest = Lanes::ZERO;
-    for plane in planes.as_flattened() {
-        largest = largest.zip(
-            *plane,
+/// G w Gᵀ of kernels `[D, inputs, 3, 3]`: `[D, 36, inputs]`.
+pub(super) fn kernel_planes(kernels: &[f32], inputs: usize) -> Vec<f32> {
+    let outputs = kernels.len() / (inputs * KERNEL * KERNEL);
+    let mut planes = vec![0.0; outputs * PLANES * inputs];
+    let of_outputs = kernels.par_chunks_exact(inputs * KERNEL * KERNEL);
+    planes.par_chunks_exact_mut(PLANES * inputs).zip(of_outputs).for_each(|(planes, kernels)| {
+        vectorized(
             #[inline(always)]
-            |largest, plane| if plane.abs() > largest { plane.abs() } else { largest },
+            || planes_of_kernels(kernels, inputs, planes),
         );
-    }
-    largest * ROUNDING
+    });
+    planes
 }
 
-/// The adjoint of [`kernel_transform`]: Gᵀ U G of the planes U of kernels, from `[36, kernels]` to
+/// Those of one output.
+#[inline(always)]
+fn planes_of_kernels(kernels: &[f32], inputs: usize, planes: &mut [f32]) {
+    for (at, kernels) in kernels.chunks(LANES * KERNEL * KERNEL).enumerate() {
+        let mut weights = [[Lanes::ZERO; KERNEL]; KERNEL];
+        let (kernels, _) = kernels.as_chunks::<{ KERNEL * KERNEL }>();
+        for (lane, kernel) in kernels.iter().enumerate() {
+            for (lanes, weight) in weights.as_flattened_mut().iter_mut().zip(kernel) {
+                lanes.0[lane] = *weight;
+            }
+        }
+        for (plane, lanes) in both(&weights, g).as_flattened().iter().enumerate() {
+            let scale = G_SCALE[plane / PATCH] * G_SCALE[plane % PATCH];
+            (*lanes * scale as f32).store(&mut planes[plane * inputs + at * LANES..], kernels.len());
+        }
+    }
+}
+
+/// The adjoint of [`kernel_planes`]: Gᵀ U G of the planes U of kernels, from `[36, kernels]` to
 /// `[kernels, 3, 3]`.
 pub(super) fn kernel_adjoint(planes: &[f32]) -> Vec<f32> {
     let all = planes.len() / PLANES;
@@ -298,7 +291,7 @@ fn kernels_of_planes(planes: &[f32], all: usize, first: usize, kernels: &mut [f3
     }
     let terms = both(&planes, g_transposed_terms);
     for (at, (weight, terms)) in weights.as_flattened().iter().zip(terms.as_flattened()).enumerate() {
-        let weight = weight.silenced(*terms * SUM_ROUNDING);
+        let weight = weight.silenced(*terms * ROUNDING);
         for lane in 0..count {
             kernels[lane * KERNEL * KERNEL + at] = weight.0[lane];
         }
@@ -438,22 +431,57 @@ impl Grid {
         }
     }
 
+    /// Whether a kernel in the middle of each unit sees anything but zeros, in any channel: `[images, units]`.
+    ///
+    /// Where it does not, the direct algorithm gives exactly 0, and this one what is left of the rest of the patch:
+    /// a unit that is silent behind a mask would come out barely active.
+    pub(super) fn seen(self, maps: &[f32]) -> Vec<bool> {
+        let (width, units) = (self.width, self.height * self.width);
+        let mut seen = vec![false; self.images * units];
+        let maps = maps.par_chunks_exact(self.channels * units);
+        seen.par_chunks_exact_mut(units).zip(maps).for_each(|(seen, maps)| {
+            let mut any = vec![0u32; units];
+            vectorized(
+                #[inline(always)]
+                || {
+                    for map in maps.chunks_exact(units) {
+                        any.iter_mut().zip(map).for_each(|(any, value)| *any |= u32::from(*value != 0.0));
+                    }
+                },
+            );
+            for (unit, seen) in seen.iter_mut().enumerate() {
+                let (row, column) = (unit / width, unit % width);
+                let columns = column.saturating_sub(1)..(column + 2).min(width);
+                let mut rows = row.saturating_sub(1)..(row + 2).min(self.height);
+                *seen = rows.any(|row| any[row * width..][columns.clone()].contains(&1));
+            }
+        });
+        seen
+    }
+
     /// From tiles `[36, channels, tiles]` to maps: `place` adds what it makes of a channel's number and the
-    /// planes of sixteen tiles to a framed map of zeros; see [`to_tiles`](Self::to_tiles).
+    /// planes of sixteen tiles to a framed map of zeros; see [`to_tiles`](Self::to_tiles). What is not
+    /// [`seen`](Self::seen) is what `silent` says of the channel.
     fn to_maps(
         self,
         tiles: &[f32],
+        seen: &[bool],
+        silent: impl Fn(usize) -> f32 + Sync,
         place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize) + Sync,
     ) -> Vec<f32> {
-        let patches = self.patches();
-        let mut maps = vec![0.0; self.images * self.channels * self.height * self.width];
-        maps.par_chunks_exact_mut(self.height * self.width).enumerate().for_each_init(
+        let (patches, units) = (self.patches(), self.height * self.width);
+        let mut maps = vec![0.0; self.images * self.channels * units];
+        maps.par_chunks_exact_mut(units).enumerate().for_each_init(
             || vec![0.0; self.framed_len()],
             |framed, (index, map)| {
                 vectorized(
                     #[inline(always)]
                     || self.map_of_tiles(tiles, index, framed, &patches, map, &place),
                 );
+                let seen = &seen[index / self.channels * units..][..units];
+                for (unit, _) in map.iter_mut().zip(seen).filter(|(_, seen)| !**seen) {
+                    *unit = silent(index % self.channels);
+                }
             },
         );
         maps
@@ -495,57 +523,61 @@ impl Grid {
 
     /// The adjoint of [`input`](Self::input): the sum of B V Bᵀ over the patches that hold a unit. Planes
     /// first: from `[36, channels, tiles]`.
-    pub(super) fn input_adjoint(self, tiles: &[f32]) -> Vec<f32> {
+    pub(super) fn input_adjoint(self, tiles: &[f32], seen: &[bool]) -> Vec<f32> {
         self.to_maps(
             tiles,
+            seen,
+            |_| 0.0,
             #[inline(always)]
-            |_, planes, framed, patches, width| {
-                let (rounding, mut patch) = (rounding(planes), both(planes, b));
-                for lanes in patch.as_flattened_mut() {
-                    *lanes = lanes.silenced(rounding);
-                }
-                add_scattered(&patch, framed, patches, width);
-            },
+            |_, planes, framed, patches, width| add_scattered(&both(planes, b), framed, patches, width),
         )
     }
 
-    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel; or its ReLU, of
-    /// which what is within rounding of 0 is 0.
-    pub(super) fn output(self, tiles: &[f32], bias: &[f32], activation: Activation) -> Vec<f32> {
+    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel; or its ReLU.
+    pub(super) fn output(
+        self,
+        tiles: &[f32],
+        seen: &[bool],
+        bias: &[f32],
+        activation: Activation,
+    ) -> Vec<f32> {
         match activation {
             Activation::Identity => self.output_through(
                 tiles,
+                seen,
                 bias,
                 #[inline(always)]
-                |sum, bias, _| sum + bias,
+                |value| value,
             ),
             Activation::Relu => self.output_through(
                 tiles,
+                seen,
                 bias,
                 #[inline(always)]
-                |sum, bias, rounding| if sum + bias <= rounding { 0.0 } else { sum + bias },
+                |value| if value <= 0.0 { 0.0 } else { value },
             ),
         }
     }
 
-    /// What `activation` makes of Aᵀ M A, the bias, and what is within rounding of 0.
+    /// What `activation` makes of Aᵀ M A + b.
     fn output_through(
         self,
         tiles: &[f32],
+        seen: &[bool],
         bias: &[f32],
-        activation: impl Fn(f32, f32, f32) -> f32 + Sync,
+        activation: impl Fn(f32) -> f32 + Sync,
     ) -> Vec<f32> {
         self.to_maps(
             tiles,
+            seen,
+            |channel| activation(bias[channel]),
             #[inline(always)]
             |channel, planes, framed, patches, width| {
-                let (bias, rounding) = (bias[channel], rounding(planes));
-                let mut tile = both(planes, a_transposed);
+                let (bias, mut tile) = (bias[channel], both(planes, a_transposed));
                 for lanes in tile.as_flattened_mut() {
-                    *lanes = lanes.zip(
-                        rounding,
+                    *lanes = lanes.map(
                         #[inline(always)]
-                        |sum, rounding| activation(sum, bias, rounding),
+                        |sum| activation(sum + bias),
                     );
                 }
                 add_scattered(&tile, &mut framed[width + 1..], patches, width);

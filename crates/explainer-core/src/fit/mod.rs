@@ -4,6 +4,7 @@ mod adam;
 mod checkpoint;
 mod config;
 mod loss;
+mod push;
 mod record;
 mod step;
 mod task;
@@ -19,7 +20,9 @@ use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
+pub(crate) use adam::outer_product;
 pub use config::{
     FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
     Refit,
@@ -154,6 +157,9 @@ impl FitConfig {
     }
 }
 
+/// Pieces of a parameter that are summed side by side.
+const PIECES: usize = 16;
+
 /// A fit under way.
 struct Fitting<'a> {
     config: &'a FitConfig,
@@ -252,7 +258,12 @@ impl<'a> Fitting<'a> {
         struct Sums(Vec<f32>);
         impl ModuleVisitor for Sums {
             fn visit_float<const D: usize>(&mut self, parameter: &Param<Tensor<D>>) {
-                self.0.push(parameter.val().inner().abs().mean().into_scalar());
+                // In pieces, for the backends of the CPU sum on one thread.
+                let values = parameter.val().inner();
+                let (rows, piece) = (values.dims()[0], values.dims()[0].div_ceil(PIECES));
+                let pieces = (0..rows).into_par_iter().step_by(piece.max(1));
+                let sums = pieces.map(|first| values.clone().narrow(0, first, piece.min(rows - first)).sum());
+                self.0.extend(sums.map(|sum| sum.into_scalar::<f32>()).collect::<Vec<_>>());
             }
         }
         let mut sums = Sums(Vec::new());
@@ -260,7 +271,7 @@ impl<'a> Fitting<'a> {
         match sums.0.into_iter().find(|sum| !sum.is_finite()) {
             None => Ok(()),
             Some(value) => {
-                let what = "the mean absolute weight of a layer".to_string();
+                let what = "the sum of weights of a layer".to_string();
                 Err(CoreError::Diverged { what, epoch, step: self.steps(), value })
             }
         }

@@ -1,7 +1,8 @@
 //! One fitting step: losses, gradients, λ_f.
 //!
-//! Autodiff runs through the decoder and the encoder's sum, whose leaves are the tracks' last maps; the
-//! conv-layers below are gone through by hand, from the last to the first. So ∂L/∂x is at hand where
+//! Autodiff runs through the losses on the decoder's layers and through the encoder's sum, whose leaves are the
+//! tracks' last maps; the decoder between them and the conv-layers below are gone through by hand, from the last to
+//! the first. So ∂L/∂x is at hand where
 //! the filter loss is added, and λ_f can be measured in the same step, at no extra cost.
 
 use burn::module::Module;
@@ -11,6 +12,7 @@ use explainer_filter_loss::FilterCategories;
 
 use super::config::{FitConfig, LossMaps, LossWeights, NormUpdate, ReconstructionWeight};
 use super::loss::InterpretabilityLoss;
+use super::push::pushed;
 use super::task::Task;
 use crate::conv::{Gradient, Input};
 use crate::features::{FeatureBatch, Features, floats};
@@ -81,7 +83,7 @@ pub(crate) struct Outcome {
 
 /// The filter loss of one layer in one step.
 struct FilterTerm {
-    /// λ_f ∂Loss_f/∂x, without autodiff.
+    /// The gradient that arrives at the layer and λ_f ∂Loss_f/∂x, without autodiff.
     gradient: Tensor<4>,
     /// Mean −MI over filters, and λ_f, `[2]`.
     figures: Tensor<1>,
@@ -100,14 +102,16 @@ impl Stepper<'_> {
         let target = Input::new(batch.target);
         let stages = plain.interpretable.stages(target.clone());
         let ordinary = plain.ordinary.stages(target);
-        // What the decoder's graph starts from.
+        // What the encoder's graph starts from.
         let [parts, rest] = [&stages, &ordinary].map(|stages| {
             let last = stages.last().expect("every track has a conv-layer");
             Tensor::from_inner(last.maps.clone()).require_grad()
         });
         let masked = explainer.interpretable.layers.last().expect("as above").masked(parts.clone());
         let encoded = explainer.encode(masked.clone(), rest.clone());
-        let upper = explainer.decoder.forward(encoded);
+        let reconstructed = plain.decoder.forward(encoded.clone().inner());
+        let upper: Vec<Tensor<2>> =
+            reconstructed.iter().map(|upper| Tensor::from_inner(upper.clone()).require_grad()).collect();
         let classification = match &self.config.task {
             Task::Reconstruction => None,
             Task::Classification(labels) => {
@@ -116,7 +120,8 @@ impl Stepper<'_> {
             }
         };
         let reconstruction: Vec<Tensor<1>> = upper
-            .into_iter()
+            .iter()
+            .cloned()
             .zip(batch.upper)
             .zip(&self.lambdas.weights)
             .map(|((own, theirs), &weight)| {
@@ -130,10 +135,16 @@ impl Stepper<'_> {
             Some(term) => std::slice::from_ref(term),
             None => &reconstruction[..],
         };
-        let loss = task.iter().cloned().fold(share_loss.clone(), |sum, term| sum + term);
+        let loss = task.iter().cloned().reduce(|sum, term| sum + term).expect("there is a decoder layer");
         let mut grads = loss.backward();
+        let arriving = upper.iter().map(|upper| upper.grad_remove(&mut grads)).collect();
+        let (deltas, arriving) = plain.decoder.backward(&reconstructed, arriving);
+        // A sum whose gradient with respect to the encoder's output is the one that arrives there.
+        let arriving = Tensor::from_inner(arriving.reshape(encoded.dims()));
+        let mut grads = ((encoded.clone() * arriving).sum() + share_loss.clone()).backward();
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
+        plain.decoder.register(&mut gradients, encoded.inner().flatten(1, 3), &reconstructed, deltas);
         let pooled = matches!(self.config.norm, NormUpdate::Running { .. })
             .then(|| [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())]);
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
@@ -154,25 +165,26 @@ impl Stepper<'_> {
             LossMaps::Own => None,
             LossMaps::Joined => Some(self.joined(&plain, parts.clone().inner(), rest.clone().inner())),
         };
-        let mut arriving = parts.grad_remove(&mut grads).expect("the encoder reads the interpretable track");
+        let mut arriving = parts.grad_remove(&mut grads);
         let mut stages = stages.into_iter().enumerate().rev().peekable();
         while let Some((index, Stage { input, maps })) = stages.next() {
             let ratio = self.config.push_ratio(index, epoch);
             categories[index].update(maps.clone(), &batch.categories);
             let members = categories[index].membership(&batch.categories, &maps.device());
-            let term = self.filter_term(index, maps.clone(), joined.take(), members, &arriving, ratio);
+            let rest = arriving.take().expect("every layer is read by what is above it");
+            let alone = (!self.config.push_reaches_below).then(|| rest.clone());
+            let term = self.filter_term(index, maps.clone(), joined.take(), members, rest, ratio);
             figures.push(term.figures);
-            let gradient = Gradient::new(arriving.clone() + term.gradient, maps.clone());
+            let gradient = Gradient::new(term.gradient, maps.clone());
             let conv = &plain.interpretable.layers[index].conv;
             if let Some((below, stage)) = stages.peek() {
                 let weight = conv.weight.val();
-                let through_conv = if self.config.push_reaches_below {
-                    gradient.input_gradient(weight)
-                } else {
-                    Gradient::new(arriving, maps).input_gradient(weight)
+                let through_conv = match alone {
+                    Some(rest) => Gradient::new(rest, maps).input_gradient(weight),
+                    None => gradient.input_gradient(weight),
                 };
                 let below = &plain.interpretable.layers[*below];
-                arriving = below.through_mask(&mut gradients, stage.maps.clone(), through_conv);
+                arriving = Some(below.through_mask(&mut gradients, stage.maps.clone(), through_conv));
             }
             conv::register(&mut gradients, conv, &input, &gradient);
         }
@@ -202,37 +214,24 @@ impl Stepper<'_> {
     }
 
     /// The filter loss on the maps of one layer, its gradient scaled to `ratio` times the norm of
-    /// `rest`, the gradient that arrives there.
+    /// `rest`, the gradient that arrives there, and added to it.
     fn filter_term(
         &mut self,
         layer: usize,
         maps: Tensor<4>,
         joined: Option<Joined>,
         members: Tensor<2, Bool>,
-        rest: &Tensor<4>,
+        rest: Tensor<4>,
         ratio: f64,
     ) -> FilterTerm {
-        // Through the ReLU nothing reaches a unit at zero: it counts on neither side.
-        let active = maps.clone().greater_scalar(0.0).float();
         let (seen, slope) = match joined {
             Some(joined) => (joined.maps, Some(joined.slope)),
-            None => (maps, None),
+            None => (maps.clone(), None),
         };
         let (value, gradient) = self.loss.value_and_gradient(layer, seen, members);
-        let gradient = gradient * active.clone();
         let gradient = slope.into_iter().fold(gradient, |gradient, slope| gradient * slope);
-        // Divided by its largest value, so that squares stay within `f32`; with nothing to divide there is
-        // nothing to push.
-        let largest: Tensor<4> = gradient.clone().abs().max().reshape([1, 1, 1, 1]);
-        let silent = largest.clone().equal_scalar(0.0).float();
-        let divisor = largest + silent.clone();
-        let direction = gradient / divisor.clone();
-        let norm = |x: Tensor<4>| -> Tensor<4> { x.powi_scalar(2).sum().sqrt().reshape([1, 1, 1, 1]) };
-        let length = norm(rest.clone() * active) / (norm(direction.clone()) + silent.clone()) * ratio;
-        let length = length * silent.neg().add_scalar(1.0);
-        let lambda: Tensor<1> = (length.clone() / divisor).reshape([1]);
-        let figures = Tensor::cat(vec![value.mean(), lambda], 0);
-        FilterTerm { gradient: direction * length, figures }
+        let (gradient, lambda) = pushed(gradient, maps, rest, ratio);
+        FilterTerm { gradient, figures: Tensor::cat(vec![value.mean(), lambda], 0) }
     }
 }
 
@@ -448,8 +447,13 @@ mod tests {
         let own = outcome.gradients.remove::<1>(share.id).unwrap();
         close(own.reshape([1, 1, 1, 1]), share.val().grad(&grads).unwrap().reshape([1, 1, 1, 1]));
         for layer in &explainer.decoder.layers {
-            let own = outcome.gradients.remove::<2>(layer.weight.id).unwrap();
+            let [inputs, _] = layer.weight.dims();
+            let own =
+                crate::fit::adam::product(outcome.gradients.remove::<2>(layer.weight.id).unwrap(), inputs);
             let whole = layer.weight.val().grad(&grads).unwrap();
+            let bias = layer.bias.as_ref().unwrap();
+            let own_bias = outcome.gradients.remove::<1>(bias.id).unwrap();
+            close(own_bias.unsqueeze(), bias.val().grad(&grads).unwrap().unsqueeze());
             close(own.unsqueeze(), whole.unsqueeze());
         }
     }
