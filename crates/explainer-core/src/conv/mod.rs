@@ -29,6 +29,7 @@ const CHUNK: usize = 1 << 15;
 
 /// What conv-layers read, prepared once for all that read it.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there are a handful at a time")]
 pub(crate) enum Input {
     /// The maps.
     Maps(Tensor<4>),
