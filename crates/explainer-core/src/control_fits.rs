@@ -3,9 +3,7 @@
 use explainer_filter_loss::{Gradient, Population};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    CoreError, Explainer, ExplainerConfig, Features, Fit, FitConfig, InterpretabilityLoss, Performer, Task,
-};
+use crate::{CoreError, ExplainerConfig, Features, Fit, FitConfig, Performer, Task};
 
 /// What is changed. Everything else is as in the fit that is put to the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,38 +121,6 @@ impl ControlFits {
         train: &Features,
         validation: Option<&Features>,
     ) -> Result<Fit, CoreError> {
-        let Changed { fit, explainer, train, validation } =
-            self.changed(control, performer, train, validation)?;
-        fit.fit(explainer, performer, &train, validation.as_ref())
-    }
-
-    /// [`run`](Self::run) of a fit with a loss of the caller's ([`FitConfig::fit_with`]), as new.
-    ///
-    /// # Errors
-    /// As `run`.
-    ///
-    /// # Panics
-    /// As `run`.
-    pub fn run_with<P: Performer>(
-        &self,
-        loss: &mut dyn InterpretabilityLoss,
-        control: ControlFit,
-        performer: &P,
-        train: &Features,
-        validation: Option<&Features>,
-    ) -> Result<Fit, CoreError> {
-        let Changed { fit, explainer, train, validation } =
-            self.changed(control, performer, train, validation)?;
-        fit.fit_with(loss, explainer, performer, &train, validation.as_ref())
-    }
-
-    fn changed<P: Performer>(
-        &self,
-        control: ControlFit,
-        performer: &P,
-        train: &Features,
-        validation: Option<&Features>,
-    ) -> Result<Changed, CoreError> {
         let seed = self.fit.seed;
         let (mut sizes, mut fit) = (self.explainer.clone(), self.fit.clone());
         let (mut train, mut validation) = (train.clone(), validation.cloned());
@@ -173,17 +139,8 @@ impl ControlFits {
             ControlFit::RandomPerformer => {}
         }
         fit.checkpoints = fit.checkpoints.map(|folder| folder.join(control.name()));
-        let explainer = sizes.init_from(performer, train.device());
-        Ok(Changed { fit, explainer, train, validation })
+        fit.fit(sizes.init_from(performer, train.device()), performer, &train, validation.as_ref())
     }
-}
-
-/// What a control fit is made from.
-struct Changed {
-    fit: FitConfig,
-    explainer: Explainer,
-    train: Features,
-    validation: Option<Features>,
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Matrix products of slices, by the crate that Burn's CPU backend has its own from.
 //!
-//! Burn's `matmul` fills its output with zeros and copies it before it is written to. Of the large outputs of a
-//! fitting step that took as long as a good part of the products themselves.
+//! Burn's `matmul` fills its output with zeros and copies it before it is written to, which takes time where outputs
+//! are as large as those of a fitting step.
 
 use std::mem::MaybeUninit;
 
@@ -51,7 +51,7 @@ pub(crate) fn products<'a>(
         write(lhs(index), rhs(index), shape, unwritten);
     });
     // SAFETY: the chunks make up all of this length, and `write` has written to every element of each.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "what `write` has filled is not filled twice")]
     unsafe {
         output.set_len(count * length);
     }
@@ -64,7 +64,7 @@ pub(crate) fn products<'a>(
 /// If the shapes do not fit.
 pub(crate) fn product_into(lhs: Matrix<'_>, rhs: Matrix<'_>, shape: [usize; 2], output: &mut [f32]) {
     // SAFETY: what is initialised is a valid `MaybeUninit`, and `write` leaves no element without a value.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "a slice of numbers is one of numbers that may be overwritten")]
     let output = unsafe { &mut *(std::ptr::from_mut(output) as *mut [MaybeUninit<f32>]) };
     write(lhs, rhs, shape, output);
 }
@@ -79,7 +79,7 @@ fn write(lhs: Matrix<'_>, rhs: Matrix<'_>, shape: [usize; 2], output: &mut [Mayb
     // SAFETY: `Matrix::new` has seen that all elements of the factors lie in their slices, and the output has
     // rows · columns of them, which nothing else refers to. As `read_dst` is false the output is not read before it
     // is written to, and with α = 0 and β = 1 every element of it is, be the depth 0.
-    #[allow(unsafe_code)]
+    #[expect(unsafe_code, reason = "`gemm` takes pointers")]
     unsafe {
         gemm::gemm(
             rows,

@@ -91,7 +91,7 @@ pub use instability::{
 pub use landmarks::Landmarks;
 pub use matching::{FilterMatch, Matching, MatchingConfig, RETURNED, match_filters, match_filters_null};
 pub use peaks::{Peak, Peaks};
-pub use prediction::{RelativeError, agreement, classification_error};
+pub use prediction::{RelativeError, agreement, classification_error, decisions};
 pub use receptive_field::ReceptiveField;
 pub use selection::{Categories, STRONGEST_IMAGES, strongest_category};
 pub use spread::{PeakSpread, peak_spread};

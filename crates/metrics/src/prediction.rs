@@ -106,8 +106,20 @@ pub fn classification_error(scores: &[f32], labels: &[usize]) -> Result<f64, Met
     Ok(share(decisions.iter().zip(labels).map(|(d, l)| d != l)))
 }
 
-/// The class for which each row of `[images, classes]` decides.
-fn decisions(scores: &[f32], classes: usize) -> Result<Vec<usize>, MetricsError> {
+/// The class for which each image's scores decide, as [`agreement`] has it.
+///
+/// # Shapes
+///
+/// `scores` is `[images, classes]`, row-major.
+///
+/// # Errors
+///
+/// [`MetricsError::NanScore`] names the first score that is NaN.
+///
+/// # Panics
+///
+/// If the scores are no multiple of `classes`, or `classes` is zero.
+pub fn decisions(scores: &[f32], classes: usize) -> Result<Vec<usize>, MetricsError> {
     assert!(
         classes > 0 && scores.len().is_multiple_of(classes),
         "{} scores do not divide into rows of {classes} classes",

@@ -1,9 +1,11 @@
 //! Which checks an explanation passed, and which it did not.
 
-use explainer_core::{ControlFit, Validation};
+mod control_fits;
+
+use explainer_core::Validation;
 use serde::Serialize;
 
-use crate::control::{ControlFigures, FitFigures};
+use crate::control::ControlFigures;
 use crate::figures::{self, Row};
 
 /// Whether a check was passed.
@@ -78,18 +80,6 @@ const ADDS_UP: f64 = 1e-4;
 /// An explainer's squared error must be this share of that of the training images' mean, at most. At 1 nothing
 /// of what tells one image from another was reconstructed; at a half, half of its variance is unexplained.
 const UNEXPLAINED: f64 = 0.5;
-/// With another image's upper features the error must be this share of the mean's, at least. The mean is the best
-/// that can be done without looking; somewhat less is luck on few images.
-const NO_BETTER_THAN_MEAN: f64 = 0.9;
-/// With another image's upper features the predictions must not agree on a larger share of the images than one
-/// answer for all does, but for this: two standard errors of a share of three quarters of some 75 images.
-const AGREEMENT_BY_LUCK: f64 = 0.1;
-/// Of the filters that chance leaves (1 − the null), a second seed must bring back this share.
-const COME_BACK: f64 = 0.5;
-/// A difference counts that is larger than so many times the one between two seeds. One pair of seeds tells
-/// roughly how far fits lie apart; the factor is for that roughness.
-const SEEDS_APART: f64 = 2.0;
-
 /// What the checks are made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Evidence<'a> {
@@ -277,133 +267,6 @@ impl Evidence<'_> {
             ),
         ]
     }
-
-    /// Figures of a control fit.
-    ///
-    /// # Errors
-    /// Why there are none.
-    fn control(&self, control: ControlFit) -> Result<&FitFigures, String> {
-        let found = self.control_fits.iter().find(|figures| figures.control == control);
-        let found = found.ok_or("this control fit was not made")?;
-        found.figures.as_ref().ok_or_else(|| found.missing.clone().unwrap_or_default())
-    }
-
-    fn second_seed(&self) -> Check {
-        let found = self.control(ControlFit::SecondSeed).map(|figures| {
-            let FitFigures { returned, returned_null, .. } = *figures;
-            let passed = returned - returned_null > COME_BACK * (1.0 - returned_null);
-            let [returned, null] = [returned, returned_null].map(|share| 100.0 * share);
-            (passed, format!("{returned:.0} % of the live filters, {null:.0} % with the images permuted"))
-        });
-        control_check(
-            "Does a second seed find the same parts?",
-            found,
-            format!("{:.0} % of those that chance leaves", 100.0 * COME_BACK),
-            "A part that another fit does not find is the fit's, and not the network's. Filters are paired one to \
-             one; those that never move come back from permuted images too.",
-        )
-    }
-
-    fn random_performer(&self) -> Check {
-        let found = self.compared(ControlFit::RandomPerformer).map(|[own, other]| {
-            let passed = own.tracking > other.tracking && own.instability < other.instability;
-            (passed, format!("tracking {}, instability {}", own.tracks(&other), own.strays(&other)))
-        });
-        control_check(
-            "Are the parts better than those of an explainer of random weights?",
-            found,
-            "better in both".to_string(),
-            "Masks and filter loss make parts of whatever they are given. What they make of a network that never \
-             learned is no knowledge.",
-        )
-    }
-
-    fn shuffled_features(&self) -> Check {
-        let found = self.control(ControlFit::ShuffledFeatures).and_then(|figures| {
-            let missing = || "there were no validation images".to_string();
-            let (shuffled, mean) =
-                figures.validation.as_ref().zip(self.without_looking).ok_or_else(missing)?;
-            let lost = each(shuffled, mean, |error, mean| error >= NO_BETTER_THAN_MEAN * mean);
-            let passed = lost && shuffled.agreement <= mean.agreement + AGREEMENT_BY_LUCK;
-            let [agreement, one_answer] = [shuffled, mean].map(|figures| 100.0 * figures.agreement);
-            let (errors, of_mean) = (errors(shuffled), errors(mean));
-            let found = format!(
-                "a relative error of {errors}, {of_mean} of the mean; the same class on {agreement:.1} % of the \
-                 images, {one_answer:.1} % with one answer for all"
-            );
-            Ok((passed, found))
-        });
-        control_check(
-            "Is the reconstruction lost when each image has another's upper features?",
-            found,
-            format!(
-                "errors of {NO_BETTER_THAN_MEAN} times the mean's or more, agreement at most {:.0} points above \
-                 one answer's",
-                100.0 * AGREEMENT_BY_LUCK
-            ),
-            "What is reconstructed even then is not reconstructed from the image, and the error of the fit says \
-             nothing.",
-        )
-    }
-
-    fn permuted_categories(&self) -> Check {
-        let seeds = self.compared(ControlFit::SecondSeed);
-        let found = self.compared(ControlFit::PermutedCategories).and_then(|[own, permuted]| {
-            let [_, second] =
-                seeds.map_err(|why| format!("without a second seed there is no scale: {why}"))?;
-            let apart = |own: f64, second: f64| SEEDS_APART * (own - second).abs();
-            let gains = [
-                (own.tracking - permuted.tracking, apart(own.tracking, second.tracking)),
-                (permuted.instability - own.instability, apart(own.instability, second.instability)),
-            ];
-            let better = gains.iter().any(|(gain, apart)| gain > apart);
-            let worse = gains.iter().any(|(gain, apart)| *gain < -apart);
-            let found = format!(
-                "tracking {}, instability {}; a second seed has {:.3} and {:.4}",
-                own.tracks(&permuted),
-                own.strays(&permuted),
-                second.tracking,
-                second.instability
-            );
-            Ok((better && !worse, found))
-        });
-        control_check(
-            "Are the parts better for knowing which images show the object?",
-            found,
-            format!("better in one by {SEEDS_APART} times what two seeds differ by, worse in neither"),
-            "The filter loss is told. Where permuted categories do as well, the parts owe nothing to it, and are \
-             what masks and reconstruction make of any images.",
-        )
-    }
-
-    /// Tracking and instability of the fit and of a control.
-    fn compared(&self, control: ControlFit) -> Result<[Places; 2], String> {
-        let missing = || "there are no landmarks to measure it by".to_string();
-        let other = Places::of(&self.control(control)?.row).ok_or_else(missing)?;
-        let own = self.own().and_then(Places::of).ok_or_else(missing)?;
-        Ok([own, other])
-    }
-}
-
-/// How well filters follow landmarks, and how steadily.
-#[derive(Clone, Copy)]
-struct Places {
-    tracking: f64,
-    instability: f64,
-}
-
-impl Places {
-    fn of(row: &Row) -> Option<Self> {
-        Some(Self { tracking: row.tracking?.mean, instability: row.instability? })
-    }
-
-    fn tracks(&self, other: &Self) -> String {
-        versus(Some((self.tracking, other.tracking)), 3)
-    }
-
-    fn strays(&self, other: &Self) -> String {
-        versus(Some((self.instability, other.instability)), 4)
-    }
 }
 
 /// Whether the relative errors of each layer are as asked.
@@ -416,16 +279,6 @@ fn each(own: &Validation, other: &Validation, asked: impl Fn(f64, f64) -> bool) 
 fn errors(figures: &Validation) -> String {
     let errors = figures.relative_error.iter().map(|error| format!("{error:.4}"));
     errors.collect::<Vec<_>>().join(" / ")
-}
-
-fn control_check(
-    question: &'static str,
-    found: Result<(bool, String), String>,
-    bar: String,
-    reason: &'static str,
-) -> Check {
-    let (passed, found) = found.map_or_else(|why| (None, why), |(passed, found)| (Some(passed), found));
-    check(question, passed, found, bar, reason)
 }
 
 fn check(
@@ -455,6 +308,8 @@ fn below(question: &'static str, pair: Option<(f64, f64)>, reason: &'static str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::FitFigures;
+    use explainer_core::ControlFit;
     use explainer_metrics::Summary;
 
     fn row(name: &str, [instability, tracking, spread, diversity]: [f64; 4]) -> Row {
@@ -499,6 +354,25 @@ mod tests {
         ]
     }
 
+    /// Everything else as good as the bars ask for.
+    fn evidence<'a>(
+        rows: &'a [Row],
+        validation: &'a Validation,
+        without_looking: &'a Validation,
+        control_fits: &'a [ControlFigures],
+    ) -> Evidence<'a> {
+        Evidence {
+            rows,
+            explained: "own",
+            agreement: validation.agreement,
+            validation: Some(validation),
+            without_looking: Some(without_looking),
+            control_fits,
+            silenced: [9, 10],
+            remainder: 1e-6,
+        }
+    }
+
     /// All checks but those of control fits.
     const CHEAP: usize = 13;
 
@@ -517,16 +391,7 @@ mod tests {
             control(ControlFit::PermutedCategories, [0.07, 0.295, 0.02, 0.97, 0.5]),
             control(ControlFit::RandomPerformer, [0.1, 0.1, 0.02, 0.97, 0.0]),
         ];
-        let evidence = Evidence {
-            rows: &rows,
-            explained: "own",
-            agreement: 0.97,
-            validation: Some(&good),
-            without_looking: Some(&mean),
-            control_fits: &controls,
-            silenced: [9, 10],
-            remainder: 1e-6,
-        };
+        let evidence = evidence(&rows, &good, &mean, &controls);
         assert_eq!(verdicts(evidence), [Passed; CHEAP + 4]);
 
         let (bad, mut poor) = (held_out([0.01, 0.3], 0.9), row("own", [0.2, 0.04, 0.1, 20.0]));
@@ -568,16 +433,7 @@ mod tests {
             if kind != ControlFit::SecondSeed {
                 controls.push(control(ControlFit::SecondSeed, second));
             }
-            let evidence = Evidence {
-                rows: &rows,
-                explained: "own",
-                agreement: 0.97,
-                validation: Some(&good),
-                without_looking: Some(&mean),
-                control_fits: &controls,
-                silenced: [1, 1],
-                remainder: 0.0,
-            };
+            let evidence = evidence(&rows, &good, &mean, &controls);
             let at = [
                 ControlFit::SecondSeed,
                 ControlFit::RandomPerformer,
@@ -618,16 +474,7 @@ mod tests {
             figures: None,
         };
         let (good, one_answer) = (held_out([0.01; 2], 1.0), held_out([0.4; 2], 0.98));
-        let evidence = Evidence {
-            rows: &rows,
-            explained: "own",
-            agreement: 1.0,
-            validation: Some(&good),
-            without_looking: Some(&one_answer),
-            control_fits: std::slice::from_ref(&diverged),
-            silenced: [1, 1],
-            remainder: 0.0,
-        };
+        let evidence = evidence(&rows, &good, &one_answer, std::slice::from_ref(&diverged));
         let checks = evidence.checks();
         let open: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
         let found: Vec<&str> = open.iter().map(|check| check.found.as_str()).collect();

@@ -151,7 +151,8 @@ impl FitConfig {
             Task::Classification(_) => Refit::None,
         };
         let explainer = explainer.refitted(performer, train, &refit, self.progress)?;
-        let without_looking = validation.map(|features| Validation::without_looking(train, features));
+        let without_looking =
+            validation.map(|features| Validation::without_looking(train, features)).transpose()?;
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
         Ok(Fit { explainer, records: state.records, validation, without_looking })
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use explainer_metrics::{InstabilityConfig, Peaks, RelativeError, agreement, location_instability};
+use explainer_metrics::{
+    InstabilityConfig, Peaks, RelativeError, agreement, decisions, location_instability,
+};
 
 use super::record::Validation;
 use super::step::batches;
@@ -21,7 +23,10 @@ impl Validation {
     /// so that an explainer's error over this one is the share of the variance that it leaves unexplained.
     /// Upper features are not negative and have much in common: the error of their mean may be far below the 1
     /// of reconstructing zeros.
-    pub(crate) fn without_looking(train: &Features, validation: &Features) -> Self {
+    ///
+    /// # Errors
+    /// As [`decisions`].
+    pub(crate) fn without_looking(train: &Features, validation: &Features) -> Result<Self, CoreError> {
         let widths = &train.shape().upper;
         let mut means: Vec<Vec<f64>> = widths.iter().map(|&width| vec![0.0; width]).collect();
         for row in 0..train.len() {
@@ -33,27 +38,21 @@ impl Validation {
         let means: Vec<Vec<f32>> =
             means.into_iter().map(|sums| sums.into_iter().map(mean).collect()).collect();
         let mut errors = vec![RelativeError::default(); means.len()];
-        let mut decisions = BTreeMap::new();
+        let mut chosen = BTreeMap::new();
         for row in 0..validation.len() {
             for ((error, mean), theirs) in errors.iter_mut().zip(&means).zip(validation.upper(row)) {
                 error.add(mean, theirs);
             }
-            *decisions.entry(decision(validation.scores(row))).or_insert(0usize) += 1;
+            for class in decisions(validation.scores(row), validation.shape().classes)? {
+                *chosen.entry(class).or_insert(0usize) += 1;
+            }
         }
-        let most = decisions.into_values().max().unwrap_or(0);
-        Self {
+        let most = chosen.into_values().max().unwrap_or(0);
+        Ok(Self {
             relative_error: errors.iter().map(RelativeError::value).collect(),
             agreement: most as f64 / validation.len() as f64,
             instability: None,
-        }
-    }
-}
-
-/// The class of the highest score, the first of equals; of a single score, whether it is above 0.
-fn decision(scores: &[f32]) -> usize {
-    match scores {
-        [score] => usize::from(*score > 0.0),
-        _ => (0..scores.len()).fold(0, |best, at| if scores[at] > scores[best] { at } else { best }),
+        })
     }
 }
 
@@ -111,7 +110,7 @@ mod tests {
         let performer = TinyPerformer::new(2);
         let train = features(&performer, 8, &FeatureConfig::plain().with_mirror(true));
         let validation = features(&performer, 5, &FeatureConfig::plain());
-        let found = Validation::without_looking(&train, &validation);
+        let found = Validation::without_looking(&train, &validation).unwrap();
         for (layer, &found) in found.relative_error.iter().enumerate() {
             let upper = |features: &Features| {
                 let rows: Vec<usize> = (0..features.len()).collect();
@@ -123,9 +122,9 @@ mod tests {
             assert!((found - f64::from(expected)).abs() < 1e-5, "{found} {expected}");
             assert!(found > 0.0);
         }
-        let classes: Vec<usize> = (0..5).map(|row| decision(validation.scores(row))).collect();
+        let scores: Vec<f32> = (0..5).flat_map(|row| validation.scores(row)).copied().collect();
+        let classes = decisions(&scores, 3).unwrap();
         let most = (0..3).map(|class| classes.iter().filter(|&&other| other == class).count()).max();
         assert_eq!(found.agreement, most.unwrap() as f64 / 5.0);
-        assert_eq!([&[0.2][..], &[-0.2], &[0.1, 0.3, 0.3]].map(decision), [1, 0, 1]);
     }
 }
