@@ -134,6 +134,7 @@ impl FitArgs {
             Form::Published => FitConfig::published(defaults.published),
             Form::MaskOnly => FitConfig::new().with_push(Vec::new()),
         };
+        let explainer = if wanted.form == Form::Published { explainer.published() } else { explainer };
         let batch_size = self.batch_size.unwrap_or(fit.batch_size);
         let epochs = self.epochs.unwrap_or(defaults.epochs);
         let fit = fit.with_epochs(epochs).with_batch_size(batch_size).with_seed(wanted.seed);

@@ -170,8 +170,9 @@ impl<P: Performer> Experiment<'_, P> {
         let Data { train, validation, .. } = data;
         let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
         let started = Instant::now();
-        let unfitted = settings.explainer.init_from(performer, device);
-        let fit = settings.fit.fit(unfitted.clone(), performer, train, Some(validation))?;
+        let start = settings.explainer.init_from(performer, device);
+        let unfitted = settings.fit.prepared(start.clone(), performer, train);
+        let fit = settings.fit.fit(start, performer, train, Some(validation))?;
         seconds.fit = started.elapsed().as_secs_f64();
 
         let started = Instant::now();

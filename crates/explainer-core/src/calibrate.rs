@@ -9,7 +9,7 @@ use crate::norm::channel_mass;
 use crate::{Explainer, ScaleNorm};
 
 /// Rows of one pass.
-const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 64;
 
 impl Explainer {
     /// The explainer with α_k of both norm-layers measured on `features`, and the decoder's first
@@ -66,7 +66,7 @@ impl Explainer {
 }
 
 /// The rows that have a category, or all of them if none has.
-fn objects(features: &Features) -> Vec<usize> {
+pub(crate) fn objects(features: &Features) -> Vec<usize> {
     let categories = features.categories();
     let rows: Vec<usize> = (0..features.len()).filter(|&row| categories[row].is_some()).collect();
     if rows.is_empty() { (0..features.len()).collect() } else { rows }

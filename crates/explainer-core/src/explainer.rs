@@ -7,9 +7,10 @@ use burn::tensor::{Device, Tensor};
 
 use crate::init::Initializer;
 use crate::start::{start_decoder, start_first};
+use crate::track::entry;
 use crate::{
     Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack, Performer,
-    PoolPosition, Pooling, ScaleNorm, Share, Start,
+    PoolPosition, Pooling, ScaleNorm, Share, Start, Windowing,
 };
 
 /// Sizes and form of an [`Explainer`]; [`for_performer`](Self::for_performer) takes the sizes from
@@ -32,8 +33,12 @@ pub struct ExplainerConfig {
     /// Conv-layers of the ordinary track.
     #[config(default = 1)]
     pub ordinary_layers: usize,
-    /// What stands behind each interpretable conv-layer; layers beyond the list get the last entry.
-    #[config(default = "vec![Masking::PUBLISHED]")]
+    /// Where the maps of each interpretable conv-layer are looked at: the last entry is the last layer's, and layers
+    /// before the list have its first.
+    #[config(default = "vec![Windowing::None, Windowing::STAR]")]
+    pub windows: Vec<Windowing>,
+    /// What stands behind each interpretable conv-layer, in the same order.
+    #[config(default = "vec![Masking::None, Masking::PUBLISHED]")]
     pub masks: Vec<Masking>,
     /// Where the interpretable track is pooled.
     #[config(default = "PoolPosition::BehindMask")]
@@ -60,6 +65,14 @@ impl ExplainerConfig {
         Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
     }
 
+    /// The published form: a mask at its own strongest unit behind every interpretable layer, and no windows. Kept for
+    /// comparison, as [`FitConfig::published`](crate::FitConfig::published) is.
+    ///
+    /// Source: arXiv:1805.07468.
+    pub fn published(self) -> Self {
+        self.with_windows(vec![Windowing::None]).with_masks(vec![Masking::PUBLISHED])
+    }
+
     /// An explainer with random weights.
     ///
     /// # Panics
@@ -80,6 +93,7 @@ impl ExplainerConfig {
         let layers = (0..self.interpretable_layers)
             .map(|layer| InterpretableLayer {
                 conv: init.conv([inputs(layer), self.channels]),
+                windows: self.windowing(layer).init(self.length, self.channels, device),
                 mask: match layer < behind {
                     true => self.masking(layer).init(self.length, self.channels, device),
                     false => None,
@@ -107,9 +121,14 @@ impl ExplainerConfig {
         }
     }
 
+    /// The windows of interpretable conv-layer `layer` (from 0): none if the list is empty.
+    fn windowing(&self, layer: usize) -> Windowing {
+        entry(&self.windows, layer, self.interpretable_layers).unwrap_or(Windowing::None)
+    }
+
     /// What stands behind interpretable conv-layer `layer` (from 0): nothing if the list is empty.
     fn masking(&self, layer: usize) -> Masking {
-        *self.masks.get(layer).or(self.masks.last()).unwrap_or(&Masking::None)
+        entry(&self.masks, layer, self.interpretable_layers).unwrap_or(Masking::None)
     }
 
     /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer (or, where a
@@ -165,7 +184,7 @@ pub struct Explainer {
 /// Everything an explainer makes of a batch.
 #[derive(Clone, Debug)]
 pub struct Encoding {
-    /// Maps of conv-interp-1, -2, … after the ReLU, before the mask, `[batch, D, L, L]`.
+    /// Maps of conv-interp-1, -2, … after the ReLU and within their windows, before the mask, `[batch, D, L, L]`.
     pub interpretable: Vec<Tensor<4>>,
     /// Maps of the ordinary track, `[batch, D, L, L]`.
     pub ordinary: Tensor<4>,

@@ -62,7 +62,7 @@ impl Explainer {
         of_maps(maps, classes, |maps| {
             let mut masked = layers[layer].masked(maps);
             for above in &layers[layer + 1..] {
-                masked = above.masked(relu(above.conv.forward(masked)));
+                masked = above.masked(above.within_windows(relu(above.conv.forward(masked))));
             }
             let encoded = explainer.encode(masked, ordinary.autodiff());
             let upper = explainer.decoder.forward(encoded).pop().expect("there is a decoder layer");
@@ -118,7 +118,7 @@ pub fn performer_grad_cam<P: Performer>(
 }
 
 /// What the layers of the performer's blueprint and its head make of the top conv's features.
-fn scores_of_top_conv<P: Performer>(performer: &P, top_conv: Tensor<4>) -> Tensor<2> {
+pub(crate) fn scores_of_top_conv<P: Performer>(performer: &P, top_conv: Tensor<4>) -> Tensor<2> {
     let Blueprint { pool, upper, .. } = performer.blueprint();
     let pooled: Tensor<2> = pool.forward(top_conv).flatten(1, 3);
     performer.head(upper.into_iter().fold(pooled, |input, layer| relu(layer.forward(input))))
@@ -144,7 +144,8 @@ mod tests {
             let performer = TinyPerformer::new(seed);
             let features = features(&performer, 6, &FeatureConfig::plain());
             let config = ExplainerConfig::for_performer(&performer).with_seed(seed);
-            let explainer = config.init_from(&performer, &Device::flex()).calibrated(&features);
+            let explainer =
+                config.init_from(&performer, &Device::flex()).anchored(&features).calibrated(&features);
             let target = features.batch(&[0, 1, 2, 3, 4, 5]).target;
             let found = wide(explainer.grad_cam(&performer, target.clone(), 1, &classes));
             for (image, found) in found.chunks_exact(64).enumerate() {
@@ -162,7 +163,8 @@ mod tests {
         let performer = TinyPerformer::new(5);
         let features = features(&performer, 3, &FeatureConfig::plain());
         let config = ExplainerConfig::for_performer(&performer).with_masks(vec![crate::Masking::None]);
-        let explainer = config.init_from(&performer, &Device::flex()).calibrated(&features);
+        let explainer =
+            config.init_from(&performer, &Device::flex()).anchored(&features).calibrated(&features);
         let (target, classes) = (features.batch(&[0, 1, 2]).target, [1, 0, 2]);
         let found = wide(explainer.grad_cam(&performer, target.clone(), 0, &classes));
         let [first, second] = &explainer.interpretable.layers[..] else { panic!("two layers") };
@@ -170,7 +172,9 @@ mod tests {
         for (image, found) in found.chunks_exact(64).enumerate() {
             let oracle = Oracle::new(&performer, &explainer, target.clone(), image);
             let below = first.maps(target.clone().narrow(0, image, 1));
-            let expected = oracle.grad_cam_below(classes[image], &second.conv, below);
+            let maps = relu(second.conv.forward(first.masked(below.clone())));
+            let windows = wide(second.windows().expect("the default has them").windows(maps).squeeze_dim(0));
+            let expected = oracle.grad_cam_below(classes[image], &second.conv, &windows, below);
             seen += usize::from(expected.iter().any(|&value| value > 0.0));
             close(found, &expected, 1e-5);
         }
@@ -190,9 +194,12 @@ mod tests {
         for (image, class) in classes.into_iter().enumerate() {
             let [target, top_conv] =
                 [&tapped.target, &tapped.top_conv].map(|maps| maps.clone().narrow(0, image, 1));
+            let everywhere = vec![1.0; top_conv.shape().num_elements()];
             let oracle = Oracle::of_top_conv(&performer, top_conv);
-            let expected =
-                [oracle.grad_cam(class), oracle.grad_cam_below(class, &performer.convs[1], target)];
+            let expected = [
+                oracle.grad_cam(class),
+                oracle.grad_cam_below(class, &performer.convs[1], &everywhere, target),
+            ];
             for (found, expected) in found.iter().zip(expected) {
                 seen += usize::from(expected.iter().any(|&value| value > 0.0));
                 close(&found[image * 64..][..64], &expected, 1e-5);

@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod anchor;
 mod calibrate;
 mod checkpoints;
 mod cholesky;
@@ -67,6 +68,7 @@ mod product;
 mod progress;
 mod refit;
 mod regression;
+mod relevance;
 mod start;
 mod store;
 #[cfg(test)]
@@ -89,7 +91,7 @@ pub use fit::{
     NormUpdate, Push, PushSchedule, ReconstructionWeight, Refit, Task, Validation,
 };
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
-pub use masking::{MaskLayer, Masking};
+pub use masking::{MaskLayer, Masking, Windowing};
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer};

@@ -1,10 +1,11 @@
-//! The masks behind interpretable conv-layers.
+//! The windows and masks behind interpretable conv-layers.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use explainer_filter_loss::{
-    LearnedMask, LearnedMaskConfig, LearnedMaskGradient, MaskCenter, Shape, TemplateMask, TemplateMaskConfig,
+    LearnedMask, LearnedMaskConfig, LearnedMaskGradient, MaskCenter, Shape, StarWindow, StarWindowConfig,
+    TemplateMask, TemplateMaskConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,36 @@ impl Masking {
             Self::Learned { center } => {
                 let config = LearnedMaskConfig::new(length, filters).with_center(center);
                 Some(MaskLayer::Learned(config.init(device)))
+            }
+        }
+    }
+}
+
+/// Where the maps of an interpretable conv-layer are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Windowing {
+    /// Everywhere.
+    None,
+    /// Each within its [`StarWindow`].
+    Star {
+        /// How a filter's vote for the root falls off around its strongest unit.
+        vote: Shape,
+        /// How a filter's window falls off around its anchor.
+        window: Shape,
+    },
+}
+
+impl Windowing {
+    /// [`StarWindowConfig`]'s defaults.
+    pub const STAR: Self = Self::Star { vote: Shape::PUBLISHED, window: StarWindowConfig::WINDOW };
+
+    /// The windows for `filters` maps of `length × length` units.
+    pub(crate) fn init(self, length: usize, filters: usize, device: &Device) -> Option<StarWindow> {
+        match self {
+            Self::None => None,
+            Self::Star { vote, window } => {
+                let config = StarWindowConfig::new(length, filters).with_vote(vote).with_window(window);
+                Some(config.init(device))
             }
         }
     }

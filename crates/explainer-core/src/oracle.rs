@@ -177,8 +177,15 @@ impl Oracle {
         grad_cam(&self.maps[0], &self.backward(class).gradient, self.length)
     }
 
-    /// Grad-CAM of `below`, which `conv` (3×3, padding 1, before a ReLU) makes conv-interp-2's maps from.
-    pub(crate) fn grad_cam_below(&self, class: usize, conv: &Conv2d, below: Tensor<4>) -> Vec<f64> {
+    /// Grad-CAM of `below`, which `conv` (3×3, padding 1, before a ReLU) and `windows`, a factor for each unit, make
+    /// conv-interp-2's maps from.
+    pub(crate) fn grad_cam_below(
+        &self,
+        class: usize,
+        conv: &Conv2d,
+        windows: &[f64],
+        below: Tensor<4>,
+    ) -> Vec<f64> {
         let [outputs, inputs, ..] = conv.weight.dims();
         let (length, units) = (self.length as isize, self.length * self.length);
         let weights = wide(conv.weight.val());
@@ -191,7 +198,8 @@ impl Oracle {
                 let column = unit % length + tap as isize % 3 - 1;
                 if (0..length).contains(&row) && (0..length).contains(&column) {
                     let weight = weights[(output * inputs + input) * 9 + tap];
-                    arrived[input * units + (row * length + column) as usize] += weight * gradient[at];
+                    arrived[input * units + (row * length + column) as usize] +=
+                        weight * gradient[at] * windows[at];
                 }
             }
         }

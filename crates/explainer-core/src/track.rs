@@ -7,24 +7,66 @@ use burn::tensor::Tensor;
 
 use crate::MaskLayer;
 use crate::conv::Input;
+use explainer_filter_loss::StarWindow;
 
-/// What a conv-layer reads, and its maps after the ReLU.
-pub(crate) struct Stage {
-    pub(crate) input: Input,
-    pub(crate) maps: Tensor<4>,
+/// The entry for interpretable conv-layer `layer` (from 0) of `layers`: the last layer has the list's last entry, and
+/// layers before the list its first.
+pub(crate) fn entry<T: Copy>(list: &[T], layer: usize, layers: usize) -> Option<T> {
+    let above = layers - 1 - layer;
+    let index = list.len().checked_sub(1)?.saturating_sub(above);
+    Some(list[index])
 }
 
-/// One conv-layer of the interpretable track: conv → ReLU → mask.
+/// What a conv-layer reads, and its maps.
+pub(crate) struct Stage {
+    pub(crate) input: Input,
+    /// After the ReLU, and within their windows where there are any.
+    pub(crate) maps: Tensor<4>,
+    /// The maps' windows.
+    pub(crate) windows: Option<Tensor<4>>,
+}
+
+impl Stage {
+    /// The gradient in front of the windows, from the one behind them.
+    pub(crate) fn through_windows(&self, gradient: Tensor<4>) -> Tensor<4> {
+        match &self.windows {
+            Some(windows) => gradient * windows.clone(),
+            None => gradient,
+        }
+    }
+}
+
+/// One conv-layer of the interpretable track: conv → ReLU → windows → mask.
 #[derive(Module, Debug)]
 pub struct InterpretableLayer {
     pub(crate) conv: Conv2d,
+    pub(crate) windows: Option<StarWindow>,
     pub(crate) mask: Option<MaskLayer>,
 }
 
 impl InterpretableLayer {
-    /// The maps after the ReLU, before the mask: where the filter loss acts and parts are read.
+    /// The maps after the ReLU and within their windows, before the mask: where the filter loss acts and parts are
+    /// read.
     pub fn maps(&self, features: Tensor<4>) -> Tensor<4> {
-        Input::new(features).maps(&self.conv)
+        self.stage(Input::new(features)).maps
+    }
+
+    /// What the layer makes of what it reads.
+    fn stage(&self, input: Input) -> Stage {
+        let maps = input.maps(&self.conv);
+        let windows = self.windows.as_ref().map(|windows| windows.windows(maps.clone()));
+        let maps = windows.iter().fold(maps, |maps, windows| maps * windows.clone());
+        Stage { input, maps, windows }
+    }
+
+    /// Maps after the ReLU, within their windows.
+    pub(crate) fn within_windows(&self, maps: Tensor<4>) -> Tensor<4> {
+        self.windows.iter().fold(maps, |maps, windows| windows.forward(maps))
+    }
+
+    /// The windows, if there are any.
+    pub fn windows(&self) -> Option<&StarWindow> {
+        self.windows.as_ref()
     }
 
     /// What goes on to the next layer: each map around its centre.
@@ -55,9 +97,9 @@ impl InterpretableLayer {
     }
 }
 
-/// Interpretable track: conv-interp-1 → ReLU → mask → conv-interp-2 → ReLU → mask.
+/// Interpretable track: conv-interp-1 → ReLU → mask → conv-interp-2 → ReLU → windows → mask.
 ///
-/// Source: arXiv:1805.07468, encoder.
+/// Source: arXiv:1805.07468, encoder; the windows, which any of the layers may have, are ours.
 ///
 /// # Shapes
 /// - input: target features, `[batch, C, L, L]`
@@ -68,7 +110,7 @@ pub struct InterpretableTrack {
 }
 
 impl InterpretableTrack {
-    /// Maps of every layer (after the ReLU, before the mask), and the track's output.
+    /// Maps of every layer (after the ReLU and within their windows, before the mask), and the track's output.
     pub fn forward(&self, target: Tensor<4>) -> (Vec<Tensor<4>>, Tensor<4>) {
         let maps: Vec<_> = self.stages(Input::new(target)).into_iter().map(|stage| stage.maps).collect();
         let (layer, last) = self.layers.last().zip(maps.last()).expect("the track has a conv-layer");
@@ -84,7 +126,7 @@ impl InterpretableTrack {
                 Some(below) => Input::new(self.layers[index - 1].masked(below.maps.clone())),
                 None => target.clone(),
             };
-            stages.push(Stage { maps: input.maps(&layer.conv), input });
+            stages.push(layer.stage(input));
         }
         stages
     }
@@ -116,7 +158,7 @@ impl OrdinaryTrack {
                 Some(below) => Input::new(below.maps.clone()),
                 None => target.clone(),
             };
-            stages.push(Stage { maps: input.maps(conv), input });
+            stages.push(Stage { maps: input.maps(conv), input, windows: None });
         }
         stages
     }

@@ -7,6 +7,7 @@
 //!
 //! - the **mask layer**, [`TemplateMask`], keeps of a map what lies around its strongest unit;
 //!   [`LearnedMask`] learns for each filter how much that is;
+//! - **star windows**, [`StarWindow`], let each filter look for its part near a place of its own on the object;
 //! - the **filter loss**, [`FilterLoss`], is the negative mutual information of a filter's maps and the
 //!   templates. Its [`Gradient`] is given in closed form, and [`inject`] puts it into a backward pass.
 //!   [`Scale`] makes it free of the scale of the maps. [`FilterCategories`] keeps track of which
@@ -53,6 +54,7 @@ mod memory;
 mod rivalry;
 mod scale;
 mod shape;
+mod star;
 mod template_shape;
 mod templates;
 #[cfg(test)]
@@ -64,5 +66,6 @@ pub use loss::{FilterLoss, FilterLossConfig, Gradient, Population, inject};
 pub use mask::{MaskCenter, TemplateMask, TemplateMaskConfig, mass_centers, strongest_units};
 pub use memory::Memory;
 pub use scale::Scale;
+pub use star::{Anchors, StarWindow, StarWindowConfig};
 pub use template_shape::{BETA, Shape, TemplateShape};
 pub use templates::{Templates, TemplatesConfig};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
-use explainer_filter_loss::FilterCategories;
+use explainer_filter_loss::{FilterCategories, StarWindow};
 use serde::{Deserialize, Serialize};
 
 use super::config::FitConfig;
@@ -56,6 +56,7 @@ pub(crate) fn setting(
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     let mut config = serde_json::json!(config);
     config.as_object_mut().expect("a struct").remove("refit");
+    let windows = explainer.interpretable.layers.iter().map(|layer| layer.windows().map(StarWindow::config));
     let masks = explainer.interpretable.layers.iter().map(|layer| layer.mask().map(MaskLayer::setting));
     serde_json::json!({
         "fit": config,
@@ -63,6 +64,7 @@ pub(crate) fn setting(
         "parameters": explainer.num_params(),
         "filters": explainer.filters(),
         "pool": explainer.pool,
+        "windows": windows.collect::<Vec<_>>(),
         "masks": masks.collect::<Vec<_>>(),
         "mask behind the pool": explainer.pooled_mask.as_ref().map(MaskLayer::setting),
         "share": explainer.share,

@@ -9,6 +9,7 @@ use explainer_filter_loss::{FilterLossConfig, Gradient, Population, Scale, Shape
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
+use crate::track::entry;
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,8 +170,8 @@ pub struct LearningRates {
 impl LearningRates {
     /// What the library's experiments settled on.
     pub const DEFAULT: Self = Self {
-        first: 1e-5,
-        interpretable: 1e-5,
+        first: 3e-6,
+        interpretable: 3e-6,
         ordinary: 5e-4,
         decoder_input: 3e-4,
         decoder: 1e-4,
@@ -227,9 +228,6 @@ const TRACE: f64 = 0.7;
 /// Momentum of the published running norms, that of batch-norm's statistics.
 const PUBLISHED_MOMENTUM: f64 = 0.1;
 
-/// κ by default.
-const DIVERSITY: f64 = 0.01;
-
 /// Settings of a fit.
 #[derive(Config, Debug)]
 pub struct FitConfig {
@@ -268,12 +266,13 @@ pub struct FitConfig {
     #[config(default = "None")]
     pub memory: Option<f64>,
     /// κ of the filter loss, the weight of the diversity of filters.
-    #[config(default = "DIVERSITY")]
+    #[config(default = 0.0)]
     pub diversity: f64,
     /// Form of the filter loss's templates.
     #[config(default = "Shape::PUBLISHED")]
     pub shape: Shape,
-    /// The filter loss's push on each interpretable conv-layer; layers beyond the list get the last entry.
+    /// The filter loss's push on each interpretable conv-layer: the last entry is the last layer's, and layers before
+    /// the list have its first.
     #[config(default = "Push::DEFAULT.to_vec()")]
     pub push: Vec<Push>,
     /// Whether the push on a layer reaches the layers below it, through the conv-layer between, as
@@ -283,6 +282,10 @@ pub struct FitConfig {
     /// The norm-layers' α.
     #[config(default = "NormUpdate::Fixed")]
     pub norm: NormUpdate,
+    /// Whether the interpretable track starts from what counts for the performer's decisions:
+    /// [`Explainer::attuned`](crate::Explainer::attuned).
+    #[config(default = true)]
+    pub relevance: bool,
     /// How the decoder ends. It has no effect on [`Task::Classification`]: what it solves for is the
     /// reconstruction.
     #[config(default = "Refit::DEFAULT")]
@@ -314,6 +317,7 @@ impl FitConfig {
             .with_scale(Scale::AsIs)
             .with_loss_maps(LossMaps::Joined)
             .with_diversity(0.0)
+            .with_relevance(false)
             .with_refit(Refit::None)
             .with_push(vec![Push { ratio: 1.0, schedule: PushSchedule::InverseEpoch }])
     }
@@ -328,10 +332,9 @@ impl FitConfig {
             .with_diversity(self.diversity)
     }
 
-    /// The push on interpretable conv-layer `layer` (from 0) in an epoch (from 1).
-    pub(crate) fn push_ratio(&self, layer: usize, epoch: usize) -> f64 {
-        let push = self.push.get(layer).or(self.push.last());
-        push.map_or(0.0, |push| push.ratio * push.schedule.factor(epoch))
+    /// The push on interpretable conv-layer `layer` (from 0) of `layers` in an epoch (from 1).
+    pub(crate) fn push_ratio(&self, layer: usize, layers: usize, epoch: usize) -> f64 {
+        entry(&self.push, layer, layers).map_or(0.0, |push| push.ratio * push.schedule.factor(epoch))
     }
 }
 
@@ -340,13 +343,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_push_of_further_layers_is_the_last_ones() {
+    fn the_last_push_is_the_last_layers() {
         let half = Push { ratio: 0.5, schedule: PushSchedule::InverseEpoch };
         let config = FitConfig::new().with_push(vec![Push { ratio: 0.0, ..half }, half]);
-        assert_eq!(config.push_ratio(0, 1), 0.0);
-        assert_eq!(config.push_ratio(1, 1), 0.5);
-        assert_eq!(config.push_ratio(2, 4), 0.125);
-        assert_eq!(FitConfig::new().with_push(Vec::new()).push_ratio(0, 1), 0.0);
+        assert_eq!(config.push_ratio(0, 2, 1), 0.0);
+        assert_eq!(config.push_ratio(1, 2, 1), 0.5);
+        assert_eq!([0, 1, 2].map(|layer| config.push_ratio(layer, 3, 4)), [0.0, 0.0, 0.125]);
+        assert_eq!(config.push_ratio(0, 1, 1), 0.5, "of a single layer");
+        assert_eq!(FitConfig::new().with_push(Vec::new()).push_ratio(0, 1, 1), 0.0);
     }
 
     #[test]

@@ -88,6 +88,19 @@ impl FitConfig {
         self.fit_with(&mut loss, explainer, performer, train, validation)
     }
 
+    /// What the first step finds of `explainer`: its interpretable track turned to what counts
+    /// ([`Explainer::attuned`], if `relevance` asks for it), its windows where its filters fire
+    /// ([`Explainer::anchored`]), and its norm-layers measured ([`Explainer::calibrated`], if there are any).
+    /// [`fit`](Self::fit) begins with it.
+    pub fn prepared<P: Performer>(&self, explainer: Explainer, performer: &P, train: &Features) -> Explainer {
+        let explainer = if self.relevance { explainer.attuned(performer, train) } else { explainer };
+        let explainer = explainer.anchored(train);
+        match self.norm {
+            NormUpdate::None => explainer,
+            NormUpdate::Fixed | NormUpdate::Running { .. } => explainer.calibrated(train),
+        }
+    }
+
     fn layered_filter_loss(&self, explainer: &Explainer, train: &Features) -> LayeredFilterLoss {
         let loss = self.filter_loss(train.shape().target[1]).init(train.device());
         let layers = explainer.interpretable.layers.len();
@@ -128,7 +141,7 @@ impl FitConfig {
         train: &Features,
         validation: Option<&Features>,
     ) -> Result<Fit, CoreError> {
-        let mut fitting = Fitting::start(self, loss, explainer, train)?;
+        let mut fitting = Fitting::start(self, loss, explainer, performer, train)?;
         let bar = progress_bar((self.epochs * fitting.steps()) as u64, "fit", self.progress);
         bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
         while fitting.state.records.len() < last {
@@ -173,10 +186,11 @@ struct Fitting<'a> {
 }
 
 impl<'a> Fitting<'a> {
-    fn start(
+    fn start<P: Performer>(
         config: &'a FitConfig,
         loss: &'a mut dyn InterpretabilityLoss,
         explainer: Explainer,
+        performer: &P,
         train: &'a Features,
     ) -> Result<Self, CoreError> {
         // Reads all rows: only where there is something to compare it with.
@@ -201,11 +215,7 @@ impl<'a> Fitting<'a> {
             .iter()
             .map(|_| FilterCategories::new(explainer.filters(), classes))
             .collect();
-        let explainer = match config.norm {
-            NormUpdate::None => explainer,
-            NormUpdate::Fixed | NormUpdate::Running { .. } => explainer.calibrated(train),
-        };
-        let explainer = explainer.train();
+        let explainer = config.prepared(explainer, performer, train).train();
         let state = State { setting, records: Vec::new(), categories };
         Ok(Self { config, train, loss, lambdas, explainer, optimizer, state })
     }

@@ -79,7 +79,7 @@ fn a_fit_reconstructs_better_and_records_every_term() {
     assert!(last.filter_loss.iter().all(|&value| value <= 0.0));
     assert!(last.push.iter().all(|&push| push > 0.0));
     let validation = last.validation.as_ref().unwrap();
-    assert!(validation.relative_error[0] < 0.3 && validation.agreement > 0.6, "{validation:?}");
+    assert!(validation.relative_error[0] < 0.4 && validation.agreement > 0.6, "{validation:?}");
     assert!((f64::from(fit.share()) - last.share).abs() < 1e-9);
     let handed_out = fit.validation.unwrap();
     assert_eq!(fit.explainer.validate(&performer, &train).unwrap(), handed_out);
@@ -454,15 +454,15 @@ fn learned_masks_are_fitted_and_survive_their_file() {
 }
 
 #[test]
-fn layers_beyond_the_list_of_masks_get_the_last_entry() {
+fn the_last_entry_of_the_list_of_masks_is_the_last_layers() {
     let config = ExplainerConfig::for_performer(&TinyPerformer::new(5)).with_interpretable_layers(3);
     let masked = |masks: Vec<Masking>| -> Vec<bool> {
         let explainer = config.clone().with_masks(masks).init(&Device::flex());
         explainer.interpretable.layers.iter().map(|layer| layer.mask().is_some()).collect()
     };
     assert_eq!(masked(vec![Masking::PUBLISHED]), [true, true, true]);
-    assert_eq!(masked(vec![Masking::None, Masking::PUBLISHED]), [false, true, true]);
-    assert_eq!(masked(vec![Masking::PUBLISHED, Masking::None]), [true, false, false]);
+    assert_eq!(masked(vec![Masking::None, Masking::PUBLISHED]), [false, false, true]);
+    assert_eq!(masked(vec![Masking::PUBLISHED, Masking::None]), [true, true, false]);
     assert_eq!(masked(Vec::new()), [false, false, false]);
 }
 
@@ -532,7 +532,7 @@ fn a_share_that_is_fixed_stays_and_without_an_ordinary_track_nothing_of_it_is_le
 #[test]
 fn without_norms_alpha_is_one_and_the_decoder_starts_as_it_is() {
     let (performer, train, explainer) = setup(12);
-    let config = config().with_norm(NormUpdate::None).with_refit(Refit::None);
+    let config = config().with_norm(NormUpdate::None).with_refit(Refit::None).with_relevance(false);
     let fit =
         config.with_rates(LearningRates::uniform(0.0, 0.0)).fit(explainer.clone(), &performer, &train, None);
     let fit = fit.unwrap().explainer;
