@@ -28,7 +28,7 @@ impl Explainer {
     /// `Σ_rows ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
     /// on centred inputs, so that b' comes out by itself. Before the ReLU a silent unit still says how silent
-    /// it is, which is most of what there is to learn from on few images (DESIGN §6).
+    /// it is, which is most of what there is to learn from on few images (DESIGN §7).
     ///
     /// **The prior** of the first layer is the performer's fc6 behind the one matrix M, from channel to
     /// channel and the same in all places, by which `M x_enc` comes closest to the performer's pooled top conv:
