@@ -91,7 +91,8 @@ impl Occlusion {
 impl Explainer {
     /// Covers one piece of a decoded image after another (8-bit RGB, interleaved, of the performer's input
     /// size) by the mean colour of the preprocessing, and runs the copies through the performer up to the
-    /// target layer, and through the interpretable track.
+    /// target layer, and through the interpretable track. Star windows of the last layer stay where the whole image
+    /// has them: the question is what a filter sees at its place, not what else may move the place.
     ///
     /// Source: Zhou et al., *Object detectors emerge in deep scene CNNs*, ICLR 2015, section 3.2.
     ///
@@ -114,7 +115,14 @@ impl Explainer {
         let image = input.batch(&[pixels], &device)?;
         let whole = explainer.maps_of(performer, image.clone());
         let [_, filters, height, width] = whole.dims();
+        let windows = explainer.interpretable.layers.last().and_then(|layer| layer.windows());
+        let windows = match windows {
+            Some(windows) => windows.windows(whole.clone()),
+            None => whole.ones_like(),
+        };
+        let whole = whole * windows.clone();
         let (activations, at) = whole.reshape([1, filters, height * width]).max_dim_with_indices(2);
+        let windows = windows.reshape([1, filters, height * width]).gather(2, at.clone());
         let strongest: Vec<usize> = at.clone().into_data().iter::<i64>().map(|at| at as usize).collect();
 
         let centers = config.centers(input.size);
@@ -126,16 +134,18 @@ impl Explainer {
             let copies = covered(&image, squares, side, input.size, &device);
             let maps = explainer.maps_of(performer, copies).reshape([squares.len(), filters, height * width]);
             let left = maps.gather(2, at.clone().expand([squares.len(), filters, 1]));
+            let left = left * windows.clone();
             drops.extend(floats(activations.clone().expand(left.dims()) - left));
         }
         let units = strongest.into_iter().map(|at| [at / width, at % width]).collect();
         Ok(Occlusion::new(centers, units, floats(activations), drops))
     }
 
-    /// Maps of the last interpretable conv-layer of preprocessed images.
+    /// Maps of the last interpretable conv-layer of preprocessed images, in front of its windows.
     fn maps_of<P: Performer>(&self, performer: &P, images: Tensor<4>) -> Tensor<4> {
         let target = Input::new(performer.target_features(images));
-        self.interpretable.stages(target).pop().expect("there is an interpretable layer").maps
+        let (layer, input) = self.interpretable.last(target);
+        input.maps(&layer.conv)
     }
 }
 
@@ -209,6 +219,10 @@ mod tests {
         assert!((0..found.units.len()).all(|filter| fired(filter) == (found.activations[filter] > 0.0)));
 
         let image = performer.preprocessing().batch(&[&pixels[..]], &device).unwrap();
+        let mut everywhere = explainer.clone();
+        everywhere.interpretable.layers[1].windows = None;
+        let maps = |images| floats(everywhere.forward(performer.tap(images).target).interpretable.remove(1));
+        let whole = maps(image.clone());
         let mut moved = 0;
         for (row, y) in [(0, 0..3), (1, 2..5), (2, 4..7), (3, 6..8)] {
             for (column, x) in [(0, 0..3), (1, 2..5), (2, 4..7), (3, 6..8)] {
@@ -220,10 +234,13 @@ mod tests {
                     }
                 }
                 let copy = Tensor::from_data(TensorData::new(values, [1, 3, SIZE, SIZE]), &device);
-                let maps = floats(explainer.forward(performer.tap(copy).target).interpretable.remove(1));
+                let maps = maps(copy);
                 for (filter, unit) in found.units.iter().enumerate() {
-                    let left = maps[filter * SIZE * SIZE + unit[0] * SIZE + unit[1]];
-                    let expected = found.activations[filter] - left;
+                    let at = filter * SIZE * SIZE + unit[0] * SIZE + unit[1];
+                    let fired = found.activations[filter];
+                    // The window is the whole image's.
+                    let window = if fired > 0.0 { fired / whole[at] } else { 0.0 };
+                    let expected = fired - maps[at] * window;
                     let drop = found.drop(filter, row, column);
                     assert!((drop - expected).abs() < 1e-5, "{filter} [{row}, {column}]: {drop}, {expected}");
                     moved += usize::from(expected.abs() > 1e-3);

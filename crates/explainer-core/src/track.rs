@@ -118,6 +118,14 @@ impl InterpretableTrack {
         (maps, output)
     }
 
+    /// The last layer, and what it reads.
+    pub(crate) fn last(&self, target: Input) -> (&InterpretableLayer, Input) {
+        let (last, below) = self.layers.split_last().expect("the track has a conv-layer");
+        let read =
+            |input: Input, layer: &InterpretableLayer| Input::new(layer.masked(layer.stage(input).maps));
+        (last, below.iter().fold(target, read))
+    }
+
     /// What every layer reads, and its maps.
     pub(crate) fn stages(&self, target: Input) -> Vec<Stage> {
         let mut stages: Vec<Stage> = Vec::with_capacity(self.layers.len());

@@ -64,13 +64,16 @@ fn grid_side(length: usize) -> usize {
 /// The windows of a star model.
 ///
 /// The filters of an image vote for its *root* ρ, one place; each has an *anchor* o_f, the place of its part relative
-/// to the root; and each map is kept around ρ + o_f, which may lie beyond the map's border:
+/// to the root; and each map is kept around ρ + o_f and around ρ + o_f^⇆, the place on the other side of the root, for
+/// an object may face either way. Both may lie beyond the map's border:
 ///
 /// ```text
 /// v = Σ_f x_f ∘ max(T_μ̂_f / τ, 0)             μ̂_f = argmax x_f
 /// ρ = argmax_u (k ∗ v)_u                       k = (1, 2, 1)ᵀ(1, 2, 1)
-/// y_f(u) = x_f(u) · max(w(u − ρ − o_f), 0)     w the window's shape, distances as fractions of n
+/// y_f(u) = x_f(u) · max(w(u − ρ − o_f), w(u − ρ − o_f^⇆), 0)
 /// ```
+///
+/// w is the window's shape, distances are fractions of n.
 ///
 /// A mask at a filter's own strongest unit ([`TemplateMask`]) keeps whatever it fires at most in this image. Here it is
 /// kept to one place of the object, and so an unlikely match elsewhere gives way to a likely one near by; and as every
@@ -153,8 +156,12 @@ impl StarWindow {
         let places = (rows + (n - 1) as i64) * side + columns + (n - 1) as i64;
         let offsets = self.offsets().int();
         let along = |axis: usize| offsets.clone().narrow(1, axis, 1).reshape([1, filters]);
-        let centers = places.expand([batch, filters]) + (along(0) * side + along(1)).expand([batch, filters]);
-        let windows = self.windows.clone().inner().select(0, centers.reshape([batch * filters]));
+        let around = |offsets: Tensor<2, Int>| {
+            let centers = places.clone().expand([batch, filters]) + offsets.expand([batch, filters]);
+            self.windows.clone().inner().select(0, centers.reshape([batch * filters]))
+        };
+        let [down, over] = [0, 1].map(along);
+        let windows = around(down.clone() * side + over.clone()).max_pair(around(down * side - over));
         windows.reshape([batch, filters, n, n]).cast(dtype)
     }
 
@@ -406,8 +413,12 @@ mod tests {
             let kept = floats(windows.forward(maps));
             for (index, (&kept, &value)) in kept.iter().zip(&values).enumerate() {
                 let (image, filter) = (index / (FILTERS * UNITS), index / UNITS % FILTERS);
-                let center = [0, 1].map(|axis| place(expected[image])[axis] + offsets[filter][axis] as f64);
-                let by_hand = f64::from(value) * falloff(shape, center, index % UNITS);
+                let falls = |side: f64| {
+                    let [row, column] = place(expected[image]);
+                    let [down, over] = offsets[filter].map(|offset| offset as f64);
+                    falloff(shape, [row + down, column + side * over], index % UNITS)
+                };
+                let by_hand = f64::from(value) * falls(1.0).max(falls(-1.0));
                 assert!((f64::from(kept) - by_hand).abs() < 1e-6, "{index}: {kept} {by_hand}");
             }
             seen.extend(offsets);

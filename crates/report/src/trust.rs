@@ -229,7 +229,7 @@ impl Evidence<'_> {
                 "Better than the unfitted explainer?",
                 of(figures::UNFITTED),
                 1.0,
-                "Masks and random weights alone follow objects. What is above that was learned.",
+                "Windows and random weights alone follow objects. What is above that was learned.",
             ),
             above(
                 "Better than a performer with random weights?",

@@ -354,7 +354,8 @@ mod tests {
     fn close(a: Tensor<4>, b: Tensor<4>) {
         let scale = b.clone().abs().max().into_scalar::<f32>();
         let difference = (a - b).abs().max().into_scalar::<f32>();
-        assert!(scale > 0.0 && difference <= 1e-5 * scale, "{difference} of {scale}");
+        // Tiles round within 2·10⁻⁵ of the largest value.
+        assert!(scale > 0.0 && difference <= 5e-5 * scale, "{difference} of {scale}");
     }
 
     /// The same loss as one graph, without stages.

@@ -54,7 +54,7 @@ impl Evidence<'_> {
             "Are the parts better than those of an explainer of random weights?",
             found,
             "better in both".to_string(),
-            "Masks and filter loss make parts of whatever they are given. What they make of a network that never \
+            "Windows and filter loss make parts of whatever they are given. What they make of a network that never \
              learned is no knowledge.",
         )
     }
@@ -113,7 +113,7 @@ impl Evidence<'_> {
             found,
             format!("better in one by {SEEDS_APART} times what two seeds differ by, worse in neither"),
             "The filter loss is told. Where permuted categories do as well, the parts owe nothing to it, and are \
-             what masks and reconstruction make of any images.",
+             what windows and reconstruction make of any images.",
         )
     }
 
