@@ -47,7 +47,7 @@ impl Explainer {
         }
         let rows = objects(features);
         let mut sum = Tensor::<1>::zeros([self.filters()], features.device());
-        for (pass, indices) in batches(rows.len(), BATCH).into_iter().enumerate() {
+        for (pass, indices) in batches(rows.len(), BATCH).enumerate() {
             let indices: Vec<_> = indices.into_iter().map(|index| rows[index]).collect();
             let batch = features.batch(&indices);
             let maps = self.interpretable.layers[0].maps(batch.target);
