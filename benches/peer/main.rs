@@ -62,15 +62,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let performer = Small::new(sizes(args.network), &device);
     let (explainer, features) = setting(&performer, args.batch, &device);
-    if let Some(folder) = &args.start {
-        write_start(folder, &explainer.clone().calibrated(&features), &features)?;
-    }
     let config = FitConfig::new()
         .with_epochs(args.steps)
         .with_batch_size(args.batch)
         .with_decay(0.0)
         .with_refit(Refit::None)
         .with_progress(false);
+    if let Some(folder) = &args.start {
+        write_start(folder, &config.prepared(explainer.clone(), &performer, &features), &features)?;
+    }
     let fit = config.fit(explainer, &performer, &features, None)?;
     let seconds: Vec<f64> = fit.records.iter().map(|record| record.seconds).collect();
     let losses: Vec<_> = fit

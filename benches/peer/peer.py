@@ -19,11 +19,10 @@ from safetensors.torch import load_file
 
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
-TRACE, KAPPA, BETA = 0.7, 0.01, 4.0
+TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
 ETA, MOST_SHARE = 0.2, 2 / 3
 RATES = {
-    "interpretable.layers.0": 1e-5,
-    "interpretable.layers": 1e-5,
+    "interpretable.layers": 1e-6,
     "ordinary.convs": 5e-4,
     "decoder.layers.0.weight": 3e-4,
     "decoder": 1e-4,
@@ -40,8 +39,28 @@ def templates(n):
     return torch.cat([positive, -torch.ones(1, n * n)])
 
 
+class Windows:
+    """Star windows, on both sides of the root."""
+
+    def __init__(self, n, offsets):
+        self.n, self.side = n, 3 * n - 2
+        down, over = offsets.long().T
+        self.sides = [down * self.side + over, down * self.side - over]
+        centers = torch.arange(self.side) - (n - 1)
+        along = (centers[:, None] - torch.arange(n)).abs()
+        distance = along[:, None, :, None] + along[None, :, None, :]
+        self.table = (1 - WINDOW * distance / n).clamp_min(0).reshape(self.side**2, n * n)
+
+    def __call__(self, maps, masked):
+        pairs = F.avg_pool2d(masked.sum(1, keepdim=True), 2, 1, 1)
+        root = F.avg_pool2d(pairs, 2, 1).flatten(1).argmax(1, keepdim=True)
+        places = (root // self.n + self.n - 1) * self.side + root % self.n + self.n - 1
+        windows = [self.table[places + side] for side in self.sides]
+        return torch.maximum(*windows).reshape(maps.shape)
+
+
 class FilterLoss:
-    """Approximate gradient on maps of mean mass, with the diversity of filters."""
+    """Approximate gradient on maps of mean mass."""
 
     def __init__(self, n):
         self.templates = templates(n)
@@ -65,13 +84,6 @@ class FilterLoss:
         weights = density.gather(2, target) * ratio.gather(2, target) * each
         gradient = TRACE * weights * self.templates[target[..., 0]]
 
-        rivalry = ratio - (torch.logsumexp(ratio, 1, keepdim=True) - math.log(filters))
-        posterior = ratio.exp()
-        divergence = (posterior * rivalry).mean(2, keepdim=True)
-        direct = posterior * (rivalry - divergence) * each
-        direct = direct - density * direct.mean(0)
-        gradient = gradient + KAPPA * TRACE * (direct @ self.templates)
-
         along = (gradient * x).sum((0, 2), keepdim=True) / batch
         return -information.mean(), ((gradient - along) * inverse).reshape(maps.shape)
 
@@ -79,6 +91,7 @@ class FilterLoss:
 class Explainer(torch.nn.Module):
     def __init__(self, state, length, pool):
         super().__init__()
+        self.windows = Windows(length, state.pop("interpretable.layers.1.windows.offsets"))
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
         self.pool = pool
         self.masks = templates(length)[:-1].clamp_min(0)
@@ -114,12 +127,18 @@ class Explainer(torch.nn.Module):
             masks = self.masks[maps.flatten(2).argmax(2)].reshape(maps.shape)
         return maps * masks
 
+    def windowed(self, maps):
+        with torch.no_grad():
+            windows = self.windows(maps, self.masked(maps))
+        return maps * windows
+
     def pooled(self, maps, track):
         return F.max_pool2d(maps, *self.pool) / self.weight(track + "_norm.alpha")[:, None, None]
 
     def forward(self, target):
-        first = self.masked(self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0))
-        parts = self.masked(self.pushed(self.conv(first, "interpretable.layers.1.conv"), 1))
+        first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
+        parts = self.windowed(self.conv(first, "interpretable.layers.1.conv"))
+        parts = self.masked(self.pushed(parts, 1))
         ordinary = self.conv(target, "ordinary.convs.0")
         share = torch.sigmoid(self.weight("share_logit"))
         encoded = share * self.pooled(parts, "interpretable") + (1 - share) * self.pooled(ordinary, "ordinary")
