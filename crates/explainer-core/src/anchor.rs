@@ -3,10 +3,9 @@
 use burn::module::Module;
 use explainer_filter_loss::Anchors;
 
+use crate::Explainer;
 use crate::calibrate::{BATCH, objects};
 use crate::features::Features;
-use crate::fit::batches;
-use crate::{Explainer, InterpretableLayer};
 
 impl Explainer {
     /// The explainer with the anchors of its star windows measured on `features`: each filter's where it fires most,
@@ -19,14 +18,10 @@ impl Explainer {
         let rows = objects(features);
         for index in 0..self.interpretable.layers.len() {
             let explainer = self.valid();
-            let (below, layer) = explainer.interpretable.layers.split_at(index);
-            let InterpretableLayer { conv, windows: Some(windows), .. } = &layer[0] else { continue };
+            let Some(windows) = explainer.interpretable.layers[index].windows() else { continue };
             let mut anchors = Anchors::new(windows.config().length, windows.config().filters);
-            for indices in batches(rows.len(), BATCH) {
-                let indices: Vec<_> = indices.into_iter().map(|index| rows[index]).collect();
-                let target = features.batch(&indices).target;
-                let input = below.iter().fold(target, |maps, layer| layer.masked(layer.maps(maps)));
-                let maps = crate::conv::Input::new(input).maps(conv);
+            for rows in rows.chunks(BATCH) {
+                let maps = explainer.interpretable.unwindowed(features.batch(rows).target, index);
                 anchors.push(maps.clone(), windows.roots(maps));
             }
             self.interpretable.layers[index].windows = Some(windows.clone().with_anchors(&anchors));

@@ -4,7 +4,6 @@ use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::features::Features;
-use crate::fit::batches;
 use crate::norm::channel_mass;
 use crate::{Explainer, ScaleNorm};
 
@@ -50,10 +49,9 @@ impl Explainer {
         let rows = objects(features);
         let zero = Tensor::zeros([self.filters()], features.device());
         let mut masses = [zero.clone(), zero.clone(), zero];
-        for indices in batches(rows.len(), BATCH) {
-            let indices: Vec<_> = indices.into_iter().map(|index| rows[index]).collect();
-            let share = indices.len() as f64 / rows.len() as f64;
-            let target = features.batch(&indices).target;
+        for batch in rows.chunks(BATCH) {
+            let share = batch.len() as f64 / rows.len() as f64;
+            let target = features.batch(batch).target;
             let (maps, parts) = self.interpretable.forward(target.clone());
             let ordinary = self.pooled(self.ordinary.forward(target));
             let tracks = [self.pooled_parts(parts), ordinary, self.pooled(maps[0].clone())];

@@ -4,7 +4,6 @@ use burn::config::Config;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::conv::Input;
 use crate::features::floats;
 use crate::{CoreError, Explainer, Performer};
 
@@ -143,9 +142,8 @@ impl Explainer {
 
     /// Maps of the last interpretable conv-layer of preprocessed images, in front of its windows.
     fn maps_of<P: Performer>(&self, performer: &P, images: Tensor<4>) -> Tensor<4> {
-        let target = Input::new(performer.target_features(images));
-        let (layer, input) = self.interpretable.last(target);
-        input.maps(&layer.conv)
+        let last = self.interpretable.layers.len() - 1;
+        self.interpretable.unwindowed(performer.target_features(images), last)
     }
 }
 

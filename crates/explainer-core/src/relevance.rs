@@ -6,7 +6,6 @@ use burn::tensor::Tensor;
 use crate::calibrate::{BATCH, objects};
 use crate::contributions::chosen;
 use crate::features::floats;
-use crate::fit::batches;
 use crate::grad_cam::scores_of_top_conv;
 use crate::performer::largest_difference;
 use crate::{Explainer, Features, Performer, TopLayer};
@@ -47,9 +46,8 @@ impl Explainer {
         }
         let rows = objects(features);
         let mut sum = Tensor::<1>::zeros([self.filters()], features.device());
-        for (pass, indices) in batches(rows.len(), BATCH).enumerate() {
-            let indices: Vec<_> = indices.into_iter().map(|index| rows[index]).collect();
-            let batch = features.batch(&indices);
+        for (pass, rows) in rows.chunks(BATCH).enumerate() {
+            let batch = features.batch(rows);
             let maps = self.interpretable.layers[0].maps(batch.target);
             let leaf = Tensor::from_inner(maps).require_grad();
             let scores = scores_of_top_conv(performer, leaf.clone());

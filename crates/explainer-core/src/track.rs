@@ -118,12 +118,10 @@ impl InterpretableTrack {
         (maps, output)
     }
 
-    /// The last layer, and what it reads.
-    pub(crate) fn last(&self, target: Input) -> (&InterpretableLayer, Input) {
-        let (last, below) = self.layers.split_last().expect("the track has a conv-layer");
-        let read =
-            |input: Input, layer: &InterpretableLayer| Input::new(layer.masked(layer.stage(input).maps));
-        (last, below.iter().fold(target, read))
+    /// What layer `index` (from 0) makes of what it reads, in front of its windows.
+    pub(crate) fn unwindowed(&self, target: Tensor<4>, index: usize) -> Tensor<4> {
+        let read = |input, layer: &InterpretableLayer| layer.masked(layer.maps(input));
+        Input::new(self.layers[..index].iter().fold(target, read)).maps(&self.layers[index].conv)
     }
 
     /// What every layer reads, and its maps.
