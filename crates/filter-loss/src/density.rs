@@ -11,6 +11,8 @@ use crate::memory::Memory;
 pub(crate) struct Densities {
     /// log N·p(x|T), 0 for maps outside the population: `[batch, filters, templates]`.
     pub(crate) conditional: Tensor<3>,
+    /// N·p(x|T), likewise.
+    pub(crate) density: Tensor<3>,
     /// log N·p(x): `[batch, filters, 1]`.
     pub(crate) marginal: Tensor<3>,
     /// KL(p(·|T) ‖ p): `[1, filters, templates]`.
@@ -94,10 +96,11 @@ impl Densities {
         let templates = conditional.dims()[2] as f64;
         let sum = (conditional.clone() - largest.clone()).exp().sum_dim(2);
         let marginal = sum.div_scalar(templates).log() + largest;
-        let terms = conditional.clone().exp() * (conditional.clone() - marginal.clone());
+        let density = conditional.clone().exp();
+        let terms = density.clone() * (conditional.clone() - marginal.clone());
         // Outside, the logarithms are 0 and so is the term.
         let divergence = population.mean(terms);
-        Self { conditional, marginal, divergence, population }
+        Self { conditional, density, marginal, divergence, population }
     }
 
     /// log(p(T|x) / p(T)): `[batch, filters, templates]`.
@@ -114,8 +117,7 @@ impl Densities {
     /// −p(T) p(x|T) [log(p(x|T) / p(x)) − KL(p(·|T) ‖ p)] for every template, the derivative of the
     /// value with respect to s_T(x): `[batch, filters, templates]`.
     pub(crate) fn exact_weights(&self) -> Tensor<3> {
-        let ratio = self.conditional.clone() - self.marginal.clone();
-        let weights = self.conditional.clone().exp() * (ratio - self.divergence.clone());
+        let weights = self.density.clone() * (self.log_posterior() - self.divergence.clone());
         self.population.fill(weights * self.each(), 0.0)
     }
 

@@ -87,7 +87,7 @@ impl<'a> Rivalry<'a> {
         let Self { densities, posterior, ratio, divergence } = self;
         let population = &densities.population;
         let direct = posterior * (ratio - divergence) * densities.each();
-        let through_partition = densities.conditional.clone().exp() * population.mean(direct.clone());
+        let through_partition = densities.density.clone() * population.mean(direct.clone());
         direct - population.fill(through_partition, 0.0)
     }
 }

@@ -124,8 +124,8 @@ fn step<const D: usize>(
     let gradient = gradient.into_data();
     let gradient = values(&gradient);
     let [mut weight, mut first, mut second] = [tensor, moment_1, moment_2].map(Tensor::into_data);
-    // Whole rows of a matrix whose gradient is in factors.
-    let chunk = factors.map_or(CHUNK, |[_, _, outputs]| (2 * CHUNK / outputs).max(1) * outputs);
+    // Whole rows of a matrix whose gradient is in factors, as many as suit products by six rows at a time.
+    let chunk = factors.map_or(CHUNK, |[_, _, outputs]| (CHUNK / outputs / 6).max(1) * 12 * outputs);
     let chunks = values_mut(&mut weight)
         .par_chunks_mut(chunk)
         .zip(values_mut(&mut first).par_chunks_mut(chunk))
