@@ -14,7 +14,7 @@ pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 pub fn random(shape: [usize; 4], largest: f64, seed: u64) -> Tensor<4> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let data = TensorData::random::<f32, _, _>(shape, Distribution::Uniform(-largest, largest), &mut rng);
-    Tensor::from_data(data, &Device::flex()).clamp_min(0.0)
+    Tensor::from_data(data, &Device::default()).clamp_min(0.0)
 }
 
 /// Every second filter's odd images, every other's first half.
@@ -25,7 +25,7 @@ pub fn membership([batch, filters]: [usize; 2]) -> Vec<bool> {
 }
 
 pub fn bools(values: Vec<bool>, shape: [usize; 2]) -> Tensor<2, Bool> {
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &Device::default())
 }
 
 /// The maps of each filter, as the oracle takes them.
