@@ -1,11 +1,16 @@
 //! Maps for tests, the same in every run.
 
-use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Distribution, FloatDType, Tensor, TensorData};
 use explainer_filter_loss::Scale;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 pub const SCALES: [Scale; 3] = [Scale::AsIs, Scale::Mass { trace: 2.0 }, Scale::Energy { trace: 2.0 }];
+
+/// Whether the device computes with bf16, which shaders in WGSL do not.
+pub fn has_bf16() -> bool {
+    Device::default().supports_dtype(FloatDType::BF16)
+}
 
 pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
