@@ -61,8 +61,9 @@ fn fit(device: &Device) -> Fit {
 #[cfg(feature = "wgpu")]
 fn wgpu() -> Device {
     static DEVICE: LazyLock<Result<Device, WgpuInitError>> = LazyLock::new(|| Device::wgpu_options().init());
-    let device =
-        DEVICE.as_ref().unwrap_or_else(|error| panic!("the feature wgpu needs a graphics driver: {error}"));
+    let device = DEVICE.as_ref().unwrap_or_else(|error| {
+        panic!("the feature wgpu needs a graphics driver (Debian: mesa-vulkan-drivers): {error}")
+    });
     device.clone()
 }
 
