@@ -1,5 +1,5 @@
 //! The work of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and losses as
-//! JSON; or computes features. `compare.py` runs the two in turn.
+//! JSON; or computes features. `compare.py` runs the two in turn; `growth.py` runs this one at many sizes.
 
 #[path = "../made_up/mod.rs"]
 mod made_up;
@@ -33,8 +33,19 @@ enum Network {
 struct Args {
     #[arg(long, value_enum, default_value = "narrow")]
     network: Network,
+    /// Filters, in place of the network's; and so on.
+    #[arg(long)]
+    channels: Option<usize>,
+    #[arg(long)]
+    length: Option<usize>,
+    /// Outputs of each of the two fully connected layers.
+    #[arg(long)]
+    upper: Option<usize>,
     #[arg(long, default_value_t = ROWS)]
     batch: usize,
+    /// Batches of an epoch, each of other images.
+    #[arg(long, default_value_t = 1)]
+    batches: usize,
     #[arg(long, default_value_t = 3)]
     steps: usize,
     #[arg(long, default_value_t = 1)]
@@ -60,8 +71,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}", json!({ "seconds": seconds, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
         return Ok(());
     }
-    let performer = Small::new(sizes(args.network), &device);
-    let (explainer, features) = setting(&performer, args.batch, &device);
+    let performer = Small::new(sizes(&args), &device);
+    let (explainer, features) = setting(&performer, args.batch * args.batches, &device);
     let config = FitConfig::new()
         .with_epochs(args.steps)
         .with_batch_size(args.batch)
@@ -72,7 +83,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write_start(folder, &config.prepared(explainer.clone(), &performer, &features), &features)?;
     }
     let fit = config.fit(explainer, &performer, &features, None)?;
-    let seconds: Vec<f64> = fit.records.iter().map(|record| record.seconds).collect();
+    let step = |seconds: f64| seconds / args.batches as f64;
+    let seconds: Vec<f64> = fit.records.iter().map(|record| step(record.seconds)).collect();
     let losses: Vec<_> = fit
         .records
         .iter()
@@ -85,11 +97,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn sizes(network: Network) -> Sizes {
-    match network {
+fn sizes(args: &Args) -> Sizes {
+    let network = match args.network {
         Network::Narrow => narrow(),
         Network::Alexnet => alexnet(),
         Network::Vgg16 => vgg16(),
+    };
+    Sizes {
+        channels: args.channels.map_or(network.channels, |channels| [channels; 2]),
+        length: args.length.unwrap_or(network.length),
+        upper: args.upper.map_or(network.upper, |upper| [upper; 2]),
+        ..network
     }
 }
 

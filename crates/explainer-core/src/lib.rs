@@ -54,6 +54,7 @@ mod features;
 mod file;
 mod fit;
 mod grad_cam;
+mod half;
 mod init;
 mod masking;
 mod memory;
