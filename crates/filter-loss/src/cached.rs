@@ -176,7 +176,15 @@ impl Size {
     #[inline(always)]
     fn divide(scale: Scale, tau: f32, maps: &mut [f32], batch: f32) -> Self {
         let (Scale::Mass { trace } | Scale::Energy { trace }) = scale else {
-            return Self { scale, gain: tau, exponent: tau, largest: 1.0, mean: 1.0, inverse: 1.0, along: 0.0 };
+            return Self {
+                scale,
+                gain: tau,
+                exponent: tau,
+                largest: 1.0,
+                mean: 1.0,
+                inverse: 1.0,
+                along: 0.0,
+            };
         };
         let (gain, largest) = (trace as f32, largest(maps));
         let (largest, live) = if largest >= SILENCE { (largest, 1.0) } else { (1.0, 0.0) };
@@ -186,7 +194,15 @@ impl Size {
         // A NaN stays one.
         let mean = if total < 1.0 { 1.0 } else { total } / batch;
         let mean = if energy { mean.sqrt() } else { mean };
-        Self { scale, gain, exponent: gain / mean, largest, mean, inverse: live / (mean * largest), along: 0.0 }
+        Self {
+            scale,
+            gain,
+            exponent: gain / mean,
+            largest,
+            mean,
+            inverse: live / (mean * largest),
+            along: 0.0,
+        }
     }
 
     /// Overwrites a map by the gradient with respect to it. The one with respect to s_T, times T, is
@@ -228,7 +244,8 @@ impl Densities {
     #[inline(always)]
     fn of_traces(traces: &[f32], templates: usize, inside: &[bool]) -> Self {
         let images = inside.iter().filter(|inside| **inside).count().max(1) as f32;
-        let rows = || traces.chunks_exact(templates).zip(inside).enumerate().filter(|(_, (_, inside))| **inside);
+        let rows =
+            || traces.chunks_exact(templates).zip(inside).enumerate().filter(|(_, (_, inside))| **inside);
         let mut largest = vec![f32::NEG_INFINITY; templates];
         for (_, (row, _)) in rows() {
             largest.iter_mut().zip(row).for_each(|(largest, trace)| *largest = max(*largest, *trace));
@@ -236,7 +253,8 @@ impl Densities {
         let (mut density, mut sums) = (vec![0.0; traces.len()], vec![0.0; templates]);
         for (image, (row, _)) in rows() {
             let density = &mut density[image * templates..][..templates];
-            for (((density, sum), trace), largest) in density.iter_mut().zip(&mut sums).zip(row).zip(&largest) {
+            for (((density, sum), trace), largest) in density.iter_mut().zip(&mut sums).zip(row).zip(&largest)
+            {
                 *density = exp(*trace - *largest);
                 *sum += *density;
             }
@@ -251,7 +269,9 @@ impl Densities {
             let mean = sum(density, |density| density) / templates as f32;
             let mean = if mean > CERTAIN { mean.ln() } else { log_mean(row, &partition) };
             marginal[image] = mean;
-            for (((sum, density), trace), partition) in divergence.iter_mut().zip(density).zip(row).zip(&partition) {
+            for (((sum, density), trace), partition) in
+                divergence.iter_mut().zip(density).zip(row).zip(&partition)
+            {
                 *sum += *density * (*trace - *partition - mean);
             }
         }
@@ -364,7 +384,10 @@ mod tests {
             assert!((f64::from(exp(x)) / expected - 1.0).abs() < 2.0 * f64::from(f32::EPSILON), "{x}");
             x -= 1.7e-3;
         }
-        assert_eq!([0.0, -0.0, -87.1, -1e4, -1e32, f32::NEG_INFINITY].map(exp), [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        assert_eq!(
+            [0.0, -0.0, -87.1, -1e4, -1e32, f32::NEG_INFINITY].map(exp),
+            [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
+        );
         assert!(exp(f32::NAN).is_nan());
     }
 

@@ -365,7 +365,7 @@ impl View {
 const PIECE: usize = 16;
 
 /// Whether tensors lie in the CPU's memory, and operations run on the threads that call them.
-fn on_cpu(maps: &Tensor<4>) -> bool {
+pub(crate) fn on_cpu(maps: &Tensor<4>) -> bool {
     // A device tells its backend by its text only.
     format!("{:?}", maps.device()).contains("Flex")
 }

@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::{Activation, Input};
-use crate::memory::{in_memory, tensor, values};
+use crate::memory::{chunks, in_memory, tensor, values};
 use crate::product::{Matrix, product_into};
 
 /// Numbers that are laid out for matrix products at a time, so that they stay few beside the features
@@ -145,9 +145,8 @@ impl Windows {
         let images = maps.len() / (channels * height * width);
         let [_, across] = self.kernel;
         let kernel = self.kernel[0] * across;
-        let mut windows = vec![0.0; images * channels * kernel * rows * columns];
         // A row of the matrix is what one weight of the kernels meets.
-        windows.par_chunks_exact_mut(rows * columns).enumerate().for_each(|(weight, met)| {
+        let of_weight = |(): &mut (), weight: usize, met: &mut [f32]| {
             let (map, [down, over]) = (weight / kernel, [weight % kernel / across, weight % across]);
             let (inside, map) = (self.inside(over), &maps[map * height * width..][..height * width]);
             for (row, met) in met.chunks_exact_mut(columns).enumerate() {
@@ -164,8 +163,8 @@ impl Windows {
                     met.iter_mut().zip(values).for_each(|(met, value)| *met = *value);
                 }
             }
-        });
-        windows
+        };
+        chunks(images * channels * kernel, rows * columns, || (), of_weight)
     }
 
     /// The columns of windows whose place `over` lies inside of the map.

@@ -207,6 +207,16 @@ impl Gradient {
     }
 }
 
+/// The maps of a conv-layer and its ReLU, and from ∂L/∂y behind it the gradients of its weight and of what it reads, as
+/// in a fitting step. For measurements.
+#[doc(hidden)]
+pub fn conv_step(conv: &Conv2d, maps: Tensor<4>, gradient: Tensor<4>) -> [Tensor<4>; 3] {
+    let input = Input::new(maps);
+    let maps = input.maps(conv);
+    let gradient = Gradient::new(gradient, maps.clone());
+    [maps, input.weight_gradient(&gradient), gradient.input_gradient(conv.weight.val())]
+}
+
 /// The gradient in front of a ReLU whose output is `maps`.
 fn through_relu(gradient: Tensor<4>, maps: Tensor<4>) -> Tensor<4> {
     if !(in_memory(&gradient) && in_memory(&maps)) {
