@@ -172,6 +172,9 @@ impl FilterLoss {
     /// # Panics
     /// If the maps are not n × n, or `members` is of other maps.
     pub fn value(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        if self.fits_a_cache(&maps) {
+            return self.value_and_gradient(maps, members).0;
+        }
         self.check(&maps, &members);
         self.look_at(maps, members, None).densities.negative_information()
     }
@@ -199,7 +202,7 @@ impl FilterLoss {
     /// Shapes and panics are those of [`value`](Self::value).
     pub fn value_and_gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
         self.check(&maps, &members);
-        if on_cpu(&maps) && cached::suits(&self.config) {
+        if self.fits_a_cache(&maps) {
             return cached::value_and_gradient(&self.config, &self.templates, maps, members);
         }
         self.by_operations(maps, members)
@@ -261,6 +264,11 @@ impl FilterLoss {
     fn check(&self, maps: &Tensor<4>, members: &Tensor<2, Bool>) {
         check_square("FilterLoss", maps.dims(), self.config.length);
         check_members(maps, members);
+    }
+
+    /// Whether this is computed by `cached`.
+    fn fits_a_cache(&self, maps: &Tensor<4>) -> bool {
+        on_cpu(maps) && cached::suits(&self.config)
     }
 
     /// Whether filters are compared with each other.
