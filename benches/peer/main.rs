@@ -1,5 +1,6 @@
 //! The work of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and losses as
-//! JSON; or computes features. `compare.py` runs the two in turn; `growth.py` runs this one at many sizes.
+//! JSON; or computes features, or a convolution forwards and backwards. `compare.py` runs the two in turn; `growth.py`
+//! runs this one at many sizes.
 
 #[path = "../made_up/mod.rs"]
 mod made_up;
@@ -9,10 +10,12 @@ mod memory;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
-use explainer_core::{Explainer, Features, FitConfig, Performer, Refit};
+use explainer_core::{Explainer, Features, FitConfig, Performer, Refit, conv_step};
 use explainer_performers::{AlexNetConfig, Vgg16Config};
 use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 use memory::peak_rss_mib;
@@ -53,6 +56,9 @@ struct Args {
     /// A performer's forward pass, in place of fitting steps.
     #[arg(long)]
     forward: bool,
+    /// A conv-layer of the network's explainer forwards and backwards, in place of fitting steps.
+    #[arg(long, conflicts_with = "forward")]
+    conv: bool,
     /// Folder for what the fit starts from.
     #[arg(long)]
     start: Option<PathBuf>,
@@ -66,8 +72,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     let device = Device::default();
     let gemm = gemm(&device);
-    if args.forward {
-        let seconds = forward(&args, &device);
+    if args.forward || args.conv {
+        let seconds = if args.conv { conv(&args, &device) } else { forward(&args, &device) };
         println!("{}", json!({ "seconds": seconds, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
         return Ok(());
     }
@@ -131,6 +137,25 @@ fn passes(performer: &impl Performer, args: &Args, device: &Device) -> Vec<f64> 
         let tapped = performer.tap(images.clone());
         device.sync().expect("the device is there");
         drop(tapped);
+        started.elapsed().as_secs_f64()
+    };
+    (0..args.steps).map(pass).collect()
+}
+
+/// Seconds of each pass through a conv-layer and back, to its weight and its input.
+fn conv(args: &Args, device: &Device) -> Vec<f64> {
+    let Sizes { channels: [inputs, outputs], length, .. } = sizes(args);
+    let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+    let conv = Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(padding).init(device);
+    let drawn = |channels| {
+        Tensor::random([args.batch, channels, length, length], Distribution::Normal(0.0, 1.0), device)
+    };
+    let (maps, gradient) = (drawn(inputs), drawn(outputs));
+    let pass = |_| {
+        let started = Instant::now();
+        let results = conv_step(&conv, maps.clone(), gradient.clone());
+        device.sync().expect("the device is there");
+        drop(results);
         started.elapsed().as_secs_f64()
     };
     (0..args.steps).map(pass).collect()
