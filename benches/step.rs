@@ -44,21 +44,21 @@ fn full_vgg16(bencher: divan::Bencher, push: bool) {
 /// Where rows are and what they are made of.
 #[derive(Clone, Copy, Debug)]
 enum Kept {
-    InMemory,
-    InAFile,
-    InAFileOfHalves,
+    Memory,
+    File,
+    FileOfHalves,
 }
 
-const KEPT: [Kept; 3] = [Kept::InMemory, Kept::InAFile, Kept::InAFileOfHalves];
+const KEPT: [Kept; 3] = [Kept::Memory, Kept::File, Kept::FileOfHalves];
 
 /// Batches in turn out of eight times as many rows.
 fn batch(bencher: divan::Bencher, sizes: Sizes, kept: Kept) {
     let device = Device::default();
     let performer = Small::new(sizes, &device);
     let config = match kept {
-        Kept::InMemory => FeatureConfig::plain(),
-        Kept::InAFile => FeatureConfig::plain().with_memory_limit(0),
-        Kept::InAFileOfHalves => FeatureConfig::plain().with_memory_limit(0).with_half(true),
+        Kept::Memory => FeatureConfig::plain(),
+        Kept::File => FeatureConfig::plain().with_memory_limit(0),
+        Kept::FileOfHalves => FeatureConfig::plain().with_memory_limit(0).with_half(true),
     };
     let features = features(&performer, 8 * ROWS, &config, &device);
     let rows: Vec<usize> = (0..features.len()).map(|row| row * 37 % features.len()).collect();
