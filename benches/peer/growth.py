@@ -3,16 +3,15 @@ and the images: a table, a model of it, what the model says of sizes it was not 
 
     python benches/peer/growth.py --threads 2 --plot docs/growth.svg
 
-needs numpy and matplotlib; nothing else should run beside it. Times are medians of steps without the first two.
+needs numpy and matplotlib; nothing else should run beside it. Times are those of the fastest step.
 """
 
 import argparse
-import statistics
 
 import matplotlib
 import numpy
 
-from compare import WARM_UP, built, run
+from compare import built, run
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "growth"
@@ -56,7 +55,7 @@ def counts(size):
 def measured(program, size, threads, steps):
     flags = [word for name, value in size.items() for word in (f"--{name}", value)]
     result = run([program, "--network", "vgg16", "--threads", threads, "--steps", steps, *flags])
-    return statistics.median(result["seconds"][WARM_UP:]), result["peak_rss_mib"]
+    return min(result["seconds"]), result["peak_rss_mib"]
 
 
 def fitted(sizes, names, values):
