@@ -13,6 +13,14 @@ test:
     cargo nextest run --workspace --tests --features ndarray,download
     cargo test --workspace --features ndarray,download --doc
 
+# A fit, performers and the filter loss on wgpu: needs a Vulkan driver.
+test-wgpu *flags:
+    .ci/wgpu {{flags}}
+
+# Whether it compiles for CUDA, without a GPU or the toolkit; with DOCS_RS no LLVM is fetched, which a check can do without.
+check-cuda:
+    DOCS_RS=1 cargo check --locked --features cuda --tests --examples
+
 # How long a step of fitting takes, and its pieces.
 bench *flags:
     cargo bench {{flags}}

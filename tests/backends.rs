@@ -3,6 +3,11 @@
 
 mod small;
 
+#[cfg(feature = "wgpu")]
+use std::sync::LazyLock;
+
+#[cfg(feature = "wgpu")]
+use burn::tensor::wgpu::WgpuInitError;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
@@ -52,6 +57,16 @@ fn fit(device: &Device) -> Fit {
     config.fit(explainer, &performer, &features, Some(&features)).expect("a fit")
 }
 
+/// Opened once, by whichever test comes first.
+#[cfg(feature = "wgpu")]
+fn wgpu() -> Device {
+    static DEVICE: LazyLock<Result<Device, WgpuInitError>> = LazyLock::new(|| Device::wgpu_options().init());
+    let device = DEVICE.as_ref().unwrap_or_else(|error| {
+        panic!("the feature wgpu needs a graphics driver (Debian: mesa-vulkan-drivers): {error}")
+    });
+    device.clone()
+}
+
 #[cfg_attr(feature = "ndarray", expect(deprecated, reason = "for comparison, while Burn has it"))]
 fn backends() -> Vec<(&'static str, Device)> {
     vec![
@@ -60,7 +75,7 @@ fn backends() -> Vec<(&'static str, Device)> {
         #[cfg(feature = "ndarray")]
         ("ndarray", Device::ndarray()),
         #[cfg(feature = "wgpu")]
-        ("wgpu", Device::wgpu(Default::default())),
+        ("wgpu", wgpu()),
     ]
 }
 

@@ -27,17 +27,18 @@ pub enum DeviceName {
 
 impl DeviceName {
     #[cfg_attr(feature = "ndarray", expect(deprecated, reason = "for comparison, while Burn has it"))]
-    fn open(self) -> Device {
-        match self {
+    fn open(self) -> Result<Device, Failure> {
+        Ok(match self {
             #[cfg(feature = "flex")]
             Self::Flex => Device::flex(),
             #[cfg(feature = "ndarray")]
             Self::Ndarray => Device::ndarray(),
+            // Opened at once: a driver that is missing is told here, and not at the first tensor, by a panic.
             #[cfg(feature = "wgpu")]
-            Self::Wgpu => Device::wgpu(Default::default()),
+            Self::Wgpu => Device::wgpu_options().init()?,
             #[cfg(feature = "cuda")]
             Self::Cuda => Device::cuda(0),
-        }
+        })
     }
 }
 
@@ -57,6 +58,6 @@ impl DeviceArgs {
         if let Some(threads) = self.threads {
             rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
         }
-        Ok(self.device.open())
+        self.device.open()
     }
 }

@@ -1,4 +1,5 @@
-//! The filter loss with other templates than the paper's, against plain loops in `f64`.
+//! The filter loss with other templates than the paper's, against plain loops in `f64`, on the backend that
+//! `BURN_DEVICE` names.
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use explainer_filter_loss::{
@@ -57,8 +58,8 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
 fn agrees(loss: &FilterLoss, templates: &[Vec<f64>]) {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let data = TensorData::random::<f32, _, _>([5, 1, N, N], Distribution::Uniform(0.0, 40.0), &mut rng);
-    let maps = Tensor::<4>::from_data(data, &Device::flex());
-    let members = Tensor::<2, Bool>::from_data(TensorData::new(vec![true; 5], [5, 1]), &Device::flex());
+    let maps = Tensor::<4>::from_data(data, &Device::default());
+    let members = Tensor::<2, Bool>::from_data(TensorData::new(vec![true; 5], [5, 1]), &Device::default());
     let (value, gradient) = loss.value_and_gradient(maps.clone(), members);
     let maps: Vec<Vec<f64>> = floats(maps).chunks(UNITS).map(<[f64]>::to_vec).collect();
     let expected = negative_information(&maps, templates);
@@ -82,15 +83,15 @@ fn agrees(loss: &FilterLoss, templates: &[Vec<f64>]) {
 fn value_and_exact_gradient_are_those_of_the_shape() {
     let config = FilterLossConfig::new(N).with_gradient(Gradient::Exact);
     for shape in [Shape::PUBLISHED, Shape::Cone { beta: 2.0 }, Shape::Gaussian { width: 0.3 }] {
-        let loss = config.clone().with_shape(shape).init(&Device::flex());
+        let loss = config.clone().with_shape(shape).init(&Device::default());
         agrees(&loss, &templates(&|rows, columns| shape.value(rows, columns)));
     }
-    let loss = config.init_with(Templates::of(N, &Teardrop, &Device::flex()));
+    let loss = config.init_with(Templates::of(N, &Teardrop, &Device::default()));
     agrees(&loss, &templates(&|rows, columns| Teardrop.value(rows, columns)));
 }
 
 #[test]
 #[should_panic(expected = "4 × 4 units got templates of 5 × 5")]
 fn templates_of_another_length_are_refused() {
-    FilterLossConfig::new(N).init_with(TemplatesConfig::new(5).init(&Device::flex()));
+    FilterLossConfig::new(N).init_with(TemplatesConfig::new(5).init(&Device::default()));
 }

@@ -1,4 +1,5 @@
-//! The networks against PyTorch's, on fixtures made by `fixtures/make_fixtures.py`.
+//! The networks against PyTorch's, on fixtures made by `fixtures/make_fixtures.py`, on the backend that
+//! `BURN_DEVICE` names.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,7 @@ fn reader(file: &str) -> impl FnMut(&str) -> Vec<f32> {
 
 /// Compares every tapped feature with what PyTorch saved.
 fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, tolerance: f32) {
-    let device = Device::flex();
+    let device = Device::default();
     let mut expected = reader(tapped_file);
     let tapped = network.tap(image(network.preprocessing().size, scale, &device));
     assert_close("target", &values(&tapped.target), &expected("target"), tolerance);
@@ -80,7 +81,7 @@ fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, to
 /// Compares Grad-CAM of both layers for each class with PyTorch's; one that is 0 everywhere must be here too.
 fn assert_grad_cams_agree<A: Architecture>(network: &ConvNet<A>, file: &str) {
     let (mut expected, mut seen) = (reader(file), 0);
-    let images = image(network.preprocessing().size, 1.0, &Device::flex());
+    let images = image(network.preprocessing().size, 1.0, &Device::default());
     for (name, layer) in [("target", PerformerLayer::Target), ("top_conv", PerformerLayer::TopConv)] {
         for class in 0..3 {
             let found = performer_grad_cam(network, images.clone(), layer, &[class]).expect("a map");
@@ -99,7 +100,7 @@ fn assert_grad_cams_agree<A: Architecture>(network: &ConvNet<A>, file: &str) {
 
 #[test]
 fn grad_cam_agrees_with_torch() {
-    let device = Device::flex();
+    let device = Device::default();
     let alexnet = AlexNet::load(Weights::file(fixture("alexnet_slim.pth")), &device).unwrap();
     assert_grad_cams_agree(&alexnet, "alexnet_slim_grad_cam.safetensors");
     let vgg = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &device).unwrap();
@@ -108,7 +109,7 @@ fn grad_cam_agrees_with_torch() {
 
 /// Loads each file and compares it.
 fn assert_agrees<A: Architecture>(files: &[&str], widths: [usize; 5], scale: f64) -> ConvNet<A> {
-    let device = Device::flex();
+    let device = Device::default();
     let tapped = format!("{}_tapped.safetensors", files[0].split('.').next().expect("a name"));
     let mut loaded = files.iter().map(|file| {
         let network = ConvNet::<A>::load(Weights::file(fixture(file)), &device).expect(file);
@@ -132,7 +133,7 @@ fn alexnet_agrees_with_torch_in_every_format() {
         "alexnet_slim_tar.pth",
     ];
     for file in files {
-        let network = AlexNet::load(Weights::file(fixture(file)), &Device::flex()).expect(file);
+        let network = AlexNet::load(Weights::file(fixture(file)), &Device::default()).expect(file);
         assert_eq!(network.sizes().widths, [4, 6, 8, 6, 5], "{file}");
         assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", 1.0, TOLERANCE);
     }
@@ -168,7 +169,7 @@ fn the_papers_networks_agree_with_torch() {
 
 #[test]
 fn residual_networks_agree_with_torch_and_come_back_from_their_own_files() {
-    let device = Device::flex();
+    let device = Device::default();
     let folder = tempfile::tempdir().expect("a folder");
     let eighteen = ResNet18::load(Weights::file(fixture("resnet18_slim.pth")), &device).expect("18");
     let fifty = ResNet50::load(Weights::file(fixture("resnet50_slim.safetensors")), &device).expect("50");
@@ -186,7 +187,7 @@ fn assert_residual_agrees<A: ResidualArchitecture>(network: &ResNet<A>, tapped: 
     assert_eq!(network.target_field().stride, 32.0);
     let path = folder.join("again.safetensors");
     network.save(&path, DType::F32).expect("a file");
-    let again = ResNet::<A>::load(Weights::file(&path), &Device::flex()).expect("its own file");
+    let again = ResNet::<A>::load(Weights::file(&path), &Device::default()).expect("its own file");
     assert_eq!((again.sizes(), again.preprocessing()), (network.sizes(), network.preprocessing()));
     assert_taps_agree(&again, tapped, 1.0, TOLERANCE);
 }
@@ -195,14 +196,14 @@ fn assert_residual_agrees<A: ResidualArchitecture>(network: &ResNet<A>, tapped: 
 fn half_precision_weights_become_f32() {
     // f16 keeps 11 bits of each weight and bf16 8, through eight layers.
     for (file, tolerance) in [("alexnet_slim_f16.pth", 5e-3), ("alexnet_slim_bf16.safetensors", 4e-2)] {
-        let network = AlexNet::load(Weights::file(fixture(file)), &Device::flex()).unwrap();
+        let network = AlexNet::load(Weights::file(fixture(file)), &Device::default()).unwrap();
         assert_taps_agree(&network, "alexnet_slim_tapped.safetensors", 1.0, tolerance);
     }
 }
 
 #[test]
 fn the_blueprint_hands_out_the_layers_behind_the_target() {
-    let network = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &Device::flex()).unwrap();
+    let network = Vgg16::load(Weights::file(fixture("vgg16_slim.pth")), &Device::default()).unwrap();
     let blueprint = network.blueprint();
     let TopLayer::Conv(top_conv) = blueprint.top else { panic!("conv5-3") };
     assert_eq!(top_conv.weight.dims(), [5, 5, 3, 3]);
@@ -236,7 +237,7 @@ fn real_alexnet_weights_give_the_logits_torch_gave() {
         2.58421,
     ];
     let Some(path) = real("performer/alexnet_animalpart.pth") else { return };
-    let device = Device::flex();
+    let device = Device::default();
     let network = AlexNet::load(Weights::file(path), &device).unwrap();
     assert_eq!((network.sizes().hidden, network.sizes().classes), ([1024, 1024], 31));
     let tapped = network.tap(image(224, 1.0, &device));

@@ -1,11 +1,16 @@
 //! Maps for tests, the same in every run.
 
-use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
+use burn::tensor::{Bool, Device, Distribution, FloatDType, Tensor, TensorData};
 use explainer_filter_loss::Scale;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 pub const SCALES: [Scale; 3] = [Scale::AsIs, Scale::Mass { trace: 2.0 }, Scale::Energy { trace: 2.0 }];
+
+/// Whether the device computes with bf16, which shaders in WGSL do not.
+pub fn has_bf16() -> bool {
+    Device::default().supports_dtype(FloatDType::BF16)
+}
 
 pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
@@ -14,7 +19,7 @@ pub fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 pub fn random(shape: [usize; 4], largest: f64, seed: u64) -> Tensor<4> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let data = TensorData::random::<f32, _, _>(shape, Distribution::Uniform(-largest, largest), &mut rng);
-    Tensor::from_data(data, &Device::flex()).clamp_min(0.0)
+    Tensor::from_data(data, &Device::default()).clamp_min(0.0)
 }
 
 /// Every second filter's odd images, every other's first half.
@@ -25,7 +30,7 @@ pub fn membership([batch, filters]: [usize; 2]) -> Vec<bool> {
 }
 
 pub fn bools(values: Vec<bool>, shape: [usize; 2]) -> Tensor<2, Bool> {
-    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    Tensor::from_data(TensorData::new(values, shape), &Device::default())
 }
 
 /// The maps of each filter, as the oracle takes them.

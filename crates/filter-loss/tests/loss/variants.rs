@@ -26,7 +26,7 @@ fn the_released_gradient_is_what_its_definition_says() {
     for (n, largest) in [(1, 3.0), (4, 1.0), (5, 100.0), (7, 200.0)] {
         let maps = random([6, 3, n, n], largest, 2);
         let members = membership([6, 3]);
-        let loss = FilterLossConfig::new(n).with_gradient(Gradient::Released).init(&Device::flex());
+        let loss = FilterLossConfig::new(n).with_gradient(Gradient::Released).init(&Device::default());
         let gradient = by_filter(loss.gradient(maps.clone(), bools(members.clone(), [6, 3])));
         for (filter, maps) in by_filter(maps).iter().enumerate() {
             let members = of(&members, 3, filter);
@@ -45,7 +45,7 @@ fn the_population_of_members_leaves_the_others_out() {
         let loss = FilterLossConfig::new(n)
             .with_gradient(gradient)
             .with_population(Population::Members)
-            .init(&Device::flex());
+            .init(&Device::default());
         let (value, found) = loss.value_and_gradient(maps.clone(), bools(members.clone(), [8, 3]));
         let (value, found) = (floats(value), by_filter(found));
         for (filter, maps) in by_filter(maps.clone()).iter().enumerate() {
@@ -74,7 +74,7 @@ fn every_variant_is_finite_at_any_magnitude_and_without_members() {
         .flat_map(|magnitude| {
             let random = random([6, 1, n, n], 1.0, 8);
             let hot = random.clone().equal(random.clone().max().reshape([1, 1, 1, 1]).expand([6, 1, n, n]));
-            let flat = Tensor::ones([6, 1, n, n], &Device::flex());
+            let flat = Tensor::ones([6, 1, n, n], &Device::default());
             [random, hot.float(), flat].map(|maps| maps.mul_scalar(magnitude))
         })
         .collect();
@@ -87,7 +87,7 @@ fn every_variant_is_finite_at_any_magnitude_and_without_members() {
                 .with_gradient(gradient)
                 .with_population(population)
                 .with_diversity(0.1)
-                .init(&Device::flex());
+                .init(&Device::default());
             let mut memory = loss.memory(filters, 0.1);
             for members in [vec![false; 6 * filters], membership([6, filters]), vec![true; 6 * filters]] {
                 let members = bools(members, [6, filters]);
@@ -106,7 +106,7 @@ fn every_variant_is_finite_at_any_magnitude_and_without_members() {
 fn a_scale_free_gradient_of_any_kind_is_orthogonal_to_the_maps() {
     let maps = random([6, 3, 5, 5], 7.0, 12);
     for (scale, kind) in SCALES[1..].iter().flat_map(|scale| GRADIENTS.map(|kind| (*scale, kind))) {
-        let loss = FilterLossConfig::new(5).with_scale(scale).with_gradient(kind).init(&Device::flex());
+        let loss = FilterLossConfig::new(5).with_scale(scale).with_gradient(kind).init(&Device::default());
         let gradient = by_filter(loss.gradient(maps.clone(), bools(membership([6, 3]), [6, 3])));
         for (maps, gradient) in by_filter(maps.clone()).iter().zip(&gradient) {
             let products = || maps.iter().flatten().zip(gradient.iter().flatten()).map(|(x, g)| x * g);
@@ -145,7 +145,7 @@ fn batch_statistics(
 fn a_memory_is_the_running_mean_of_its_definition() {
     let (n, momentum) = (4, 0.4);
     let config = TemplatesConfig::new(n);
-    let loss = FilterLossConfig::new(n).with_gradient(Gradient::Exact).init(&Device::flex());
+    let loss = FilterLossConfig::new(n).with_gradient(Gradient::Exact).init(&Device::default());
     let mut memory = loss.memory(2, momentum);
     let mut known = [(); 2].map(|()| (vec![0.0; config.count()], vec![0.0; config.count()]));
     for batch in 1..=5 {
@@ -174,7 +174,7 @@ fn a_memory_is_the_running_mean_of_its_definition() {
 
 #[test]
 fn a_filter_without_images_keeps_its_memory() {
-    let loss = FilterLossConfig::new(4).with_population(Population::Members).init(&Device::flex());
+    let loss = FilterLossConfig::new(4).with_population(Population::Members).init(&Device::default());
     let mut memory = loss.memory(2, 0.3);
     let maps = |seed| random([4, 2, 4, 4], 40.0, seed);
     let first = [true, true].repeat(4);
@@ -193,7 +193,7 @@ fn a_filter_without_images_keeps_its_memory() {
 fn a_memory_brings_the_gradient_of_batches_close_to_that_of_all_maps() {
     let (n, images, size) = (5, 64, 8);
     for kind in [Gradient::Exact, Gradient::Approximate] {
-        let loss = FilterLossConfig::new(n).with_gradient(kind).init(&Device::flex());
+        let loss = FilterLossConfig::new(n).with_gradient(kind).init(&Device::default());
         let maps = random([images, 1, n, n], 120.0, 30);
         let members = |count| bools(vec![true; count], [count, 1]);
         let whole = by_filter(loss.gradient(maps.clone(), members(images))).concat().concat();
@@ -220,7 +220,7 @@ fn a_memory_brings_the_gradient_of_batches_close_to_that_of_all_maps() {
 #[test]
 #[should_panic(expected = "memory of 3 filters")]
 fn a_memory_of_other_filters_is_refused() {
-    let loss = FilterLossConfig::new(4).with_scale(Scale::AsIs).init(&Device::flex());
+    let loss = FilterLossConfig::new(4).with_scale(Scale::AsIs).init(&Device::default());
     let mut memory = loss.memory(3, 0.1);
     loss.value_and_gradient_with(&mut memory, random([2, 2, 4, 4], 1.0, 1), bools(vec![true; 4], [2, 2]));
 }
