@@ -10,7 +10,7 @@ check:
 
 # Tests, one process each.
 test:
-    cargo nextest run --workspace --features ndarray,download
+    cargo nextest run --workspace --tests --features ndarray,download
     cargo test --workspace --features ndarray,download --doc
 
 # A fit, performers and the filter loss on wgpu: needs a Vulkan driver.
@@ -36,6 +36,10 @@ train-performer *flags:
 # The fitting step beside PyTorch's, in turn: needs a Python with torch, numpy and safetensors.
 bench-peer *flags:
     python3 benches/peer/compare.py {{flags}}
+
+# How a step's time and memory grow with its sizes: needs a Python with numpy and matplotlib.
+bench-growth *flags:
+    python3 benches/peer/growth.py {{flags}}
 
 # The report of a small fit in headless Chromium, if there is one.
 test-browser:

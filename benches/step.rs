@@ -1,10 +1,11 @@
-//! One epoch of fitting at the narrow default's size, at an AlexNet's and at a VGG-16's, on made-up features.
+//! One epoch of fitting at the narrow default's size, at an AlexNet's and at a VGG-16's, on made-up features; and what
+//! reading features adds to it.
 
 mod made_up;
 
 use burn::tensor::Device;
-use explainer_core::{FitConfig, Refit};
-use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
+use explainer_core::{FeatureConfig, FitConfig, Refit};
+use made_up::{ROWS, Sizes, Small, alexnet, features, narrow, setting, vgg16};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -38,4 +39,39 @@ fn full_alexnet(bencher: divan::Bencher, push: bool) {
 #[divan::bench(args = [true, false], sample_count = 3)]
 fn full_vgg16(bencher: divan::Bencher, push: bool) {
     epoch(bencher, vgg16(), push);
+}
+
+/// Where rows are and what they are made of.
+#[derive(Clone, Copy, Debug)]
+enum Kept {
+    Memory,
+    File,
+    FileOfHalves,
+}
+
+const KEPT: [Kept; 3] = [Kept::Memory, Kept::File, Kept::FileOfHalves];
+
+/// Batches in turn out of eight times as many rows.
+fn batch(bencher: divan::Bencher, sizes: Sizes, kept: Kept) {
+    let device = Device::default();
+    let performer = Small::new(sizes, &device);
+    let config = match kept {
+        Kept::Memory => FeatureConfig::plain(),
+        Kept::File => FeatureConfig::plain().with_memory_limit(0),
+        Kept::FileOfHalves => FeatureConfig::plain().with_memory_limit(0).with_half(true),
+    };
+    let features = features(&performer, 8 * ROWS, &config, &device);
+    let rows: Vec<usize> = (0..features.len()).map(|row| row * 37 % features.len()).collect();
+    let mut batches = rows.chunks(ROWS).cycle();
+    bencher.bench_local(|| features.batch(batches.next().expect("without an end")));
+}
+
+#[divan::bench(args = KEPT)]
+fn batch_of_narrow_vgg16(bencher: divan::Bencher, kept: Kept) {
+    batch(bencher, narrow(), kept);
+}
+
+#[divan::bench(args = KEPT)]
+fn batch_of_full_vgg16(bencher: divan::Bencher, kept: Kept) {
+    batch(bencher, vgg16(), kept);
 }

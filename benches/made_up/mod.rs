@@ -28,16 +28,25 @@ pub fn vgg16() -> Sizes {
     Sizes { channels: [512, 512], length: 14, pool: Pooling::max(2, 2), upper: [4096; 2] }
 }
 
-/// An unfitted explainer and the features of `rows` images of noise, in which no place is like another: of equally
-/// strong units of a map rounding decides which is the strongest.
-pub fn setting(performer: &Small, rows: usize, device: &Device) -> (Explainer, Features) {
+/// Images of noise, in which no place is like another: of equally strong units of a map rounding decides which is the
+/// strongest.
+fn images(performer: &Small, count: usize) -> impl Iterator<Item = std::io::Result<LabelledImage>> {
     let bytes = performer.preprocessing().bytes();
-    let image = |index: usize| LabelledImage {
+    let image = move |index: usize| LabelledImage {
         pixels: (0..bytes).map(|at| (mixed((index * bytes + at) as u64) >> 56) as u8).collect(),
         category: Some(0),
     };
-    let images = (0..rows).map(|index| Ok::<_, std::io::Error>(image(index)));
-    let config = FeatureConfig::plain().with_progress(false);
-    let features = Features::extract(performer, images, &config, device).expect("features");
+    (0..count).map(move |index| Ok(image(index)))
+}
+
+/// The features of `rows` of them.
+pub fn features(performer: &Small, rows: usize, config: &FeatureConfig, device: &Device) -> Features {
+    let config = config.clone().with_progress(false);
+    Features::extract(performer, images(performer, rows), &config, device).expect("features")
+}
+
+/// An unfitted explainer, and features.
+pub fn setting(performer: &Small, rows: usize, device: &Device) -> (Explainer, Features) {
+    let features = features(performer, rows, &FeatureConfig::plain(), device);
     (ExplainerConfig::for_performer(performer).init_from(performer, device), features)
 }

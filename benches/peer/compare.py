@@ -1,9 +1,10 @@
 """Runs the fitting step of this library and of PyTorch in turn, and prints their ratios; with --forward the
-forward pass of a performer; with --losses how far the losses of a fit in `f32` are from those in `f64`, in this
+forward pass of a performer; with --conv a conv-layer of the explainer forwards and backwards; with --losses how far the losses of a fit in `f32` are from those in `f64`, in this
 library and in both of PyTorch's layouts.
 
     python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
     python benches/peer/compare.py --network alexnet --batch 32 --threads 2 --forward
+    python benches/peer/compare.py --network vgg16 --batch 32 --threads 2 --conv
     python benches/peer/compare.py --network narrow --steps 100 --losses
 
 needs torch, numpy and safetensors (`pip install torch numpy safetensors`); nothing else should run beside it.
@@ -45,11 +46,13 @@ def run(command):
     return json.loads(done.stdout)
 
 
-def gflop(network, batch):
+def gflop(network, batch, conv_only):
     """Operations of a step by the direct algorithm: every product forwards, for its weights, and for its
-    inputs where something is fitted below."""
+    inputs where something is fitted below; or of a conv-layer."""
     channels, side, pooled, width = SIZES[network]
     conv = 2 * batch * side**2 * 9 * channels**2
+    if conv_only:
+        return 1e-9 * 3 * conv
     first, second = 2 * batch * pooled**2 * channels * width, 2 * batch * width**2
     return 1e-9 * (2 * 2 * conv + 3 * conv + 3 * first + 3 * second)
 
@@ -84,11 +87,13 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--forward", action="store_true")
+    parser.add_argument("--conv", action="store_true")
     parser.add_argument("--losses", action="store_true")
     args = parser.parse_args()
     program = built()
     common = ["--network", args.network, "--batch", args.batch, "--steps", args.steps, "--threads", args.threads]
     common += ["--forward"] if args.forward else []
+    common += ["--conv"] if args.conv else []
     ratios, best, peaks, rates = [], {}, {}, {}
     with tempfile.TemporaryDirectory() as folder:
         ours = [program, "--start", folder, *common]
@@ -115,13 +120,15 @@ def main():
         for name, time in best.items():
             print(f"{name}: {args.batch / time:.1f} images a second; peak {peaks[name]:.0f} MiB")
         return
-    work = gflop(args.network, args.batch)
+    work = gflop(args.network, args.batch, args.conv)
     for name, time in best.items():
         share = work / time / rates[name]
         print(
             f"{name}: {1e3 * time:.1f} ms, {work / time:.0f} GFLOP/s of the direct algorithm, {100 * share:.0f} % of "
             f"its own GEMM's {rates[name]:.0f}; peak {peaks[name]:.0f} MiB"
         )
+    if args.conv:
+        return
     difference = largest_difference(results["ours"]["losses"], results["PyTorch"]["losses"])
     print(f"largest relative difference of a loss over {args.steps} steps: {difference:.1e}")
 

@@ -1,5 +1,6 @@
 //! The work of `peer.py`, in this library: writes what a fit starts from, fits, and prints times and losses as
-//! JSON; or computes features. `compare.py` runs the two in turn.
+//! JSON; or computes features, or a convolution forwards and backwards. `compare.py` runs the two in turn; `growth.py`
+//! runs this one at many sizes.
 
 #[path = "../made_up/mod.rs"]
 mod made_up;
@@ -9,10 +10,12 @@ mod memory;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2dConfig;
 use burn::store::{ModuleSnapshot, SafetensorsStore};
 use burn::tensor::{Device, Distribution, Tensor};
 use clap::{Parser, ValueEnum};
-use explainer_core::{Explainer, Features, FitConfig, Performer, Refit};
+use explainer_core::{Explainer, Features, FitConfig, Performer, Refit, conv_step};
 use explainer_performers::{AlexNetConfig, Vgg16Config};
 use made_up::{ROWS, Sizes, Small, alexnet, narrow, setting, vgg16};
 use memory::peak_rss_mib;
@@ -33,8 +36,19 @@ enum Network {
 struct Args {
     #[arg(long, value_enum, default_value = "narrow")]
     network: Network,
+    /// Filters, in place of the network's; and so on.
+    #[arg(long)]
+    channels: Option<usize>,
+    #[arg(long)]
+    length: Option<usize>,
+    /// Outputs of each of the two fully connected layers.
+    #[arg(long)]
+    upper: Option<usize>,
     #[arg(long, default_value_t = ROWS)]
     batch: usize,
+    /// Batches of an epoch, each of other images.
+    #[arg(long, default_value_t = 1)]
+    batches: usize,
     #[arg(long, default_value_t = 3)]
     steps: usize,
     #[arg(long, default_value_t = 1)]
@@ -42,6 +56,9 @@ struct Args {
     /// A performer's forward pass, in place of fitting steps.
     #[arg(long)]
     forward: bool,
+    /// A conv-layer of the network's explainer forwards and backwards, in place of fitting steps.
+    #[arg(long, conflicts_with = "forward")]
+    conv: bool,
     /// Folder for what the fit starts from.
     #[arg(long)]
     start: Option<PathBuf>,
@@ -55,13 +72,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     rayon::ThreadPoolBuilder::new().num_threads(args.threads).build_global()?;
     let device = Device::default();
     let gemm = gemm(&device);
-    if args.forward {
-        let seconds = forward(&args, &device);
+    if args.forward || args.conv {
+        let seconds = if args.conv { conv(&args, &device) } else { forward(&args, &device) };
         println!("{}", json!({ "seconds": seconds, "gemm": gemm, "peak_rss_mib": peak_rss_mib() }));
         return Ok(());
     }
-    let performer = Small::new(sizes(args.network), &device);
-    let (explainer, features) = setting(&performer, args.batch, &device);
+    let performer = Small::new(sizes(&args), &device);
+    let (explainer, features) = setting(&performer, args.batch * args.batches, &device);
     let config = FitConfig::new()
         .with_epochs(args.steps)
         .with_batch_size(args.batch)
@@ -72,7 +89,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         write_start(folder, &config.prepared(explainer.clone(), &performer, &features), &features)?;
     }
     let fit = config.fit(explainer, &performer, &features, None)?;
-    let seconds: Vec<f64> = fit.records.iter().map(|record| record.seconds).collect();
+    let step = |seconds: f64| seconds / args.batches as f64;
+    let seconds: Vec<f64> = fit.records.iter().map(|record| step(record.seconds)).collect();
     let losses: Vec<_> = fit
         .records
         .iter()
@@ -85,11 +103,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn sizes(network: Network) -> Sizes {
-    match network {
+fn sizes(args: &Args) -> Sizes {
+    let network = match args.network {
         Network::Narrow => narrow(),
         Network::Alexnet => alexnet(),
         Network::Vgg16 => vgg16(),
+    };
+    Sizes {
+        channels: args.channels.map_or(network.channels, |channels| [channels; 2]),
+        length: args.length.unwrap_or(network.length),
+        upper: args.upper.map_or(network.upper, |upper| [upper; 2]),
+        ..network
     }
 }
 
@@ -113,6 +137,25 @@ fn passes(performer: &impl Performer, args: &Args, device: &Device) -> Vec<f64> 
         let tapped = performer.tap(images.clone());
         device.sync().expect("the device is there");
         drop(tapped);
+        started.elapsed().as_secs_f64()
+    };
+    (0..args.steps).map(pass).collect()
+}
+
+/// Seconds of each pass through a conv-layer and back, to its weight and its input.
+fn conv(args: &Args, device: &Device) -> Vec<f64> {
+    let Sizes { channels: [inputs, outputs], length, .. } = sizes(args);
+    let padding = PaddingConfig2d::Explicit(1, 1, 1, 1);
+    let conv = Conv2dConfig::new([inputs, outputs], [3, 3]).with_padding(padding).init(device);
+    let drawn = |channels| {
+        Tensor::random([args.batch, channels, length, length], Distribution::Normal(0.0, 1.0), device)
+    };
+    let (maps, gradient) = (drawn(inputs), drawn(outputs));
+    let pass = |_| {
+        let started = Instant::now();
+        let results = conv_step(&conv, maps.clone(), gradient.clone());
+        device.sync().expect("the device is there");
+        drop(results);
         started.elapsed().as_secs_f64()
     };
     (0..args.steps).map(pass).collect()

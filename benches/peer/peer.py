@@ -1,5 +1,6 @@
 """The fitting step of an explainer in PyTorch, from what main.rs wrote: times and losses as JSON; or, with
---forward, the forward pass of a performer with random weights.
+--forward, the forward pass of a performer with random weights; with --conv, a conv-layer with its ReLU forwards and
+backwards.
 
 The gradient of the filter loss is added where it acts, by a hook on the maps; all else is autograd. Batch of
 one category, so that every image is a member of every filter.
@@ -233,6 +234,26 @@ def forward(args):
     return seconds
 
 
+# Channels and side of the maps of an explainer's conv-layers.
+CONVS = {"narrow": (64, 8), "alexnet": (256, 13), "vgg16": (512, 14)}
+
+
+def conv(args):
+    channels, side = CONVS[args.network]
+    layout = torch.channels_last if args.channels_last else torch.contiguous_format
+    drawn = lambda *shape: torch.randn(shape).to(memory_format=layout)
+    maps, gradient = (drawn(args.batch, channels, side, side) for _ in range(2))
+    weight, bias = drawn(channels, channels, 3, 3), torch.zeros(channels)
+    maps.requires_grad_(), weight.requires_grad_()
+    seconds = []
+    for _ in range(args.steps):
+        started = time.perf_counter()
+        F.relu(F.conv2d(maps, weight, bias, padding=1)).backward(gradient)
+        seconds.append(time.perf_counter() - started)
+        maps.grad = weight.grad = None
+    return seconds
+
+
 def gemm():
     side = 2048
     a, b = torch.rand(side, side), torch.rand(side, side)
@@ -252,6 +273,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--network", choices=NETWORKS, required=True)
     parser.add_argument("--forward", action="store_true")
+    parser.add_argument("--conv", action="store_true")
     parser.add_argument("--start", type=Path)
     parser.add_argument("--batch", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True)
@@ -264,8 +286,9 @@ def main():
     if args.double:
         torch.set_default_dtype(torch.float64)
     rate = gemm()
-    if args.forward:
-        print(json.dumps({"seconds": forward(args), "gemm": rate, "peak_rss_mib": peak_rss_mib()}))
+    if args.forward or args.conv:
+        seconds = conv(args) if args.conv else forward(args)
+        print(json.dumps({"seconds": seconds, "gemm": rate, "peak_rss_mib": peak_rss_mib()}))
         return
     explainer, (target, *upper) = start(args.start, args.batch, args.pool)
     if args.channels_last:

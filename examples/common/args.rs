@@ -37,6 +37,9 @@ pub struct FitArgs {
     /// Random crops of every training image that are used beside it; five if nothing else is stated.
     #[arg(long)]
     pub crops: Option<usize>,
+    /// Keeps the features of the target layer in half precision: half of the memory.
+    #[arg(long)]
+    pub half: bool,
     /// Images of one fitting step.
     #[arg(long, value_parser = at_least_one)]
     pub batch_size: Option<usize>,
@@ -117,7 +120,8 @@ impl FitArgs {
 
     /// The views of training images, the crops from `seed`.
     pub fn views(&self, defaults: &Defaults, seed: u64) -> FeatureConfig {
-        FeatureConfig::new().with_crops(self.crops.unwrap_or(defaults.crops)).with_seed(seed)
+        let crops = self.crops.unwrap_or(defaults.crops);
+        FeatureConfig::new().with_crops(crops).with_seed(seed).with_half(self.half)
     }
 
     /// The settings of one fit on such views, its explainer of the sizes of `explainer`; what it is to classify
@@ -142,6 +146,7 @@ impl FitArgs {
         Ok(Settings {
             crops: views.crops,
             crops_seed: views.seed,
+            half: views.half,
             explainer: changed(explainer, "explainer", wanted.set)?,
             fit: changed(changed(fit, "fit", &self.set)?, "fit", wanted.set)?,
         })

@@ -138,6 +138,8 @@ pub struct Settings {
     pub crops: usize,
     /// Seed of those crops.
     pub crops_seed: u64,
+    /// Whether target features were kept in half precision.
+    pub half: bool,
     pub explainer: ExplainerConfig,
     pub fit: FitConfig,
 }

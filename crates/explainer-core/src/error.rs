@@ -65,6 +65,17 @@ pub enum CoreError {
         /// The value found.
         value: f32,
     },
+    /// A target feature is larger than half precision holds ([`FeatureConfig::half`](crate::FeatureConfig)).
+    #[error(
+        "a target feature of row {row} is {value}, and half precision holds {} at most",
+        crate::half::LARGEST
+    )]
+    HalfPrecision {
+        /// Position among the rows.
+        row: usize,
+        /// The feature.
+        value: f32,
+    },
     /// The least squares of a decoder layer have no solution that `f32` could tell from others.
     #[error("{what}: its ridge regression is singular in f32 (pivot {pivot:e}); a larger ridge helps")]
     Singular {

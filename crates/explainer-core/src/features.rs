@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::BoxError;
+use crate::half;
 use crate::performer::{Performer, Tapped, check_tapped};
 use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
@@ -49,6 +50,11 @@ pub struct FeatureConfig {
     pub memory_limit: usize,
     /// Folder of that file; the system's temporary folder if `None`.
     pub directory: Option<PathBuf>,
+    /// Whether target features are kept in half precision (IEEE binary16, 11 significant bits, at most 65504):
+    /// half of their memory, and of what is read in every epoch. Upper features and scores, which are
+    /// reconstructed, are kept as they are.
+    #[config(default = false)]
+    pub half: bool,
     /// Whether a bar is drawn (on a terminal only).
     #[config(default = true)]
     pub progress: bool,
@@ -78,6 +84,8 @@ pub struct Features {
     /// Rows of each image.
     views: usize,
     shape: FeatureShape,
+    /// Whether target features are kept in half precision.
+    half: bool,
     categories: Vec<Option<usize>>,
     landmarks: Option<Landmarks>,
     device: Device,
@@ -123,12 +131,14 @@ impl FeatureShape {
         }
     }
 
-    /// Widths of the columns of a row: target features, upper features, scores.
-    fn widths(&self) -> Vec<usize> {
-        let mut widths = vec![self.target.iter().product()];
-        widths.extend(&self.upper);
-        widths.push(self.classes);
-        widths
+    /// Target features of a row.
+    fn target_width(&self) -> usize {
+        self.target.iter().product()
+    }
+
+    /// Widths of what stands beside them: upper features, scores.
+    fn widths_above(&self) -> impl Iterator<Item = usize> {
+        self.upper.iter().copied().chain([self.classes])
     }
 }
 
@@ -269,15 +279,35 @@ impl Features {
         self.upper_of.as_ref().map_or(row, |of| of[row])
     }
 
-    /// Target features, and upper features with scores, of a row.
-    fn row(&self, row: usize) -> [&[f32]; 2] {
-        let target: usize = self.shape.target.iter().product();
-        [&self.rows.row(row)[..target], &self.rows.row(self.upper_row(row))[target..]]
+    /// Places of a row that its target features take.
+    fn target_places(&self) -> usize {
+        let width = self.shape.target_width();
+        if self.half { half::places(width) } else { width }
+    }
+
+    /// The target features of a row as they are kept.
+    fn kept(&self, row: usize) -> &[f32] {
+        &self.rows.row(row)[..self.target_places()]
+    }
+
+    /// Appends the target features of a row.
+    fn append_target(&self, row: usize, target: &mut Vec<f32>) {
+        let kept = self.kept(row);
+        if self.half {
+            half::unpack(kept, self.shape.target_width(), target);
+        } else {
+            target.extend_from_slice(kept);
+        }
+    }
+
+    /// Upper features and scores of a row.
+    fn above(&self, row: usize) -> &[f32] {
+        &self.rows.row(self.upper_row(row))[self.target_places()..]
     }
 
     /// The upper features of a row, lowest layer first.
     pub(crate) fn upper(&self, row: usize) -> impl Iterator<Item = &[f32]> {
-        let [_, mut rest] = self.row(row);
+        let mut rest = self.above(row);
         self.shape.upper.iter().map(move |&width| {
             let (upper, further) = rest.split_at(width);
             rest = further;
@@ -287,15 +317,17 @@ impl Features {
 
     /// The scores of a row.
     pub(crate) fn scores(&self, row: usize) -> &[f32] {
-        let [_, rest] = self.row(row);
-        &rest[rest.len() - self.shape.classes..]
+        let above = self.above(row);
+        &above[above.len() - self.shape.classes..]
     }
 
     /// A checksum of all rows and their categories: what a fit is fitted on.
     pub(crate) fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         for (row, category) in self.categories.iter().enumerate() {
-            self.row(row).into_iter().for_each(|columns| hasher.update(bytemuck::cast_slice(columns)));
+            for columns in [self.kept(row), self.above(row)] {
+                hasher.update(bytemuck::cast_slice(columns));
+            }
             hasher.update(&category.map_or(u64::MAX, |category| category as u64).to_le_bytes());
         }
         hasher.finalize()
@@ -311,11 +343,12 @@ impl Features {
     /// # Panics
     /// If `indices` is empty or one is not below [`len`](Self::len).
     pub fn batch(&self, indices: &[usize]) -> FeatureBatch {
-        let mut columns: Vec<Vec<f32>> = vec![Vec::new(); self.shape.widths().len()];
+        let mut target = Vec::with_capacity(indices.len() * self.shape.target_width());
+        let mut above: Vec<Vec<f32>> = self.shape.widths_above().map(|_| Vec::new()).collect();
         for &index in indices {
-            let [target, mut rest] = self.row(index);
-            columns[0].extend_from_slice(target);
-            for (column, width) in columns.iter_mut().zip(self.shape.widths()).skip(1) {
+            self.append_target(index, &mut target);
+            let mut rest = self.above(index);
+            for (column, width) in above.iter_mut().zip(self.shape.widths_above()) {
                 let (head, tail) = rest.split_at(width);
                 column.extend_from_slice(head);
                 rest = tail;
@@ -325,13 +358,11 @@ impl Features {
             let width = values.len() / indices.len();
             Tensor::from_data(TensorData::new(values, [indices.len(), width]), &self.device)
         };
-        let scores = matrix(columns.pop().expect("the scores are the last column"));
-        let mut columns = columns.into_iter().map(matrix);
+        let scores = matrix(above.pop().expect("the scores are the last column"));
         let [c, h, w] = self.shape.target;
-        let target = columns.next().expect("the target features are the first column");
         FeatureBatch {
-            target: target.reshape([indices.len(), c, h, w]),
-            upper: columns.collect(),
+            target: matrix(target).reshape([indices.len(), c, h, w]),
+            upper: above.into_iter().map(matrix).collect(),
             scores,
             categories: indices.iter().map(|&index| self.categories[index]).collect(),
         }
@@ -399,19 +430,33 @@ impl<'a, P: Performer> Extraction<'a, P> {
         columns.extend(tapped.upper);
         columns.push(tapped.scores);
         let rows = floats(Tensor::cat(columns, 1));
+        let width = rows.len() / batch;
         if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
-            let image = self.first_pending + at / (rows.len() / batch);
-            let what = format!("a feature of the performer for row {image}");
+            let what = format!("a feature of the performer for row {}", self.first_pending + at / width);
             return Err(CoreError::Diverged { what, epoch: 0, step: 0, value: rows[at] });
         }
-        writer.push(&rows)?;
+        if self.config.half {
+            let mut packed = Vec::with_capacity(rows.len());
+            for (index, row) in rows.chunks_exact(width).enumerate() {
+                let (target, above) = row.split_at(shape.target_width());
+                let too_large = |value| CoreError::HalfPrecision { row: self.first_pending + index, value };
+                half::pack(target, &mut packed).map_err(too_large)?;
+                packed.extend_from_slice(above);
+            }
+            writer.push(&packed)?;
+        } else {
+            writer.push(&rows)?;
+        }
         self.first_pending += batch;
         self.categories.extend(self.pending.drain(..).map(|image| image.category));
         Ok(())
     }
 
     fn writer(&self, shape: FeatureShape) -> (RowWriter, FeatureShape) {
-        (MemoryLimit::of(self.config).writer(shape.widths().iter().sum()), shape)
+        let target = shape.target_width();
+        let target = if self.config.half { half::places(target) } else { target };
+        let width = target + shape.widths_above().sum::<usize>();
+        (MemoryLimit::of(self.config).writer(width), shape)
     }
 
     fn finish(mut self) -> Result<Features, CoreError> {
@@ -424,6 +469,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
             rows: Arc::new(writer.finish()?),
             upper_of: None,
             views: self.config.views(),
+            half: self.config.half,
             shape,
             categories,
             landmarks: None,
@@ -547,6 +593,40 @@ mod tests {
         let rows = [7, 0, 3];
         assert_eq!(floats(disk.batch(&rows).target), floats(memory.batch(&rows).target));
         assert_eq!(floats(disk.batch(&rows).scores), floats(memory.batch(&rows).scores));
+    }
+
+    #[test]
+    fn target_features_of_half_precision_are_near_and_the_others_alike() {
+        let performer = TinyPerformer::new(1);
+        let config = FeatureConfig::plain().with_mirror(true);
+        let single = features(&performer, 4, &config);
+        for limit in [1 << 30, 1000] {
+            let half = features(&performer, 4, &config.clone().with_half(true).with_memory_limit(limit));
+            assert_eq!(half.is_mapped(), limit == 1000);
+            let [single, half] = [&single, &half].map(|features| features.batch(&[7, 0, 3]));
+            assert_eq!(floats(half.scores), floats(single.scores));
+            assert_eq!(floats(half.upper[1].clone()), floats(single.upper[1].clone()));
+            let (single, half) = (floats(single.target), floats(half.target));
+            assert_ne!(single, half);
+            for (single, half) in single.iter().zip(&half) {
+                let tolerance = (single.abs() * 2f32.powi(-11)).max(2f32.powi(-25));
+                assert!((single - half).abs() <= tolerance, "{single} became {half}");
+            }
+        }
+    }
+
+    #[test]
+    fn target_features_beyond_half_precision_are_refused() {
+        let mut performer = TinyPerformer::new(1);
+        let weight = performer.convs[0].weight.clone();
+        performer.convs[0].weight = weight.map(|weight| weight * 1e6);
+        let extract = |config: &FeatureConfig| {
+            let images = images(2, 1).into_iter().map(Ok::<_, std::io::Error>);
+            Features::extract(&performer, images, config, &Device::flex()).err().map(|e| e.to_string())
+        };
+        assert_eq!(extract(&FeatureConfig::plain()), None);
+        let error = extract(&FeatureConfig::plain().with_half(true)).expect("too large");
+        assert!(error.contains("row 0") && error.contains("65504"), "{error}");
     }
 
     #[test]

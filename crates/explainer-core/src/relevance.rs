@@ -23,8 +23,9 @@ impl Explainer {
     /// have a category, or over all if none has. For one image the mean over units is Grad-CAM's weight
     /// (arXiv:1610.02391). The idea to start from it is ours.
     ///
-    /// Nothing is changed where there is no conv-interp-2, and where r is not known: where conv-interp-1 or the layers above the top conv are not the
-    /// performer's, as far as the blueprint shows them, or where its scores do not depend on them.
+    /// Nothing is changed where there is no conv-interp-2, and where r is not known: where conv-interp-1 or the layers
+    /// above the top conv are not the performer's, as far as the blueprint shows them, or where its scores do not
+    /// depend on them.
     ///
     /// Call it before fitting only; [`FitConfig::fit`](crate::FitConfig::fit) does, unless told otherwise.
     pub fn attuned<P: Performer>(self, performer: &P, features: &Features) -> Self {

@@ -45,6 +45,7 @@
 //! assert!(term.into_scalar::<f32>() < 0.0);
 //! ```
 
+mod cached;
 mod categories;
 mod density;
 mod learned_mask;

@@ -6,6 +6,7 @@ use burn::tensor::{Bool, Device, FloatDType, Int, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use crate::cached;
 use crate::density::{Densities, Members};
 use crate::mask::strongest_units;
 use crate::memory::Memory;
@@ -171,6 +172,9 @@ impl FilterLoss {
     /// # Panics
     /// If the maps are not n × n, or `members` is of other maps.
     pub fn value(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> Tensor<1> {
+        if self.fits_a_cache(&maps) {
+            return self.value_and_gradient(maps, members).0;
+        }
         self.check(&maps, &members);
         self.look_at(maps, members, None).densities.negative_information()
     }
@@ -198,6 +202,14 @@ impl FilterLoss {
     /// Shapes and panics are those of [`value`](Self::value).
     pub fn value_and_gradient(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
         self.check(&maps, &members);
+        if self.fits_a_cache(&maps) {
+            return cached::value_and_gradient(&self.config, &self.templates, maps, members);
+        }
+        self.by_operations(maps, members)
+    }
+
+    /// On any backend.
+    fn by_operations(&self, maps: Tensor<4>, members: Tensor<2, Bool>) -> (Tensor<1>, Tensor<4>) {
         let filters = maps.dims()[1];
         let size = if on_cpu(&maps) { PIECE } else { filters };
         if filters <= size {
@@ -252,6 +264,11 @@ impl FilterLoss {
     fn check(&self, maps: &Tensor<4>, members: &Tensor<2, Bool>) {
         check_square("FilterLoss", maps.dims(), self.config.length);
         check_members(maps, members);
+    }
+
+    /// Whether this is computed by `cached`.
+    fn fits_a_cache(&self, maps: &Tensor<4>) -> bool {
+        on_cpu(maps) && cached::suits(&self.config)
     }
 
     /// Whether filters are compared with each other.
@@ -355,8 +372,8 @@ impl View {
 /// Filters whose maps a thread of the CPU looks at together: what is made of those of a batch stays in its cache.
 const PIECE: usize = 16;
 
-/// Whether tensor operations run on the threads that call them.
-fn on_cpu(maps: &Tensor<4>) -> bool {
+/// Whether tensors lie in the CPU's memory, and operations run on the threads that call them.
+pub(crate) fn on_cpu(maps: &Tensor<4>) -> bool {
     // A device tells its backend by its text only.
     format!("{:?}", maps.device()).contains("Flex")
 }
@@ -415,32 +432,44 @@ mod tests {
     use crate::testing::uniform;
     use burn::tensor::TensorData;
 
-    /// More filters than fit a piece, some images of which are of no filter's category.
+    /// More filters than fit a piece, some images of which are of no filter's category, and some of which hardly say
+    /// anything or very much; also in a core's cache.
     #[test]
     fn pieces_make_up_the_whole() {
-        let (images, filters, n) = (5, 2 * PIECE + 3, 3);
-        let maps: Tensor<3> = uniform([images, filters, n * n], -0.5, 1.0, 1).clamp_min(0.0);
-        let maps = maps.reshape([images, filters, n, n]);
-        let member = |at: usize| at / filters != 3 && at % 7 != 2;
-        let members = TensorData::new((0..images * filters).map(member).collect(), [images, filters]);
-        let members = Tensor::<2, Bool>::from_data(members, &maps.device());
-        for scale in [Scale::AsIs, Scale::Mass { trace: 3.0 }, Scale::Energy { trace: 3.0 }] {
-            for gradient in [Gradient::Approximate, Gradient::Exact, Gradient::Released] {
-                for (population, diversity) in [(Population::All, 0.5), (Population::Members, 0.0)] {
-                    let config = FilterLossConfig::new(n).with_scale(scale).with_gradient(gradient);
-                    let config = config.with_population(population).with_diversity(diversity);
-                    let loss = config.init(&maps.device());
-                    let (value, gradient) = loss.value_and_gradient(maps.clone(), members.clone());
-                    let whole = loss.of_all(loss.look_at(maps.clone(), members.clone(), None));
-                    assert!((value - whole.0).abs().max().into_scalar::<f32>() < 1e-6);
-                    let largest = whole.1.clone().abs().max().into_scalar::<f32>();
-                    let difference = (gradient - whole.1).abs().max().into_scalar::<f32>();
-                    assert!(
-                        largest > 0.0 && difference < 1e-5 * largest,
-                        "{config}: {difference} of {largest}"
-                    );
+        for (images, filters, n) in [(5, 2 * PIECE + 3, 3), (33, 6, 7)] {
+            let maps: Tensor<3> = uniform([images, filters, n * n], -0.5, 1.0, 1).clamp_min(0.0);
+            let loud = uniform([images, filters, 1], -4.0, 5.0, 2).exp();
+            let maps = (maps * loud).reshape([images, filters, n, n]);
+            let member = |at: usize| at / filters != 3 && at % 7 != 2;
+            let members = TensorData::new((0..images * filters).map(member).collect(), [images, filters]);
+            let members = Tensor::<2, Bool>::from_data(members, &maps.device());
+            for scale in [Scale::AsIs, Scale::Mass { trace: 3.0 }, Scale::Energy { trace: 30.0 }] {
+                for gradient in [Gradient::Approximate, Gradient::Exact, Gradient::Released] {
+                    for population in [Population::All, Population::Members] {
+                        for diversity in [0.0, 0.5] {
+                            let config = FilterLossConfig::new(n).with_scale(scale).with_gradient(gradient);
+                            let config = config.with_population(population).with_diversity(diversity);
+                            pieces_are_the_whole(&config, &maps, &members);
+                        }
+                    }
                 }
             }
+        }
+    }
+
+    fn pieces_are_the_whole(config: &FilterLossConfig, maps: &Tensor<4>, members: &Tensor<2, Bool>) {
+        let loss = config.init(&maps.device());
+        let whole = loss.of_all(loss.look_at(maps.clone(), members.clone(), None));
+        let largest = whole.1.clone().abs().max().into_scalar::<f32>();
+        assert!(largest > 0.0, "{config}");
+        for (value, gradient) in [
+            loss.value_and_gradient(maps.clone(), members.clone()),
+            loss.by_operations(maps.clone(), members.clone()),
+        ] {
+            let difference = (value - whole.0.clone()).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-6, "{config}: {difference}");
+            let difference = (gradient - whole.1.clone()).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-5 * largest, "{config}: {difference} of {largest}");
         }
     }
 }

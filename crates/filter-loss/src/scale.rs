@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A filter whose largest activation in the whole batch lies below this (2⁻¹⁰⁰) counts as silent: its
 /// maps have no scale to divide by. The reciprocal still leaves gradients 2²⁷ of room below `f32::MAX`.
-const SILENCE: f32 = 7.888_609e-31;
+pub(crate) const SILENCE: f32 = 7.888_609e-31;
 
 /// The scale at which the filter loss looks at the maps of one filter.
 ///

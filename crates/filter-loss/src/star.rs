@@ -7,6 +7,7 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::loss::on_cpu;
 use crate::mask::{TemplateMask, TemplateMaskConfig, strongest_units};
 use crate::shape::check_square;
 use crate::template_shape::{Shape, TemplateShape};
@@ -142,14 +143,24 @@ impl StarWindow {
     /// # Panics
     /// If the maps are not n × n, or are of another number of filters.
     pub fn windows(&self, maps: Tensor<4>) -> Tensor<4> {
-        let (n, side) = (self.config.length, grid_side(self.config.length) as i64);
-        check_square("StarWindow", maps.dims(), n);
+        check_square("StarWindow", maps.dims(), self.config.length);
         let [batch, filters, _, _] = maps.dims();
         assert_eq!(
             filters, self.config.filters,
             "StarWindow: filters of the maps (left) and windows (right)"
         );
-        let dtype = maps.dtype();
+        let maps = maps.inner();
+        if batch < 2 || !on_cpu(&maps) {
+            return self.of_images(maps);
+        }
+        // What is made of an image's maps stays in a core's cache.
+        let of_image = |image| self.of_images(maps.clone().narrow(0, image, 1));
+        Tensor::cat((0..batch).into_par_iter().map(of_image).collect(), 0)
+    }
+
+    fn of_images(&self, maps: Tensor<4>) -> Tensor<4> {
+        let (n, side) = (self.config.length, grid_side(self.config.length) as i64);
+        let ([batch, filters, _, _], dtype) = (maps.dims(), maps.dtype());
         let roots = self.roots(maps);
         let rows = roots.clone().div_scalar(n as i64);
         let columns = roots - rows.clone().mul_scalar(n as i64);

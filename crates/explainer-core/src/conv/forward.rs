@@ -5,8 +5,9 @@ use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::{Activation, Input};
-use crate::memory::{in_memory, tensor, values};
+use super::winograd::Grid;
+use super::{Activation, Kernels, Tiles};
+use crate::memory::{chunks, in_memory, tensor, values};
 use crate::product::{Matrix, product_into};
 
 /// Numbers that are laid out for matrix products at a time, so that they stay few beside the features
@@ -50,15 +51,22 @@ pub fn convolve(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
 }
 
 fn by_winograd(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
-    let [batch, inputs, height, width] = maps.dims();
+    let ([batch, inputs, height, width], device) = (maps.dims(), maps.device());
+    let (kernels, maps, units) = (Kernels::of(conv), maps.into_data(), height * width);
+    let [outputs, _] = kernels.channels;
     // A tile of sixteen units has 36 planes.
     let tiles = height.div_ceil(4) * width.div_ceil(4) * 36;
-    let images = images_at_once(tiles * inputs.max(conv.weight.dims()[0]));
-    let parts = (0..batch).step_by(images).map(|first| {
-        let maps = maps.clone().narrow(0, first, images.min(batch - first));
-        Input::tiled(maps).convolved(conv, Activation::Identity)
+    let images = images_at_once(tiles * inputs.max(outputs));
+    let parts = values(&maps).chunks(images * inputs * units).map(|maps| {
+        let grid = Grid::new([maps.len() / (inputs * units), inputs, height, width]);
+        Tiles::of(maps, grid, Grid::input, device.clone()).convolved(&kernels, Activation::Identity)
     });
-    Tensor::cat(parts.collect(), 0)
+    let joined = parts.reduce(|mut joined, part| {
+        joined.reserve_exact(batch * outputs * units - joined.len());
+        joined.extend(part);
+        joined
+    });
+    tensor(joined.expect("maps have units"), [batch, outputs, height, width], &device)
 }
 
 fn images_at_once(numbers: usize) -> usize {
@@ -145,9 +153,8 @@ impl Windows {
         let images = maps.len() / (channels * height * width);
         let [_, across] = self.kernel;
         let kernel = self.kernel[0] * across;
-        let mut windows = vec![0.0; images * channels * kernel * rows * columns];
         // A row of the matrix is what one weight of the kernels meets.
-        windows.par_chunks_exact_mut(rows * columns).enumerate().for_each(|(weight, met)| {
+        let of_weight = |(): &mut (), weight: usize, met: &mut [f32]| {
             let (map, [down, over]) = (weight / kernel, [weight % kernel / across, weight % across]);
             let (inside, map) = (self.inside(over), &maps[map * height * width..][..height * width]);
             for (row, met) in met.chunks_exact_mut(columns).enumerate() {
@@ -164,8 +171,8 @@ impl Windows {
                     met.iter_mut().zip(values).for_each(|(met, value)| *met = *value);
                 }
             }
-        });
-        windows
+        };
+        chunks(images * channels * kernel, rows * columns, || (), of_weight)
     }
 
     /// The columns of windows whose place `over` lies inside of the map.

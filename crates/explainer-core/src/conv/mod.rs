@@ -13,7 +13,6 @@ pub use forward::convolve;
 
 use std::sync::Arc;
 
-use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
 use burn::tensor::activation::relu;
@@ -59,8 +58,21 @@ impl Tiles {
     /// What `transform` makes of maps `[batch, channels, h, w]`.
     fn new(maps: Tensor<4>, transform: fn(Grid, &[f32]) -> Vec<f32>) -> Self {
         let (device, grid, maps) = (maps.device(), Grid::new(maps.dims()), maps.into_data());
-        let maps = values(&maps);
+        Self::of(values(&maps), grid, transform, device)
+    }
+
+    fn of(maps: &[f32], grid: Grid, transform: fn(Grid, &[f32]) -> Vec<f32>, device: Device) -> Self {
         Self { values: transform(grid, maps), seen: grid.seen(maps), grid, device }
+    }
+
+    /// w ∗ x + b of tiles of x, or its ReLU: `[batch, D, h, w]`.
+    fn convolved(&self, kernels: &Kernels, activation: Activation) -> Vec<f32> {
+        let [outputs, _] = kernels.channels;
+        let [_, planes, tiles] = self.grid.tiles_dims();
+        let products =
+            products(planes, [outputs, tiles], |plane| kernels.plane(plane), |plane| self.plane(plane));
+        let grid = self.grid.with_channels(outputs);
+        grid.output(&products, &self.seen, &kernels.bias, activation)
     }
 
     /// One of the planes: `[channels, tiles]`.
@@ -70,10 +82,12 @@ impl Tiles {
     }
 }
 
-/// G w Gᵀ of the kernels of a weight.
+/// G w Gᵀ of the kernels of a weight, and a bias.
 struct Kernels {
     /// `[D, 36, C]`.
     values: Vec<f32>,
+    /// `[D]`.
+    bias: Vec<f32>,
     /// D and C.
     channels: [usize; 2],
 }
@@ -81,7 +95,16 @@ struct Kernels {
 impl Kernels {
     fn new(weight: Tensor<4>) -> Self {
         let [outputs, inputs, _, _] = weight.dims();
-        Self { values: kernel_planes(values(&weight.into_data()), inputs), channels: [outputs, inputs] }
+        let values = kernel_planes(values(&weight.into_data()), inputs);
+        Self { values, bias: vec![0.0; outputs], channels: [outputs, inputs] }
+    }
+
+    fn of(conv: &Conv2d) -> Self {
+        let mut kernels = Self::new(conv.weight.val());
+        if let Some(bias) = &conv.bias {
+            kernels.bias.copy_from_slice(values(&bias.val().into_data()));
+        }
+        kernels
     }
 
     /// One of the planes: `[D, C]`.
@@ -92,7 +115,7 @@ impl Kernels {
 }
 
 /// What follows a convolution.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Activation {
     Identity,
     Relu,
@@ -118,30 +141,12 @@ impl Input {
 
     /// relu(w ∗ x + b), `[batch, D, h, w]`.
     pub(crate) fn maps(&self, conv: &Conv2d) -> Tensor<4> {
-        self.convolved(conv, Activation::Relu)
-    }
-
-    /// w ∗ x + b, or its ReLU.
-    fn convolved(&self, conv: &Conv2d, activation: Activation) -> Tensor<4> {
         match self {
-            Self::Maps(maps) => {
-                let maps = conv.forward(maps.clone());
-                if activation == Activation::Relu { relu(maps) } else { maps }
-            }
+            Self::Maps(maps) => relu(conv.forward(maps.clone())),
             Self::Tiles(input) => {
-                let (kernels, device) = (Kernels::new(conv.weight.val()), &input.device);
-                let [outputs, _] = kernels.channels;
-                let [_, planes, tiles] = input.grid.tiles_dims();
-                let products = products(
-                    planes,
-                    [outputs, tiles],
-                    |plane| kernels.plane(plane),
-                    |plane| input.plane(plane),
-                );
-                let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs], device), Param::val);
-                let grid = input.grid.with_channels(outputs);
-                let maps = grid.output(&products, &input.seen, values(&bias.into_data()), activation);
-                tensor(maps, grid.dims(), device)
+                let kernels = Kernels::of(conv);
+                let dims = input.grid.with_channels(kernels.channels[0]).dims();
+                tensor(input.convolved(&kernels, Activation::Relu), dims, &input.device)
             }
         }
     }
@@ -205,6 +210,16 @@ impl Gradient {
             }
         }
     }
+}
+
+/// The maps of a conv-layer and its ReLU, and from ∂L/∂y behind it the gradients of its weight and of what it reads, as
+/// in a fitting step. For measurements.
+#[doc(hidden)]
+pub fn conv_step(conv: &Conv2d, maps: Tensor<4>, gradient: Tensor<4>) -> [Tensor<4>; 3] {
+    let input = Input::new(maps);
+    let maps = input.maps(conv);
+    let gradient = Gradient::new(gradient, maps.clone());
+    [maps, input.weight_gradient(&gradient), gradient.input_gradient(conv.weight.val())]
 }
 
 /// The gradient in front of a ReLU whose output is `maps`.

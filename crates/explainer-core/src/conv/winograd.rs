@@ -23,7 +23,7 @@ use std::ops::{Add, Mul, Sub};
 use rayon::prelude::*;
 
 use super::Activation;
-use crate::memory::vectorized;
+use crate::memory::{chunks, vectorized};
 
 /// Side of a kernel.
 const KERNEL: usize = 3;
@@ -237,15 +237,18 @@ fn g_transposed_terms(u: [Lanes; PATCH]) -> [Lanes; KERNEL] {
 /// G w Gᵀ of kernels `[D, inputs, 3, 3]`: `[D, 36, inputs]`.
 pub(super) fn kernel_planes(kernels: &[f32], inputs: usize) -> Vec<f32> {
     let outputs = kernels.len() / (inputs * KERNEL * KERNEL);
-    let mut planes = vec![0.0; outputs * PLANES * inputs];
-    let of_outputs = kernels.par_chunks_exact(inputs * KERNEL * KERNEL);
-    planes.par_chunks_exact_mut(PLANES * inputs).zip(of_outputs).for_each(|(planes, kernels)| {
-        vectorized(
-            #[inline(always)]
-            || planes_of_kernels(kernels, inputs, planes),
-        );
-    });
-    planes
+    let length = inputs * KERNEL * KERNEL;
+    chunks(
+        outputs,
+        PLANES * inputs,
+        || (),
+        |(), output, planes| {
+            vectorized(
+                #[inline(always)]
+                || planes_of_kernels(&kernels[output * length..][..length], inputs, planes),
+            );
+        },
+    )
 }
 
 /// Those of one output.
@@ -390,20 +393,20 @@ impl Grid {
     fn to_tiles(
         self,
         maps: &[f32],
-        transform: impl Fn(&[f32], &[usize; LANES], usize) -> Patch + Sync,
+        transform: impl Fn(&[f32], &[usize; LANES], usize) -> Patch + Sync + Send,
     ) -> Vec<f32> {
         let (all, patches) = (self.tiles(), self.patches());
-        let mut tiles = vec![0.0; self.channels * PLANES * all];
-        tiles.par_chunks_exact_mut(PLANES * all).enumerate().for_each_init(
+        chunks(
+            self.channels,
+            PLANES * all,
             || vec![0.0; self.framed_len()],
-            |framed, (channel, tiles)| {
+            |framed, channel, tiles| {
                 vectorized(
                     #[inline(always)]
                     || self.tiles_of_maps(maps, channel, framed, &patches, tiles, &transform),
                 );
             },
-        );
-        tiles
+        )
     }
 
     /// Those of one channel.
@@ -466,14 +469,15 @@ impl Grid {
         self,
         tiles: &[f32],
         seen: &[bool],
-        silent: impl Fn(usize) -> f32 + Sync,
-        place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize) + Sync,
+        silent: impl Fn(usize) -> f32 + Sync + Send,
+        place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize) + Sync + Send,
     ) -> Vec<f32> {
         let (patches, units) = (self.patches(), self.height * self.width);
-        let mut maps = vec![0.0; self.images * self.channels * units];
-        maps.par_chunks_exact_mut(units).enumerate().for_each_init(
+        chunks(
+            self.images * self.channels,
+            units,
             || vec![0.0; self.framed_len()],
-            |framed, (index, map)| {
+            |framed, index, map| {
                 vectorized(
                     #[inline(always)]
                     || self.map_of_tiles(tiles, index, framed, &patches, map, &place),
@@ -483,8 +487,7 @@ impl Grid {
                     *unit = silent(index % self.channels);
                 }
             },
-        );
-        maps
+        )
     }
 
     /// One of them.
@@ -565,7 +568,7 @@ impl Grid {
         tiles: &[f32],
         seen: &[bool],
         bias: &[f32],
-        activation: impl Fn(f32) -> f32 + Sync,
+        activation: impl Fn(f32) -> f32 + Sync + Send,
     ) -> Vec<f32> {
         self.to_maps(
             tiles,

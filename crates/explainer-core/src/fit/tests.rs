@@ -66,6 +66,24 @@ fn weights(explainer: &Explainer) -> Vec<f32> {
     values
 }
 
+/// The performer is recognised in them as well: its relevance and its layers are found.
+#[test]
+fn features_of_half_precision_give_nearly_the_same_fit() {
+    let (performer, single, explainer) = setup(12);
+    let plain = FeatureConfig::plain().with_mirror(true);
+    let half = features(&performer, 12, &plain.with_half(true));
+    let config = config().with_epochs(1);
+    let [single, half] = [&single, &half]
+        .map(|train| config.fit(explainer.clone(), &performer, train, Some(&single)).expect("a fit"));
+    let [own, other] = [&single, &half].map(|fit| fit.validation.as_ref().unwrap().relative_error[0]);
+    assert!(own != other && (other / own - 1.0).abs() < 0.05, "{own} {other}");
+    let [own, other] = [&single, &half].map(|fit| weights(&fit.explainer));
+    let largest = own.iter().fold(0.0, |most: f32, weight| most.max(weight.abs()));
+    for (own, other) in own.iter().zip(&other) {
+        assert!((own - other).abs() < 0.02 * largest, "{own} {other}");
+    }
+}
+
 #[test]
 fn a_fit_reconstructs_better_and_records_every_term() {
     let (performer, train, explainer) = setup(24);
