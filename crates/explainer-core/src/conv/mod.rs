@@ -37,6 +37,10 @@ pub(crate) enum Input {
 }
 
 /// What arrives behind a conv-layer in the backward pass, prepared once for its weights and its input.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handful at a time; how large a tensor is depends on the backends built"
+)]
 pub(crate) enum Gradient {
     /// ∂L/∂y, behind the conv-layer and in front of the ReLU.
     Maps(Tensor<4>),
