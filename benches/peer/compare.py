@@ -1,6 +1,6 @@
 """Runs the fitting step of this library and of PyTorch in turn, and prints their ratios; with --forward the
-forward pass of a performer; with --conv a conv-layer of the explainer forwards and backwards; with --losses how far the losses of a fit in `f32` are from those in `f64`, in this
-library and in both of PyTorch's layouts.
+forward pass of a performer; with --conv a conv-layer of the explainer forwards and backwards; with --losses how far
+the losses of a fit in `f32` are from those in `f64`, in this library and in both of PyTorch's layouts.
 
     python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
     python benches/peer/compare.py --network alexnet --batch 32 --threads 2 --forward
@@ -46,15 +46,18 @@ def run(command):
     return json.loads(done.stdout)
 
 
-def gflop(network, batch, conv_only):
-    """Operations of a step by the direct algorithm: every product forwards, for its weights, and for its
-    inputs where something is fitted below; or of a conv-layer."""
-    channels, side, pooled, width = SIZES[network]
+def operations(batch, channels, side, pooled, width):
+    """GFLOP of the convs and of the FC layers of a step by the direct algorithm: every product forwards, for its
+    weights, and for its inputs where something is fitted below."""
     conv = 2 * batch * side**2 * 9 * channels**2
-    if conv_only:
-        return 1e-9 * 3 * conv
-    first, second = 2 * batch * pooled**2 * channels * width, 2 * batch * width**2
-    return 1e-9 * (2 * 2 * conv + 3 * conv + 3 * first + 3 * second)
+    fully = 2 * batch * (pooled**2 * channels * width + width**2)
+    return 1e-9 * (2 * 2 * conv + 3 * conv), 1e-9 * 3 * fully
+
+
+def gflop(network, batch, conv_only):
+    """Those of a step, or of a conv-layer both ways, three of the seven products."""
+    convs, fully = operations(batch, *SIZES[network])
+    return convs * 3 / 7 if conv_only else convs + fully
 
 
 def largest_difference(ours, theirs):

@@ -9,9 +9,10 @@ needs numpy and matplotlib; nothing else should run beside it. Times are those o
 import argparse
 
 import matplotlib
+import matplotlib.pyplot
 import numpy
 
-from compare import built, run
+from compare import built, operations, run
 
 matplotlib.use("svg")
 matplotlib.rcParams["svg.hashsalt"] = "growth"
@@ -30,9 +31,13 @@ ASKED = {
     "VGG-16, batches of 8": {**BASE, "channels": 512, "upper": 4096, "batch": 8},
     "narrow VGG-16": {**BASE, "channels": 64, "length": 8, "upper": 128},
 }
-NAMES = {"batch": "batch", "channels": "filters", "length": "side of the maps", "upper": "width of fc-dec", "batches": "batches of images"}
-
-
+NAMES = {
+    "batch": "batch",
+    "channels": "filters",
+    "length": "side of the maps",
+    "upper": "width of fc-dec",
+    "batches": "batches of images",
+}
 TIME = ("GFLOP of convs", "GFLOP of FC layers", "M weights", "M numbers of maps", "once")
 MEMORY = ("M weights", "M numbers of maps", "M numbers of cached features", "once")
 
@@ -40,11 +45,12 @@ MEMORY = ("M weights", "M numbers of maps", "M numbers of cached features", "onc
 def counts(size):
     """What the model counts, operations by the direct algorithm."""
     batch, channels, length, upper = (size[name] for name in ("batch", "channels", "length", "upper"))
-    conv = 2 * batch * length**2 * 9 * channels**2
-    inputs = channels * (length // 2) ** 2
+    pooled = length // 2
+    convs, fully = operations(batch, channels, length, pooled, upper)
+    inputs = channels * pooled**2
     return {
-        "GFLOP of convs": 1e-9 * 7 * conv,
-        "GFLOP of FC layers": 1e-9 * 6 * batch * (inputs * upper + upper**2),
+        "GFLOP of convs": convs,
+        "GFLOP of FC layers": fully,
         "M weights": 1e-6 * (inputs * upper + upper**2 + 3 * 9 * channels**2),
         "M numbers of maps": 1e-6 * batch * channels * length**2,
         "M numbers of cached features": 1e-6 * batch * size["batches"] * (channels * length**2 + 2 * upper),
@@ -72,10 +78,15 @@ def fitted(sizes, names, values):
         del kept[int(found.argmin())]
 
 
+def row(found, by_model):
+    (seconds, mib), (predicted_seconds, predicted_mib) = found, by_model
+    return f"{1e3 * seconds:.1f} | {1e3 * predicted_seconds:.1f} | {mib:.0f} | {predicted_mib:.0f}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--plot", help="an SVG file")
     args = parser.parse_args()
     program = built()
@@ -100,17 +111,12 @@ def main():
     for name, values in GROWN.items():
         for value in values:
             size = {**BASE, name: value}
-            seconds, mib = found[tuple(size.items())]
-            by_model = predicted(size)
-            print(f"| {NAMES[name]} | {value} | {1e3 * seconds:.1f} | {1e3 * by_model[0]:.1f} | {mib:.0f} | {by_model[1]:.0f} |")
+            print(f"| {NAMES[name]} | {value} | {row(found[tuple(size.items())], predicted(size))} |")
     for name, size in ASKED.items():
-        (seconds, mib), by_model = measured(program, size, args.threads, args.steps), predicted(size)
-        print(f"| {name} | | {1e3 * seconds:.1f} | {1e3 * by_model[0]:.1f} | {mib:.0f} | {by_model[1]:.0f} |")
+        print(f"| {name} | | {row(measured(program, size, args.threads, args.steps), predicted(size))} |")
 
     if args.plot:
-        import matplotlib.pyplot as plt
-
-        figure, axes = plt.subplots(2, len(GROWN), figsize=(3 * len(GROWN), 5), constrained_layout=True)
+        figure, axes = matplotlib.pyplot.subplots(2, len(GROWN), figsize=(3 * len(GROWN), 5), constrained_layout=True)
         for column, (name, values) in zip(axes.T, GROWN.items()):
             own = [found[tuple({**BASE, name: value}.items())] for value in values]
             model = [predicted({**BASE, name: value}) for value in values]
