@@ -136,6 +136,12 @@ impl FeatureShape {
         self.target.iter().product()
     }
 
+    /// Places of a row that they take.
+    fn target_places(&self, half: bool) -> usize {
+        let width = self.target_width();
+        if half { half::places(width) } else { width }
+    }
+
     /// Widths of what stands beside them: upper features, scores.
     fn widths_above(&self) -> impl Iterator<Item = usize> {
         self.upper.iter().copied().chain([self.classes])
@@ -279,15 +285,9 @@ impl Features {
         self.upper_of.as_ref().map_or(row, |of| of[row])
     }
 
-    /// Places of a row that its target features take.
-    fn target_places(&self) -> usize {
-        let width = self.shape.target_width();
-        if self.half { half::places(width) } else { width }
-    }
-
     /// The target features of a row as they are kept.
     fn kept(&self, row: usize) -> &[f32] {
-        &self.rows.row(row)[..self.target_places()]
+        &self.rows.row(row)[..self.shape.target_places(self.half)]
     }
 
     /// Appends the target features of a row.
@@ -302,7 +302,7 @@ impl Features {
 
     /// Upper features and scores of a row.
     fn above(&self, row: usize) -> &[f32] {
-        &self.rows.row(self.upper_row(row))[self.target_places()..]
+        &self.rows.row(self.upper_row(row))[self.shape.target_places(self.half)..]
     }
 
     /// The upper features of a row, lowest layer first.
@@ -453,9 +453,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
     }
 
     fn writer(&self, shape: FeatureShape) -> (RowWriter, FeatureShape) {
-        let target = shape.target_width();
-        let target = if self.config.half { half::places(target) } else { target };
-        let width = target + shape.widths_above().sum::<usize>();
+        let width = shape.target_places(self.config.half) + shape.widths_above().sum::<usize>();
         (MemoryLimit::of(self.config).writer(width), shape)
     }
 
