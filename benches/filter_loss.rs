@@ -89,10 +89,10 @@ fn measure(name: &str, sizes: Sizes, gradient: Gradient, diversity: f64) {
 
 fn main() {
     for (gradient, diversity) in [
-        (Gradient::Approximate, 0.0),
-        (Gradient::Approximate, 0.01),
-        (Gradient::Exact, 0.0),
         (Gradient::Released, 0.0),
+        (Gradient::Released, 0.01),
+        (Gradient::Approximate, 0.0),
+        (Gradient::Exact, 0.0),
     ] {
         measure("narrow", narrow(), gradient, diversity);
         measure("AlexNet", alexnet(), gradient, diversity);

@@ -61,7 +61,7 @@ class Windows:
 
 
 class FilterLoss:
-    """Approximate gradient on maps of mean mass."""
+    """Released gradient, of members, on maps of mean mass."""
 
     def __init__(self, n):
         self.templates = templates(n)
@@ -76,14 +76,13 @@ class FilterLoss:
         traces = TRACE * (x @ self.templates.T)
         conditional = traces - (torch.logsumexp(traces, 0) - math.log(batch))
         marginal = torch.logsumexp(conditional, 2, keepdim=True) - math.log(n * n + 1)
-        each = -1 / ((n * n + 1) * batch)
-        ratio = conditional - marginal
-        density = conditional.exp()
-        information = (density * ratio).mean((0, 2))
+        information = (conditional.exp() * (conditional - marginal)).mean((0, 2))
 
         target = x.argmax(2, keepdim=True)
-        weights = density.gather(2, target) * ratio.gather(2, target) * each
-        gradient = TRACE * weights * self.templates[target[..., 0]]
+        exponents = traces.gather(2, target)
+        ratio = exponents - (torch.logsumexp(exponents, 0) - math.log(batch))
+        strengths = ratio.exp() * (ratio + 1)
+        gradient = -strengths / strengths.mean(0) * self.templates[target[..., 0]]
 
         along = (gradient * x).sum((0, 2), keepdim=True) / batch
         return -information.mean(), ((gradient - along) * inverse).reshape(maps.shape)

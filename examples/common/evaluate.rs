@@ -1,7 +1,7 @@
 //! Peaks of every layer on the images with landmarks, and what the metrics make of them.
 
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Explainer, Performer, Preprocessing};
+use explainer_core::{Explainer, InterpretableTrack, Performer, Preprocessing};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
@@ -56,7 +56,8 @@ pub struct Compared<'a, P> {
     pub performer: &'a P,
     pub random_performer: &'a P,
     pub explainer: &'a Explainer,
-    pub unfitted: &'a Explainer,
+    /// The interpretable track before fitting.
+    pub start: &'a InterpretableTrack,
 }
 
 impl<P: Performer> Compared<'_, P> {
@@ -101,7 +102,7 @@ impl<P: Performer> Compared<'_, P> {
             let batch = input(self.performer.preprocessing(), &pixels, device)?;
             let tapped = self.performer.tap(batch.clone());
             let encoding = self.explainer.forward(tapped.target.clone());
-            let before = self.unfitted.forward(tapped.target.clone()).interpretable.pop();
+            let before = self.start.forward(tapped.target.clone()).0.pop();
             let maps = &encoding.interpretable;
             let (lowest, last) = maps.first().zip(maps.last()).ok_or("no interpretable layer")?;
             Layer::push(&mut first, lowest.clone(), field)?;

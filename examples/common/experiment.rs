@@ -48,7 +48,6 @@ pub struct Data {
 /// A fit, and what was seen of it.
 pub struct Outcome {
     fit: Fit,
-    unfitted: Explainer,
     pub figures: Figures,
 }
 
@@ -171,7 +170,6 @@ impl<P: Performer> Experiment<'_, P> {
         let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
         let started = Instant::now();
         let start = settings.explainer.init_from(performer, device);
-        let unfitted = settings.fit.prepared(start.clone(), performer, train);
         let fit = settings.fit.fit(start, performer, train, Some(validation))?;
         seconds.fit = started.elapsed().as_secs_f64();
 
@@ -181,7 +179,7 @@ impl<P: Performer> Experiment<'_, P> {
             performer,
             random_performer: &self.networks.random,
             explainer: &fit.explainer,
-            unfitted: &unfitted,
+            start: &fit.start,
         };
         let layers = compared.layers(self.dataset, &images, self.prefetch(), device)?;
         let (reconstruction, agreement) = held_out(&fit)?;
@@ -219,7 +217,7 @@ impl<P: Performer> Experiment<'_, P> {
             peak_rss_mib: peak_rss_mib(),
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
         };
-        Ok(Outcome { fit, unfitted, figures })
+        Ok(Outcome { fit, figures })
     }
 
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
@@ -290,7 +288,7 @@ impl<P: Performer> Experiment<'_, P> {
         let config = ReportConfig::new().with_seed(fit.seed).with_progress(fit.progress);
         Ok(Report::new(&outcome.fit, performer, self.dataset)
             .with_config(config)
-            .with_controls(&outcome.unfitted, random)
+            .with_random_performer(random)
             .with_performer_name(name, &self.class_names())
             .with_faults(self.args.faults())
             .with_settings(&outcome.figures.settings)?)

@@ -81,7 +81,7 @@ mod views;
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
-pub use conv::{conv_step, convolve};
+pub use conv::{conv_step, convolve, convolve_relu};
 pub use decoder::Decoder;
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part, decide_alike};

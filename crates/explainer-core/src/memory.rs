@@ -38,7 +38,21 @@ pub(crate) fn chunks<S>(
     init: impl Fn() -> S + Sync + Send,
     work: impl Fn(&mut S, usize, &mut [f32]) + Sync + Send,
 ) -> Vec<f32> {
-    let mut values = Vec::with_capacity(count * length);
+    let mut values = Vec::new();
+    append_chunks(&mut values, count, length, init, work);
+    values
+}
+
+/// [`chunks`] behind what `values` holds already.
+pub(crate) fn append_chunks<S>(
+    values: &mut Vec<f32>,
+    count: usize,
+    length: usize,
+    init: impl Fn() -> S + Sync + Send,
+    work: impl Fn(&mut S, usize, &mut [f32]) + Sync + Send,
+) {
+    let before = values.len();
+    values.reserve_exact(count * length);
     let unwritten = &mut values.spare_capacity_mut()[..count * length];
     unwritten.par_chunks_exact_mut(length.max(1)).enumerate().for_each_init(init, |state, (index, chunk)| {
         for value in &mut *chunk {
@@ -52,9 +66,8 @@ pub(crate) fn chunks<S>(
     // SAFETY: the chunks make up all of this length, and each has been filled.
     #[expect(unsafe_code, reason = "filling a vector in chunks")]
     unsafe {
-        values.set_len(count * length);
+        values.set_len(before + count * length);
     }
-    values
 }
 
 /// Does `work` with the widest vectors of the processor, found at run time. What is called inside of it is to be
@@ -82,6 +95,9 @@ mod tests {
     fn chunks_lie_one_behind_the_other_and_begin_as_zeros() {
         let work = |two: &mut f32, index: usize, chunk: &mut [f32]| chunk[1] = *two * index as f32;
         assert_eq!(chunks(3, 2, || 2.0, work), [0.0, 0.0, 0.0, 2.0, 0.0, 4.0]);
+        let mut behind = vec![7.0];
+        append_chunks(&mut behind, 2, 2, || 2.0, work);
+        assert_eq!(behind, [7.0, 0.0, 0.0, 0.0, 2.0]);
         assert!(chunks(0, 2, || 2.0, work).is_empty() && chunks(3, 0, || (), |(), _, _| {}).is_empty());
     }
 

@@ -44,18 +44,38 @@ pub(crate) fn products<'a>(
     lhs: impl Fn(usize) -> Matrix<'a> + Sync,
     rhs: impl Fn(usize) -> Matrix<'a> + Sync,
 ) -> Vec<f32> {
-    let length = shape[0] * shape[1];
-    let mut output = Vec::with_capacity(count * length);
+    let mut output = Vec::new();
+    append_products(&mut output, count, shape, lhs, rhs, |_, _| ());
+    output
+}
+
+/// [`products`] behind what `output` holds already. Each goes through `finish`, with its number, while it is in a
+/// core's cache.
+///
+/// # Panics
+/// If a product is of another shape.
+pub(crate) fn append_products<'a>(
+    output: &mut Vec<f32>,
+    count: usize,
+    shape: [usize; 2],
+    lhs: impl Fn(usize) -> Matrix<'a> + Sync,
+    rhs: impl Fn(usize) -> Matrix<'a> + Sync,
+    finish: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let (before, length) = (output.len(), shape[0] * shape[1]);
+    output.reserve_exact(count * length);
     let unwritten = &mut output.spare_capacity_mut()[..count * length];
     unwritten.par_chunks_exact_mut(length.max(1)).enumerate().for_each(|(index, unwritten)| {
         write(lhs(index), rhs(index), shape, unwritten);
+        // SAFETY: `write` has written to every element.
+        #[expect(unsafe_code, reason = "what `write` has filled is not filled twice")]
+        finish(index, unsafe { unwritten.assume_init_mut() });
     });
     // SAFETY: the chunks make up all of this length, and `write` has written to every element of each.
     #[expect(unsafe_code, reason = "what `write` has filled is not filled twice")]
     unsafe {
-        output.set_len(count * length);
+        output.set_len(before + count * length);
     }
-    output
 }
 
 /// Writes `lhs · rhs` of `shape` over all of `output` in row-major order.

@@ -4,7 +4,7 @@ use burn::nn::{Linear, conv::Conv2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
-use crate::{Blueprint, CoreError, Features, Performer, Pooling, TopLayer, convolve};
+use crate::{Blueprint, CoreError, Features, Performer, Pooling, TopLayer, convolve_relu};
 
 /// Rows on which the layers are compared with the features.
 const COMPARED: usize = 64;
@@ -90,7 +90,7 @@ impl<'a> UpperLayers<'a> {
             [TopLayer::Conv(self.conv).channels()[0], self.length, self.length],
             "channels, height and width of target features (left) and of what the performer's layers read"
         );
-        self.pool.forward(relu(convolve(self.conv, target)))
+        self.pool.forward(convolve_relu(self.conv, target))
     }
 
     /// What each layer makes of the pooled top conv, `[batch, D·P·P]`, before its ReLU.

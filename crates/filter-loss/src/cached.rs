@@ -7,7 +7,7 @@ use burn::tensor::{Bool, FloatDType, Tensor, TensorData};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use crate::loss::{FilterLossConfig, Gradient, Population};
+use crate::loss::{FilterLossConfig, Gradient, Population, RELEASED_SCALE};
 use crate::scale::{SILENCE, Scale};
 use crate::templates::Templates;
 
@@ -16,7 +16,7 @@ const MAPS: usize = 128;
 
 /// Whether the loss is one of those that are computed here.
 pub(crate) fn suits(config: &FilterLossConfig) -> bool {
-    config.diversity == 0.0 && config.gradient != Gradient::Released
+    config.diversity == 0.0
 }
 
 /// [`FilterLoss::value_and_gradient`](crate::FilterLoss::value_and_gradient) of maps in the CPU's memory, of a loss
@@ -137,15 +137,23 @@ impl Pass<'_> {
         if self.config.gradient == Gradient::Exact {
             size.along = densities.exact_weights(traces, &inside) / batch as f32;
         } else {
-            let mut targets = Vec::with_capacity(batch);
-            for (image, map) in maps.iter().enumerate() {
-                let target = if members[image] { strongest_unit(map) } else { self.units };
-                let trace = traces[image * templates + target];
-                let weight = if inside[image] { densities.weight(trace, image, target) } else { 0.0 };
-                size.along += weight * trace / batch as f32;
-                targets.push((target, weight));
-            }
-            for (map, (target, weight)) in maps.iter_mut().zip(targets) {
+            let targets = maps.iter().zip(&members);
+            let targets: Vec<usize> =
+                targets.map(|(map, member)| if *member { strongest_unit(map) } else { self.units }).collect();
+            let reached: Vec<f32> =
+                traces.chunks_exact(templates).zip(&targets).map(|(row, at)| row[*at]).collect();
+            let mut weights = match self.config.gradient {
+                Gradient::Released => released_weights(&reached, &members, size),
+                _ => densities.approximate_weights(&reached, &targets),
+            };
+            weights
+                .iter_mut()
+                .zip(&inside)
+                .filter(|(_, inside)| !**inside)
+                .for_each(|(weight, _)| *weight = 0.0);
+            size.along = weights.iter().zip(&reached).map(|(weight, trace)| weight * trace).sum::<f32>()
+                / batch as f32;
+            for ((map, target), weight) in maps.iter_mut().zip(targets).zip(weights) {
                 let template = &floats(&self.templates)[target * self.units..][..self.units];
                 size.pull_back(template, weight, map);
             }
@@ -279,11 +287,16 @@ impl Densities {
         Self { partition, density, marginal, divergence, each: -1.0 / (templates as f32 * images) }
     }
 
-    /// −p(T̂) p(x|T̂) log(p(x|T̂) / p(x)).
+    /// −p(T̂) p(x|T̂) log(p(x|T̂) / p(x)) of every map, from s_T̂.
     #[inline(always)]
-    fn weight(&self, trace: f32, image: usize, target: usize) -> f32 {
-        let ratio = trace - self.partition[target] - self.marginal[image];
-        self.density[image * self.partition.len() + target] * ratio * self.each
+    fn approximate_weights(&self, reached: &[f32], targets: &[usize]) -> Vec<f32> {
+        let rows = self.density.chunks_exact(self.partition.len()).zip(&self.marginal);
+        let of_maps = rows.zip(reached).zip(targets);
+        of_maps
+            .map(|(((density, marginal), trace), &target)| {
+                density[target] * (trace - self.partition[target] - marginal) * self.each
+            })
+            .collect()
     }
 
     /// Puts −p(T) p(x|T) [log(p(x|T) / p(x)) − KL(p(·|T) ‖ p)] in the traces' place, and gives the sum of products of
@@ -307,6 +320,29 @@ impl Densities {
         }
         sum(&along, |along| along)
     }
+}
+
+/// −w(x) of [`Gradient::Released`] from s_T̂, over the gain that the way back multiplies by.
+#[inline(always)]
+fn released_weights(reached: &[f32], members: &[bool], size: &Size) -> Vec<f32> {
+    let temperature = if size.scale == Scale::AsIs { RELEASED_SCALE as f32 } else { 1.0 };
+    let mut weights = vec![0.0; reached.len()];
+    for group in [true, false] {
+        let images = || (0..reached.len()).filter(|&image| members[image] == group);
+        let exponent = |image: usize| temperature * reached[image];
+        let count = images().count().max(1) as f32;
+        let largest = images().map(exponent).fold(f32::NEG_INFINITY, max);
+        let partition =
+            (images().map(|image| (exponent(image) - largest).exp()).sum::<f32>() / count).ln() + largest;
+        images().for_each(|image| {
+            let log_ratio = exponent(image) - partition;
+            weights[image] = log_ratio.exp() * (log_ratio + 1.0);
+        });
+        // At least 1, but for rounding.
+        let mean = max(1.0, images().map(|image| weights[image]).sum::<f32>() / count);
+        images().for_each(|image| weights[image] /= -mean * size.gain);
+    }
+    weights
 }
 
 /// log of the mean of exp(s_T − log Z_T).

@@ -379,7 +379,7 @@ pub(crate) fn on_cpu(maps: &Tensor<4>) -> bool {
 }
 
 /// The released code's trace: mean(x ∘ T/τ) at a temperature of 0.5, which is 4 tr(x · T).
-const RELEASED_SCALE: f64 = 4.0;
+pub(crate) const RELEASED_SCALE: f64 = 4.0;
 
 /// −w(x) of [`Gradient::Released`] from its 4 s(x): `[batch, filters, 1]`.
 fn released_weights(exponents: Tensor<3>, members: Tensor<2, Bool>) -> Tensor<3> {

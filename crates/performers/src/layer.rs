@@ -3,8 +3,9 @@
 use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use explainer_core::convolve;
+use explainer_core::{convolve, convolve_relu};
 use rand_chacha::ChaCha8Rng;
 
 /// A square convolution with bias. While it is trained there may be a batch-norm behind it.
@@ -33,6 +34,14 @@ impl ConvLayer {
         match &self.norm {
             Some(norm) => norm.forward(maps),
             None => maps,
+        }
+    }
+
+    /// With the ReLU behind it.
+    pub(crate) fn rectified(&self, maps: Tensor<4>) -> Tensor<4> {
+        match &self.norm {
+            Some(_) => relu(self.forward(maps)),
+            None => convolve_relu(&self.conv, maps),
         }
     }
 

@@ -161,9 +161,16 @@ impl<A: Architecture> ConvNet<A> {
         let mut convs = self.convs.iter();
         let mut tapped = Vec::with_capacity(2);
         let mut x = images;
-        for (row, layer) in A::FEATURES[..rows].iter().enumerate() {
+        let layers = &A::FEATURES[..rows];
+        for (row, layer) in layers.iter().enumerate() {
             x = match *layer {
-                Layer::Conv { .. } => convs.next().expect("a convolution for each row").forward(x),
+                Layer::Conv { .. } => {
+                    let conv = convs.next().expect("a convolution for each row");
+                    // One pass for both.
+                    let rectified = matches!(layers.get(row + 1), Some(Layer::Relu));
+                    if rectified { conv.rectified(x) } else { conv.forward(x) }
+                }
+                Layer::Relu if row > 0 && matches!(layers[row - 1], Layer::Conv { .. }) => x,
                 Layer::Relu => relu(x),
                 Layer::Pool(pool) => pool.forward(x),
                 Layer::ResponseNorm(ResponseNorm { size, alpha, beta, k }) => {

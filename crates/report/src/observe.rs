@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Contributions, Explainer, Performer, decide_alike};
+use explainer_core::{Contributions, Explainer, InterpretableTrack, Performer, decide_alike};
 use explainer_datasets::Report as LeftOut;
 use explainer_datasets::{Dataset, Prefetch, Sample, Split};
 use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
@@ -91,7 +91,7 @@ pub(crate) struct Survey {
 pub(crate) struct Networks<'a, P> {
     pub(crate) performer: &'a P,
     pub(crate) explainer: &'a Explainer,
-    pub(crate) unfitted: Option<&'a Explainer>,
+    pub(crate) start: Option<&'a InterpretableTrack>,
     pub(crate) random_performer: Option<&'a P>,
 }
 
@@ -193,8 +193,8 @@ impl<P: Performer> Networks<'_, P> {
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
         let tapped = self.performer.tap(input.clone());
         let encoding = self.explainer.forward(tapped.target.clone());
-        if let Some(unfitted) = self.unfitted {
-            let maps = unfitted.interpretable.forward(tapped.target.clone()).0.pop();
+        if let Some(start) = self.start {
+            let maps = start.forward(tapped.target.clone()).0.pop();
             push(&mut filling.unfitted, maps, field)?;
         }
         if let Some(random) = self.random_performer {

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    ControlFit, CoreError, Explainer, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
+    ControlFit, CoreError, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::{Dataset, Faults, Prefetch};
 use serde::Serialize;
@@ -67,7 +67,6 @@ pub struct Report<'a, P> {
     fit: &'a Fit,
     performer: &'a P,
     dataset: &'a dyn Dataset,
-    unfitted: Option<&'a Explainer>,
     random_performer: Option<&'a P>,
     control_fits: Vec<ControlPeaks>,
     config: ReportConfig,
@@ -90,7 +89,6 @@ impl<'a, P: Performer> Report<'a, P> {
             fit,
             performer,
             dataset,
-            unfitted: None,
             random_performer: None,
             control_fits: Vec::new(),
             config,
@@ -113,11 +111,11 @@ impl<'a, P: Performer> Report<'a, P> {
         Self { faults, ..self }
     }
 
-    /// The explainer before it was fitted, and the performer with random weights: what is not above them was
-    /// not learned. Without them those checks are not made.
+    /// The performer with random weights: what is not above it was not learned. Without it those checks are not
+    /// made.
     #[must_use]
-    pub fn with_controls(self, unfitted: &'a Explainer, random_performer: &'a P) -> Self {
-        Self { unfitted: Some(unfitted), random_performer: Some(random_performer), ..self }
+    pub fn with_random_performer(self, random_performer: &'a P) -> Self {
+        Self { random_performer: Some(random_performer), ..self }
     }
 
     /// What was [seen](Self::control) of control fits. Without them those checks are not made, and the report
@@ -163,8 +161,7 @@ impl<'a, P: Performer> Report<'a, P> {
         performer: &P,
     ) -> Result<ControlPeaks, ReportError> {
         self.check()?;
-        let networks =
-            Networks { performer, explainer: &fit.explainer, unfitted: None, random_performer: None };
+        let networks = Networks { performer, explainer: &fit.explainer, start: None, random_performer: None };
         let prefetch = Prefetch::new().with_faults(self.faults);
         let layer = networks.peaks(self.dataset, &self.images()?, self.config.batch_size, prefetch)?;
         Ok(ControlPeaks::of(control, layer, fit))
@@ -261,7 +258,7 @@ impl<'a, P: Performer> Report<'a, P> {
         Networks {
             performer: self.performer,
             explainer: &self.fit.explainer,
-            unfitted: self.unfitted,
+            start: Some(&self.fit.start),
             random_performer: self.random_performer,
         }
     }

@@ -56,15 +56,15 @@ impl Dataset for Blind {
     }
 }
 
-/// A fit of one epoch to a network with random weights, and the explainer before it.
-fn fitted() -> (Vgg16, explainer_core::Explainer, Fit) {
+/// A fit of one epoch to a network with random weights.
+fn fitted() -> (Vgg16, Fit) {
     let device = Device::flex();
     let config = Vgg16Config::new().with_widths([4, 4, 8, 8, 12]).with_hidden([16, 16]).with_classes(2);
     let performer = config.with_input(SIZE).init(&device);
     let features = features(&performer);
-    let unfitted = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
-    let fit = one_epoch().fit(unfitted.clone(), &performer, &features, Some(&features)).expect("a fit");
-    (performer, unfitted, fit)
+    let start = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+    let fit = one_epoch().fit(start, &performer, &features, Some(&features)).expect("a fit");
+    (performer, fit)
 }
 
 fn features(performer: &Vgg16) -> Features {
@@ -86,14 +86,14 @@ fn config() -> ReportConfig {
 
 #[test]
 fn a_report_is_one_whole_file() {
-    let (performer, unfitted, fit) = fitted();
+    let (performer, fit) = fitted();
     let (birds, random) = (birds(), performer.randomized(1));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("made/report.html");
     let classes = ["bird".to_string(), "none".to_string()];
     let report = Report::new(&fit, &performer, &birds)
         .with_config(config())
-        .with_controls(&unfitted, &random)
+        .with_random_performer(&random)
         .with_performer_name("slim VGG-16", &classes)
         .with_settings(&FitConfig::new())
         .expect("settings");
@@ -119,10 +119,9 @@ fn a_report_is_one_whole_file() {
 
 #[test]
 fn pictures_and_figures_can_be_had_one_by_one() {
-    let (performer, unfitted, fit) = fitted();
+    let (performer, fit) = fitted();
     let (birds, random) = (birds(), performer.randomized(1));
-    let report =
-        Report::new(&fit, &performer, &birds).with_config(config()).with_controls(&unfitted, &random);
+    let report = Report::new(&fit, &performer, &birds).with_config(config()).with_random_performer(&random);
     let seen = report.observe().expect("observations");
     assert_eq!(seen.images().len(), 12);
     for image in seen.images() {
@@ -163,10 +162,10 @@ fn pictures_and_figures_can_be_had_one_by_one() {
 
 #[test]
 fn control_fits_are_seen_on_the_same_images() {
-    let (performer, unfitted, fit) = fitted();
+    let (performer, fit) = fitted();
     let (birds, random) = (birds(), performer.randomized(1));
     let report = |config: ReportConfig| {
-        let report = Report::new(&fit, &performer, &birds).with_controls(&unfitted, &random);
+        let report = Report::new(&fit, &performer, &birds).with_random_performer(&random);
         report.with_config(config.with_occluded(0).with_progress(false))
     };
     let fits = ControlFits::of(&ExplainerConfig::for_performer(&performer), &one_epoch());
@@ -208,7 +207,7 @@ fn control_fits_are_seen_on_the_same_images() {
 
 #[test]
 fn images_are_covered_as_asked_for() {
-    let (performer, _, fit) = fitted();
+    let (performer, fit) = fitted();
     let squares = OcclusionConfig::new(16, 20).with_batch_size(5);
     let config = config().with_occluder(Some(squares)).with_progress(false);
     let seen = Report::new(&fit, &performer, &birds()).with_config(config).observe().expect("observations");
@@ -222,7 +221,7 @@ fn images_are_covered_as_asked_for() {
 
 #[test]
 fn without_landmarks_and_controls_less_is_claimed() {
-    let (performer, _, fit) = fitted();
+    let (performer, fit) = fitted();
     let blind = Blind { birds: birds(), categories: true };
     let seen = Report::new(&fit, &performer, &blind).with_config(config().with_occluded(0)).observe();
     let seen = seen.expect("observations");
@@ -284,7 +283,8 @@ fn five_hundred_filters_stay_under_25_megabytes() {
     let performer = config.with_input(128).init(&device);
     // Without windows, in which some filters of noise would be silent.
     let explainer = ExplainerConfig::for_performer(&performer).published().init_from(&performer, &device);
-    let fit = Fit { explainer, records: Vec::new(), validation: None, without_looking: None };
+    let start = explainer.interpretable.clone();
+    let fit = Fit { explainer, start, records: Vec::new(), validation: None, without_looking: None };
     let noise = Noise { categories: vec!["noise".to_string()], side: 128 };
     let config = ReportConfig::new().with_occluded(1).with_progress(false);
     let seen = Report::new(&fit, &performer, &noise).with_config(config).observe().expect("observations");
@@ -303,7 +303,7 @@ fn a_grad_cam_of_nothing_says_so() {
             parameter.map(|values| values.zeros_like())
         }
     }
-    let (performer, _, mut fit) = fitted();
+    let (performer, mut fit) = fitted();
     fit.explainer.interpretable = fit.explainer.interpretable.map(&mut Zero);
     let seen = Report::new(&fit, &performer, &birds()).with_config(config().with_occluded(0)).observe();
     let html = seen.expect("observations").html().expect("a text");
@@ -313,7 +313,7 @@ fn a_grad_cam_of_nothing_says_so() {
 
 #[test]
 fn names_are_put_on_groups_and_wrong_ones_refused() {
-    let (performer, _, fit) = fitted();
+    let (performer, fit) = fitted();
     let (birds, folder) = (birds(), tempfile::tempdir().expect("a folder"));
     let config = config().with_images(18).with_occluded(0).with_pages(1);
     let report = |names: &str| {
@@ -334,7 +334,7 @@ fn names_are_put_on_groups_and_wrong_ones_refused() {
 
 #[test]
 fn what_cannot_be_looked_at_is_told() {
-    let (performer, _, fit) = fitted();
+    let (performer, fit) = fitted();
     let nothing = Blind { birds: birds(), categories: false };
     let error = Report::new(&fit, &performer, &nothing).observe().err().expect("no birds").to_string();
     assert!(error.contains("found none among 24"), "{error}");

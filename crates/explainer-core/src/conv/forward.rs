@@ -3,12 +3,12 @@
 use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
-use rayon::prelude::*;
+use burn::tensor::activation::relu;
 
 use super::winograd::Grid;
 use super::{Activation, Kernels, Tiles};
 use crate::memory::{chunks, in_memory, tensor, values};
-use crate::product::{Matrix, product_into};
+use crate::product::{Matrix, append_products};
 
 /// Numbers that are laid out for matrix products at a time, so that they stay few beside the features
 /// themselves: 16 MiB.
@@ -19,9 +19,14 @@ const AT_ONCE: usize = 4 << 20;
 /// with those of 16 channels and more, 0.207 s of 32 and more.
 const TILED_CHANNELS: usize = 16;
 
-/// Outputs of an image that one thread computes, so that there is work for several; whatever their number, the products
-/// and so their rounding are the same.
+/// The most outputs of an image that one thread computes, so that there is work for several; whatever their number, the
+/// products and so their rounding are the same.
 const OUTPUTS: usize = 64;
+
+/// The most of them, and not much fewer, that divide the outputs of a group; all where no number does.
+fn outputs_at_once(outputs: usize) -> usize {
+    (OUTPUTS / 2..=OUTPUTS).rev().find(|part| outputs.is_multiple_of(*part)).unwrap_or(outputs)
+}
 
 /// What `conv` makes of `maps`: [`Conv2d::forward`], faster on the CPU where no gradients are asked for. A
 /// [`Performer`](crate::Performer) of yours may compute its layers by it.
@@ -38,6 +43,18 @@ const OUTPUTS: usize = 64;
 /// # Panics
 /// As `Conv2d::forward`: if the maps have other channels than the kernels.
 pub fn convolve(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    convolve_through(Activation::Identity, conv, maps)
+}
+
+/// The ReLU of [`convolve`], which on the CPU takes no pass of its own.
+///
+/// # Panics
+/// As `convolve`.
+pub fn convolve_relu(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    convolve_through(Activation::Relu, conv, maps)
+}
+
+fn convolve_through(activation: Activation, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
     let weight = conv.weight.val();
     let shape @ [_, channels, ..] = maps.dims();
     let ours = in_memory(&maps)
@@ -46,27 +63,29 @@ pub fn convolve(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
         && channels == weight.dims()[1] * conv.groups
         && conv.kernel_size != [1, 1]
         && conv.dilation == [1, 1];
-    let Some(windows) = Windows::new(conv, shape).filter(|_| ours) else { return conv.forward(maps) };
-    if windows.suit_winograd(conv) { by_winograd(conv, maps) } else { windows.by_product(conv, maps) }
+    match Windows::new(conv, shape).filter(|_| ours) {
+        Some(windows) if windows.suit_winograd(conv) => by_winograd(activation, conv, maps),
+        Some(windows) => windows.by_product(activation, conv, maps),
+        None => match activation {
+            Activation::Identity => conv.forward(maps),
+            Activation::Relu => relu(conv.forward(maps)),
+        },
+    }
 }
 
-fn by_winograd(conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+fn by_winograd(activation: Activation, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
     let ([batch, inputs, height, width], device) = (maps.dims(), maps.device());
     let (kernels, maps, units) = (Kernels::of(conv), maps.into_data(), height * width);
     let [outputs, _] = kernels.channels;
     // A tile of sixteen units has 36 planes.
     let tiles = height.div_ceil(4) * width.div_ceil(4) * 36;
     let images = images_at_once(tiles * inputs.max(outputs));
-    let parts = values(&maps).chunks(images * inputs * units).map(|maps| {
+    let mut output = Vec::with_capacity(batch * outputs * units);
+    for maps in values(&maps).chunks(images * inputs * units) {
         let grid = Grid::new([maps.len() / (inputs * units), inputs, height, width]);
-        Tiles::of(maps, grid, Grid::input, device.clone()).convolved(&kernels, Activation::Identity)
-    });
-    let joined = parts.reduce(|mut joined, part| {
-        joined.reserve_exact(batch * outputs * units - joined.len());
-        joined.extend(part);
-        joined
-    });
-    tensor(joined.expect("maps have units"), [batch, outputs, height, width], &device)
+        Tiles::of(maps, grid, Grid::input, device.clone()).convolve(&kernels, activation, &mut output);
+    }
+    tensor(output, [batch, outputs, height, width], &device)
 }
 
 fn images_at_once(numbers: usize) -> usize {
@@ -113,7 +132,7 @@ impl Windows {
     }
 
     /// By matrix products of the kernels with the windows of some images at a time.
-    fn by_product(self, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    fn by_product(self, activation: Activation, conv: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
         let (device, weight) = (maps.device(), conv.weight.val());
         let ([batch, channels, ..], [outputs, inputs, ..]) = (maps.dims(), weight.dims());
         let (length, units) = (inputs * self.kernel[0] * self.kernel[1], self.count[0] * self.count[1]);
@@ -123,25 +142,24 @@ impl Windows {
         let bias = bias.as_ref().map(values);
         let (image, grouped) = (self.maps[0] * self.maps[1] * channels, outputs / conv.groups);
 
-        let mut output = vec![0.0; batch * outputs * units];
+        let mut output = Vec::with_capacity(batch * outputs * units);
         // Several images, so that every thread has one.
         let images = images_at_once(conv.groups * length * units).next_multiple_of(4);
-        for (maps, output) in maps.chunks(image * images).zip(output.chunks_mut(outputs * units * images)) {
+        let rows = outputs_at_once(grouped);
+        let parts = outputs / rows;
+        for maps in maps.chunks(image * images) {
             let windows = self.laid_out(maps, channels);
-            let groups = output.par_chunks_exact_mut(grouped * units).enumerate();
-            groups.for_each(|(index, output)| {
-                let windows = Matrix::new(&windows[index * length * units..], [length, units], [units, 1]);
-                let first = index % conv.groups * grouped;
-                output.par_chunks_mut(OUTPUTS * units).enumerate().for_each(|(part, output)| {
-                    let (first, rows) = (first + part * OUTPUTS, output.len() / units);
-                    let kernels = Matrix::new(&weight[first * length..], [rows, length], [length, 1]);
-                    product_into(kernels, windows, [rows, units], output);
-                    for (map, bias) in
-                        output.chunks_exact_mut(units).zip(bias.iter().flat_map(|bias| &bias[first..]))
-                    {
-                        map.iter_mut().for_each(|unit| *unit += bias);
-                    }
-                });
+            let count = maps.len() / image * parts;
+            let kernels = |part: usize| {
+                Matrix::new(&weight[part % parts * rows * length..], [rows, length], [length, 1])
+            };
+            let windows = |part: usize| {
+                Matrix::new(&windows[part * rows / grouped * length * units..], [length, units], [units, 1])
+            };
+            append_products(&mut output, count, [rows, units], kernels, windows, |part, output| {
+                for (row, map) in (part % parts * rows..).zip(output.chunks_exact_mut(units)) {
+                    activation.follow(bias.map_or(0.0, |bias| bias[row]), map);
+                }
             });
         }
         tensor(output, [batch, outputs, self.count[0], self.count[1]], &device)
@@ -205,6 +223,8 @@ mod tests {
             ([3, 5], [3, 3], [1, 1], explicit([1; 4]), 1, [13, 18]),
             ([16, 18], [3, 3], [1, 1], explicit([1; 4]), 1, [13, 18]),
             ([4, 140], [2, 2], [1, 1], explicit([0; 4]), 2, [5, 6]),
+            ([2, 134], [2, 2], [1, 1], explicit([0; 4]), 2, [5, 6]),
+            ([2, 96], [2, 2], [1, 1], explicit([0; 4]), 1, [5, 6]),
             ([4, 6], [3, 3], [1, 1], explicit([1; 4]), 2, [6, 5]),
             ([2, 3], [3, 3], [2, 2], explicit([1; 4]), 1, [8, 9]),
             ([2, 3], [3, 3], [1, 1], PaddingConfig2d::Valid, 1, [5, 6]),
@@ -224,8 +244,10 @@ mod tests {
                 conv.weight = conv.weight.map(|weight| drawn.reshape(weight.dims()));
                 let maps = init.linear(3, channels[0] * height * width).weight.val();
                 let maps = maps.reshape([3, channels[0], height, width]);
+                let rectified = convolve_relu(&conv, maps.clone());
                 let (ours, burns) = (convolve(&conv, maps.clone()), conv.forward(maps));
-                assert_eq!(ours.dims(), burns.dims());
+                assert_eq!([ours.dims(), rectified.dims()], [burns.dims(); 2]);
+                assert_eq!(floats(rectified), floats(relu(ours.clone())));
                 let (ours, burns) = (floats(ours), floats(burns));
                 let largest = burns.iter().fold(0f32, |largest, value| largest.max(value.abs()));
                 for (ours, burns) in ours.into_iter().zip(burns) {

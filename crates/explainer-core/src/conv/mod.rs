@@ -9,7 +9,7 @@ mod direct;
 mod forward;
 mod winograd;
 
-pub use forward::convolve;
+pub use forward::{convolve, convolve_relu};
 
 use std::sync::Arc;
 
@@ -69,14 +69,14 @@ impl Tiles {
         Self { values: transform(grid, maps), seen: grid.seen(maps), grid, device }
     }
 
-    /// w ∗ x + b of tiles of x, or its ReLU: `[batch, D, h, w]`.
-    fn convolved(&self, kernels: &Kernels, activation: Activation) -> Vec<f32> {
+    /// w ∗ x + b of tiles of x, or its ReLU, `[batch, D, h, w]`, behind what `output` holds already.
+    fn convolve(&self, kernels: &Kernels, activation: Activation, output: &mut Vec<f32>) {
         let [outputs, _] = kernels.channels;
         let [_, planes, tiles] = self.grid.tiles_dims();
         let products =
             products(planes, [outputs, tiles], |plane| kernels.plane(plane), |plane| self.plane(plane));
         let grid = self.grid.with_channels(outputs);
-        grid.output(&products, &self.seen, &kernels.bias, activation)
+        grid.output(&products, &self.seen, &kernels.bias, activation, output);
     }
 
     /// One of the planes: `[channels, tiles]`.
@@ -125,6 +125,19 @@ enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// What it makes of a map and its bias. A NaN stays one.
+    fn follow(self, bias: f32, map: &mut [f32]) {
+        match self {
+            Self::Identity => map.iter_mut().for_each(|unit| *unit += bias),
+            Self::Relu => map.iter_mut().for_each(|unit| {
+                let sum = *unit + bias;
+                *unit = if sum <= 0.0 { 0.0 } else { sum };
+            }),
+        }
+    }
+}
+
 /// Puts the gradients of `conv`'s weight and bias into `gradients`.
 pub(crate) fn register(gradients: &mut GradientsParams, conv: &Conv2d, input: &Input, gradient: &Gradient) {
     if let Some(bias) = &conv.bias {
@@ -149,8 +162,9 @@ impl Input {
             Self::Maps(maps) => relu(conv.forward(maps.clone())),
             Self::Tiles(input) => {
                 let kernels = Kernels::of(conv);
-                let dims = input.grid.with_channels(kernels.channels[0]).dims();
-                tensor(input.convolved(&kernels, Activation::Relu), dims, &input.device)
+                let mut maps = Vec::new();
+                input.convolve(&kernels, Activation::Relu, &mut maps);
+                tensor(maps, input.grid.with_channels(kernels.channels[0]).dims(), &input.device)
             }
         }
     }

@@ -23,7 +23,7 @@ use std::ops::{Add, Mul, Sub};
 use rayon::prelude::*;
 
 use super::Activation;
-use crate::memory::{chunks, vectorized};
+use crate::memory::{append_chunks, chunks, vectorized};
 
 /// Side of a kernel.
 const KERNEL: usize = 3;
@@ -462,7 +462,7 @@ impl Grid {
         seen
     }
 
-    /// From tiles `[36, channels, tiles]` to maps: `place` adds what it makes of a channel's number and the
+    /// From tiles `[36, channels, tiles]` to maps behind those of `output`: `place` adds what it makes of a channel's number and the
     /// planes of sixteen tiles to a framed map of zeros; see [`to_tiles`](Self::to_tiles). What is not
     /// [`seen`](Self::seen) is what `silent` says of the channel.
     fn to_maps(
@@ -471,9 +471,11 @@ impl Grid {
         seen: &[bool],
         silent: impl Fn(usize) -> f32 + Sync + Send,
         place: impl Fn(usize, &Patch, &mut [f32], &[usize], usize) + Sync + Send,
-    ) -> Vec<f32> {
+        output: &mut Vec<f32>,
+    ) {
         let (patches, units) = (self.patches(), self.height * self.width);
-        chunks(
+        append_chunks(
+            output,
             self.images * self.channels,
             units,
             || vec![0.0; self.framed_len()],
@@ -487,7 +489,7 @@ impl Grid {
                     *unit = silent(index % self.channels);
                 }
             },
-        )
+        );
     }
 
     /// One of them.
@@ -527,23 +529,28 @@ impl Grid {
     /// The adjoint of [`input`](Self::input): the sum of B V Bᵀ over the patches that hold a unit. Planes
     /// first: from `[36, channels, tiles]`.
     pub(super) fn input_adjoint(self, tiles: &[f32], seen: &[bool]) -> Vec<f32> {
+        let mut maps = Vec::new();
         self.to_maps(
             tiles,
             seen,
             |_| 0.0,
             #[inline(always)]
             |_, planes, framed, patches, width| add_scattered(&both(planes, b), framed, patches, width),
-        )
+            &mut maps,
+        );
+        maps
     }
 
-    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel; or its ReLU.
+    /// Aᵀ M A + b of the planes M, from `[36, channels, tiles]`, b being a bias of each channel; or its ReLU. The maps
+    /// go behind those of `output`.
     pub(super) fn output(
         self,
         tiles: &[f32],
         seen: &[bool],
         bias: &[f32],
         activation: Activation,
-    ) -> Vec<f32> {
+        output: &mut Vec<f32>,
+    ) {
         match activation {
             Activation::Identity => self.output_through(
                 tiles,
@@ -551,6 +558,7 @@ impl Grid {
                 bias,
                 #[inline(always)]
                 |value| value,
+                output,
             ),
             Activation::Relu => self.output_through(
                 tiles,
@@ -558,6 +566,7 @@ impl Grid {
                 bias,
                 #[inline(always)]
                 |value| if value <= 0.0 { 0.0 } else { value },
+                output,
             ),
         }
     }
@@ -569,7 +578,8 @@ impl Grid {
         seen: &[bool],
         bias: &[f32],
         activation: impl Fn(f32) -> f32 + Sync + Send,
-    ) -> Vec<f32> {
+        output: &mut Vec<f32>,
+    ) {
         self.to_maps(
             tiles,
             seen,
@@ -585,7 +595,8 @@ impl Grid {
                 }
                 add_scattered(&tile, &mut framed[width + 1..], patches, width);
             },
-        )
+            output,
+        );
     }
 
     /// The adjoint of Aᵀ M A: A Y Aᵀ of the tiles Y of maps, `[channels, 36, tiles]`.

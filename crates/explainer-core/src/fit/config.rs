@@ -250,7 +250,7 @@ pub struct FitConfig {
     #[config(default = "LossWeights::RELATIVE")]
     pub weights: LossWeights,
     /// Gradient of the filter loss.
-    #[config(default = "Gradient::Approximate")]
+    #[config(default = "Gradient::Released")]
     pub gradient: Gradient,
     /// Scale at which the filter loss looks at the maps.
     #[config(default = "Scale::Mass { trace: TRACE }")]
@@ -262,7 +262,7 @@ pub struct FitConfig {
     #[config(default = "Population::All")]
     pub population: Population,
     /// Momentum of the filter loss's [`Memory`](explainer_filter_loss::Memory) of earlier batches; `None`:
-    /// each batch is a population by itself.
+    /// each batch is a population by itself. It has no part in the released gradient.
     #[config(default = "None")]
     pub memory: Option<f64>,
     /// κ of the filter loss, the weight of the diversity of filters.
@@ -314,6 +314,7 @@ impl FitConfig {
             .with_decay(0.0)
             .with_weights(weights)
             .with_norm(NormUpdate::Running { momentum: PUBLISHED_MOMENTUM })
+            .with_gradient(Gradient::Approximate)
             .with_scale(Scale::AsIs)
             .with_loss_maps(LossMaps::Joined)
             .with_diversity(0.0)

@@ -33,7 +33,7 @@ pub use task::{Labels, Task};
 
 use crate::norm::channel_mass;
 use crate::progress::progress_bar;
-use crate::{CoreError, Explainer, Features, Performer};
+use crate::{CoreError, Explainer, Features, InterpretableTrack, Performer};
 use checkpoint::State;
 use loss::LayeredFilterLoss;
 pub(crate) use step::batches;
@@ -44,6 +44,9 @@ use step::{Lambdas, Stepper, Terms};
 pub struct Fit {
     /// The explainer, without autodiff.
     pub explainer: Explainer,
+    /// Its interpretable track as the first step found it (see [`FitConfig::prepared`]): parts that are no better than
+    /// those of this one were not learned by fitting.
+    pub start: InterpretableTrack,
     /// One record an epoch.
     pub records: Vec<EpochRecord>,
     /// Figures of the explainer as it is handed out, on the validation features, if there were any.
@@ -93,8 +96,15 @@ impl FitConfig {
     /// ([`Explainer::anchored`]), and its norm-layers measured ([`Explainer::calibrated`], if there are any).
     /// [`fit`](Self::fit) begins with it.
     pub fn prepared<P: Performer>(&self, explainer: Explainer, performer: &P, train: &Features) -> Explainer {
+        self.normed(self.windowed(explainer, performer, train), train)
+    }
+
+    fn windowed<P: Performer>(&self, explainer: Explainer, performer: &P, train: &Features) -> Explainer {
         let explainer = if self.relevance { explainer.attuned(performer, train) } else { explainer };
-        let explainer = explainer.anchored(train);
+        explainer.anchored(train)
+    }
+
+    fn normed(&self, explainer: Explainer, train: &Features) -> Explainer {
         match self.norm {
             NormUpdate::None => explainer,
             NormUpdate::Fixed | NormUpdate::Running { .. } => explainer.calibrated(train),
@@ -157,7 +167,7 @@ impl FitConfig {
             }
         }
         bar.finish_and_clear();
-        let Fitting { explainer, state, .. } = fitting;
+        let Fitting { explainer, start, state, .. } = fitting;
         // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
         let refit = match self.task {
             Task::Reconstruction => self.refit,
@@ -167,7 +177,7 @@ impl FitConfig {
         let without_looking =
             validation.map(|features| Validation::without_looking(train, features)).transpose()?;
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
-        Ok(Fit { explainer, records: state.records, validation, without_looking })
+        Ok(Fit { explainer, start, records: state.records, validation, without_looking })
     }
 }
 
@@ -181,6 +191,7 @@ struct Fitting<'a> {
     loss: &'a mut dyn InterpretabilityLoss,
     lambdas: Lambdas,
     explainer: Explainer,
+    start: InterpretableTrack,
     optimizer: ModuleOptimizer,
     state: State,
 }
@@ -204,20 +215,18 @@ impl<'a> Fitting<'a> {
             Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone(), loss)?,
             None => None,
         };
+        let windowed = config.windowed(explainer, performer, train);
+        let start = windowed.interpretable.clone();
         if let Some((explainer, optimizer, state)) = saved {
             checkpoint::within(&state, config)?;
-            return Ok(Self { config, train, loss, lambdas, explainer, optimizer, state });
+            return Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state });
         }
         let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
-        let categories = explainer
-            .interpretable
-            .layers
-            .iter()
-            .map(|_| FilterCategories::new(explainer.filters(), classes))
-            .collect();
-        let explainer = config.prepared(explainer, performer, train).train();
+        let layers = start.layers.iter();
+        let categories = layers.map(|_| FilterCategories::new(windowed.filters(), classes)).collect();
+        let explainer = config.normed(windowed, train).train();
         let state = State { setting, records: Vec::new(), categories };
-        Ok(Self { config, train, loss, lambdas, explainer, optimizer, state })
+        Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state })
     }
 
     fn steps(&self) -> usize {
