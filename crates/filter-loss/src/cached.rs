@@ -142,15 +142,13 @@ impl Pass<'_> {
                 targets.map(|(map, member)| if *member { strongest_unit(map) } else { self.units }).collect();
             let reached: Vec<f32> =
                 traces.chunks_exact(templates).zip(&targets).map(|(row, at)| row[*at]).collect();
-            let mut weights = match self.config.gradient {
+            let weights = match self.config.gradient {
                 Gradient::Released => released_weights(&reached, &members, size),
                 _ => densities.approximate_weights(&reached, &targets),
             };
-            weights
-                .iter_mut()
-                .zip(&inside)
-                .filter(|(_, inside)| !**inside)
-                .for_each(|(weight, _)| *weight = 0.0);
+            let weights = weights.into_iter().zip(&inside);
+            let weights: Vec<f32> =
+                weights.map(|(weight, inside)| if *inside { weight } else { 0.0 }).collect();
             size.along = weights.iter().zip(&reached).map(|(weight, trace)| weight * trace).sum::<f32>()
                 / batch as f32;
             for ((map, target), weight) in maps.iter_mut().zip(targets).zip(weights) {

@@ -1,7 +1,7 @@
 //! The explainer's convolutions: 3×3 with stride 1, padding 1 and a bias, each followed by a ReLU; and
 //! their backward pass by hand.
 //!
-//! On the CPU they are computed by Winograd's algorithm (`winograd.rs`), elsewhere by the backend's own
+//! On the CPU they are computed by Winograd's algorithm (`winograd`), elsewhere by the backend's own
 //! convolution (`direct.rs`), which is also what the tests compare the first with. `forward.rs` has
 //! convolutions of any shape without a backward pass.
 

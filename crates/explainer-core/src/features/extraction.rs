@@ -1,0 +1,128 @@
+//! Images on their way through the performer.
+
+use std::sync::Arc;
+
+use burn::tensor::{Device, Tensor};
+use indicatif::ProgressBar;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{FeatureConfig, FeatureShape, Features, LabelledImage, MemoryLimit, floats};
+use crate::half;
+use crate::performer::{Performer, check_tapped};
+use crate::store::RowWriter;
+use crate::views::{mirrored, random_crop};
+use crate::{CoreError, Preprocessing};
+
+/// A pass over images under way.
+pub(super) struct Extraction<'a, P> {
+    performer: &'a P,
+    config: &'a FeatureConfig,
+    device: &'a Device,
+    input: Preprocessing,
+    crops: ChaCha8Rng,
+    pending: Vec<LabelledImage>,
+    first_pending: usize,
+    rows: Option<(RowWriter, FeatureShape)>,
+    categories: Vec<Option<usize>>,
+}
+
+impl<'a, P: Performer> Extraction<'a, P> {
+    pub(super) fn new(performer: &'a P, config: &'a FeatureConfig, device: &'a Device) -> Self {
+        let input = performer.preprocessing();
+        let crops = ChaCha8Rng::seed_from_u64(config.seed);
+        let (pending, categories) = (Vec::new(), Vec::new());
+        Self { performer, config, device, input, crops, pending, first_pending: 0, rows: None, categories }
+    }
+
+    pub(super) fn push(
+        &mut self,
+        index: usize,
+        image: LabelledImage,
+        bar: &ProgressBar,
+    ) -> Result<(), CoreError> {
+        if image.pixels.len() != self.input.bytes() {
+            let (expected, found) = (self.input.bytes(), image.pixels.len());
+            return Err(CoreError::ImageSize { index, expected, found });
+        }
+        let LabelledImage { pixels, category } = image;
+        let size = self.input.size;
+        let crops: Vec<_> =
+            (0..self.config.crops).map(|_| random_crop(&pixels, size, &mut self.crops)).collect();
+        for view in std::iter::once(pixels).chain(crops) {
+            let mirror = self.config.mirror.then(|| mirrored(&view, size));
+            self.pending
+                .extend(std::iter::once(view).chain(mirror).map(|pixels| LabelledImage { pixels, category }));
+        }
+        bar.inc(1);
+        if self.pending.len() >= self.config.batch_size { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), CoreError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pixels: Vec<_> = self.pending.iter().map(|image| &image.pixels[..]).collect();
+        let tapped = self.performer.tap(self.input.batch(&pixels, self.device)?);
+        let batch = self.pending.len();
+        if self.rows.is_none() {
+            check_tapped(self.performer, &tapped, batch)?;
+            self.rows = Some(self.writer(FeatureShape::of(&tapped)));
+        }
+        let (writer, shape) = self.rows.as_mut().expect("made above");
+        let found = FeatureShape::of(&tapped);
+        if found != *shape {
+            let (expected, found) = (format!("{shape:?}"), format!("{found:?}"));
+            return Err(CoreError::Performer { what: "the shape of its outputs".into(), expected, found });
+        }
+        let [_, c, h, w] = tapped.target.dims();
+        let mut columns = vec![tapped.target.reshape([batch, c * h * w])];
+        columns.extend(tapped.upper);
+        columns.push(tapped.scores);
+        let rows = floats(Tensor::cat(columns, 1));
+        let width = rows.len() / batch;
+        if let Some(at) = rows.iter().position(|value| !value.is_finite()) {
+            let what = format!("a feature of the performer for row {}", self.first_pending + at / width);
+            return Err(CoreError::Diverged { what, epoch: 0, step: 0, value: rows[at] });
+        }
+        if self.config.half {
+            let mut packed = Vec::with_capacity(rows.len());
+            for (index, row) in rows.chunks_exact(width).enumerate() {
+                let (target, above) = row.split_at(shape.target_width());
+                let too_large = |value| CoreError::HalfPrecision { row: self.first_pending + index, value };
+                half::pack(target, &mut packed).map_err(too_large)?;
+                packed.extend_from_slice(above);
+            }
+            writer.push(&packed)?;
+        } else {
+            writer.push(&rows)?;
+        }
+        self.first_pending += batch;
+        self.categories.extend(self.pending.drain(..).map(|image| image.category));
+        Ok(())
+    }
+
+    fn writer(&self, shape: FeatureShape) -> (RowWriter, FeatureShape) {
+        let width = shape.target_places(self.config.half) + shape.widths_above().sum::<usize>();
+        (MemoryLimit::of(self.config).writer(width), shape)
+    }
+
+    pub(super) fn finish(mut self) -> Result<Features, CoreError> {
+        self.flush()?;
+        let Some((writer, shape)) = self.rows else {
+            return Err(CoreError::TooFew { what: "images", expected: 1, found: 0 });
+        };
+        let (categories, device) = (self.categories, self.device.clone());
+        Ok(Features {
+            rows: Arc::new(writer.finish()?),
+            upper_of: None,
+            views: self.config.views(),
+            half: self.config.half,
+            shape,
+            categories,
+            landmarks: None,
+            device,
+            limit: MemoryLimit::of(self.config),
+        })
+    }
+}
