@@ -116,6 +116,29 @@ fn a_scale_free_gradient_of_any_kind_is_orthogonal_to_the_maps() {
     }
 }
 
+/// Maps that go down the gradient, by a hundredth of their own size a step.
+#[test]
+fn only_a_loss_of_maps_as_they_are_drives_their_magnitude() {
+    let shape = [8, 1, 5, 5];
+    let members = bools(membership([8, 1]), [8, 1]);
+    let norm = |maps: Tensor<4>| maps.square().sum().sqrt().into_scalar::<f32>();
+    for (scale, kind) in SCALES.iter().flat_map(|scale| GRADIENTS.map(|kind| (*scale, kind))) {
+        let loss = FilterLossConfig::new(5).with_scale(scale).with_gradient(kind).init(&Device::default());
+        let start = random(shape, 1.0, 21);
+        let maps = (0..300).fold(start.clone(), |maps, _| {
+            let gradient = loss.gradient(maps.clone(), members.clone());
+            let step = 0.01 * norm(maps.clone()) / norm(gradient.clone());
+            (maps - gradient * step).clamp_min(0.0)
+        });
+        let growth = norm(maps) / norm(start);
+        match scale {
+            // Up or down.
+            Scale::AsIs => assert!((growth - 1.0).abs() > 0.2, "{kind:?}: {growth}"),
+            _ => assert!((growth - 1.0).abs() < 0.1, "{scale:?}, {kind:?}: {growth}"),
+        }
+    }
+}
+
 /// log Z_T and KL_T of a batch in `f64`, with Z_T as a mean over maps.
 fn batch_statistics(
     maps: &[Vec<f64>],
