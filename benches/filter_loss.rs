@@ -62,8 +62,9 @@ struct Form {
 }
 
 /// The default first.
-const FORMS: [Form; 7] = [
+const FORMS: [Form; 8] = [
     Form { name: "released", of: |loss| loss, remembers: false },
+    Form { name: "released, mass", of: |loss| loss.with_scale(Scale::Mass { trace: 0.7 }), remembers: false },
     Form { name: "released, as it is", of: |loss| loss.with_scale(Scale::AsIs), remembers: false },
     Form { name: "released, κ 0.02", of: |loss| loss.with_diversity(0.02), remembers: false },
     Form { name: "exact", of: |loss| loss.with_gradient(Gradient::Exact), remembers: false },
@@ -87,7 +88,7 @@ fn measure(name: &str, sizes: Sizes, form: &Form) {
     let performer = Small::new(sizes, &device);
     let (explainer, features) = setting(&performer, ROWS, &device);
     let loss = FilterLossConfig::new(length)
-        .with_scale(Scale::Mass { trace: 0.7 })
+        .with_scale(Scale::Energy { trace: 0.7 })
         .with_gradient(Gradient::Released);
     let loss = (form.of)(loss).init(&device);
     let memories = form.remembers.then(|| [(); 2].map(|()| loss.memory(filters, 0.9)));

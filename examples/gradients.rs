@@ -48,8 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, maps) in [("random", random), ("trained (conv5-3)", trained)] {
         let scales = [
             Scale::AsIs,
+            Scale::Energy { trace: 0.7 },
             Scale::Mass { trace: 0.7 },
-            Scale::Mass { trace: 3.0 },
             Scale::Energy { trace: 3.0 },
         ];
         for scale in scales {

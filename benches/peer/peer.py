@@ -61,7 +61,7 @@ class Windows:
 
 
 class FilterLoss:
-    """Released gradient, of members, on maps of mean mass."""
+    """Released gradient, of members, on maps of mean energy."""
 
     def __init__(self, n):
         self.templates = templates(n)
@@ -69,7 +69,7 @@ class FilterLoss:
     def __call__(self, maps):
         batch, filters, n, _ = maps.shape
         x = maps.reshape(batch, filters, n * n)
-        size = x.sum((0, 2), keepdim=True) / batch
+        size = (x.square().sum((0, 2), keepdim=True) / batch).sqrt()
         live = (size > 0).float()
         inverse = live / (size + (1 - live))
         x = x * inverse
@@ -85,7 +85,7 @@ class FilterLoss:
         gradient = -strengths / strengths.mean(0) * self.templates[target[..., 0]]
 
         along = (gradient * x).sum((0, 2), keepdim=True) / batch
-        return -information.mean(), ((gradient - along) * inverse).reshape(maps.shape)
+        return -information.mean(), ((gradient - along * x) * inverse).reshape(maps.shape)
 
 
 class Explainer(torch.nn.Module):

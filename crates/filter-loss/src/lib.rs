@@ -26,7 +26,7 @@
 //!
 //! let device = Device::flex().autodiff();
 //! let mask = TemplateMaskConfig::new(7).init(&device);
-//! let loss = FilterLossConfig::new(7).with_scale(Scale::Mass { trace: 1.0 }).init(&device);
+//! let loss = FilterLossConfig::new(7).with_scale(Scale::Energy { trace: 1.0 }).init(&device);
 //!
 //! // Eight images of one of two categories (or of none), four filters.
 //! let features = Tensor::<4>::random([8, 4, 7, 7], Distribution::Uniform(0.0, 1.0), &device).require_grad();

@@ -222,7 +222,7 @@ impl LearningRates {
     }
 }
 
-/// ω of the default scale: a map of mean mass at one unit has this trace with its template.
+/// ω of the default scale: a map of mean energy at one unit has this trace with its template.
 const TRACE: f64 = 0.7;
 
 /// Momentum of the published running norms, that of batch-norm's statistics.
@@ -253,7 +253,7 @@ pub struct FitConfig {
     #[config(default = "Gradient::Released")]
     pub gradient: Gradient,
     /// Scale at which the filter loss looks at the maps.
-    #[config(default = "Scale::Mass { trace: TRACE }")]
+    #[config(default = "Scale::Energy { trace: TRACE }")]
     pub scale: Scale,
     /// The maps on which that of the last layer acts.
     #[config(default = "LossMaps::Own")]
