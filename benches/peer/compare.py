@@ -60,12 +60,12 @@ def gflop(network, batch, conv_only):
     return convs * 3 / 7 if conv_only else convs + fully
 
 
-def largest_difference(ours, theirs):
+def largest_difference(ours, theirs, keys=("reconstruction", "filter")):
     """The largest relative difference of any loss at any step."""
     pairs = [
         (a, b)
         for ours, theirs in zip(ours, theirs)
-        for key in ("reconstruction", "filter")
+        for key in keys
         for a, b in zip(ours[key], theirs[key])
     ]
     return max(abs(a - b) / abs(b) for a, b in pairs)
@@ -78,8 +78,9 @@ def compare_losses(ours, theirs, steps):
     for name, command in runs.items():
         losses = run(command)["losses"]
         marks = [mark for mark in (1, 6, 10, 20, 50) if mark < steps] + [steps]
-        found = [f"{mark}: {largest_difference(losses[:mark], exact):.1e}" for mark in marks]
-        print(f"{name}, largest relative difference to f64 after steps {', '.join(found)}")
+        for key in ("reconstruction", "filter"):
+            found = [f"{mark}: {largest_difference(losses[:mark], exact, [key]):.1e}" for mark in marks]
+            print(f"{name}, {key}: largest relative difference to f64 after steps {', '.join(found)}")
 
 
 def main():
