@@ -12,6 +12,7 @@ Times are medians of the steps of a process without its first two; the spread is
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -73,14 +74,20 @@ def largest_difference(ours, theirs, keys=("reconstruction", "filter")):
 
 def compare_losses(ours, theirs, steps):
     """How far rounding carries the losses of one fit, by who rounds."""
-    exact = run([*theirs, "--double"])["losses"]
-    runs = {"ours": ours, "PyTorch, channels first": theirs, "PyTorch, channels last": [*theirs, "--channels-last"]}
-    for name, command in runs.items():
-        losses = run(command)["losses"]
-        marks = [mark for mark in (1, 6, 10, 20, 50) if mark < steps] + [steps]
-        for key in ("reconstruction", "filter"):
-            found = [f"{mark}: {largest_difference(losses[:mark], exact, [key]):.1e}" for mark in marks]
-            print(f"{name}, {key}: largest relative difference to f64 after steps {', '.join(found)}")
+    commands = {
+        "ours": ours,
+        "PyTorch, channels first": theirs,
+        "PyTorch, channels last": [*theirs, "--channels-last"],
+        "PyTorch in f64": [*theirs, "--double"],
+    }
+    losses = {name: run(command)["losses"] for name, command in commands.items()}
+    marks = [mark for mark in (1, 6, 10, 20, 50) if mark < steps] + [steps]
+    for key in ("reconstruction", "filter"):
+        print(f"{key}: largest relative difference after steps {', '.join(map(str, marks))}")
+        for name, other in itertools.combinations(losses, 2):
+            pair = losses[name], losses[other]
+            found = [f"{largest_difference(*(half[:mark] for half in pair), [key]):.1e}" for mark in marks]
+            print(f"  {name} and {other}: {', '.join(found)}")
 
 
 def main():
