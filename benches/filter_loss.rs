@@ -61,7 +61,7 @@ struct Form {
     remembers: bool,
 }
 
-/// The default first.
+/// That of a fit first, from which the others differ.
 const FORMS: [Form; 8] = [
     Form { name: "released", of: |loss| loss, remembers: false },
     Form { name: "released, mass", of: |loss| loss.with_scale(Scale::Mass { trace: 0.7 }), remembers: false },
@@ -87,9 +87,8 @@ fn measure(name: &str, sizes: Sizes, form: &Form) {
     let (length, filters) = (sizes.length, sizes.channels[1]);
     let performer = Small::new(sizes, &device);
     let (explainer, features) = setting(&performer, ROWS, &device);
-    let loss = FilterLossConfig::new(length)
-        .with_scale(Scale::Energy { trace: 0.7 })
-        .with_gradient(Gradient::Released);
+    let FitConfig { scale, gradient, .. } = FitConfig::new();
+    let loss = FilterLossConfig::new(length).with_scale(scale).with_gradient(gradient);
     let loss = (form.of)(loss).init(&device);
     let memories = form.remembers.then(|| [(); 2].map(|()| loss.memory(filters, 0.9)));
     let mut watched = Watched { loss, memories, seconds: Vec::new() };

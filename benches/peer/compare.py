@@ -1,6 +1,6 @@
 """Runs the fitting step of this library and of PyTorch in turn, and prints their ratios; with --forward the
 forward pass of a performer; with --conv a conv-layer of the explainer forwards and backwards; with --losses how far
-the losses of a fit in `f32` are from those in `f64`, in this library and in both of PyTorch's layouts.
+the losses of a fit in this library, in both of PyTorch's layouts and in PyTorch's `f64` are from one another.
 
     python benches/peer/compare.py --network vgg16 --batch 32 --threads 2
     python benches/peer/compare.py --network alexnet --batch 32 --threads 2 --forward
@@ -61,8 +61,11 @@ def gflop(network, batch, conv_only):
     return convs * 3 / 7 if conv_only else convs + fully
 
 
-def largest_difference(ours, theirs, keys=("reconstruction", "filter")):
-    """The largest relative difference of any loss at any step."""
+LOSSES = ("reconstruction", "filter")
+
+
+def largest_difference(ours, theirs, keys=LOSSES):
+    """The largest relative difference of any of these losses at any step."""
     pairs = [
         (a, b)
         for ours, theirs in zip(ours, theirs)
@@ -82,7 +85,7 @@ def compare_losses(ours, theirs, steps):
     }
     losses = {name: run(command)["losses"] for name, command in commands.items()}
     marks = [mark for mark in (1, 6, 10, 20, 50) if mark < steps] + [steps]
-    for key in ("reconstruction", "filter"):
+    for key in LOSSES:
         print(f"{key}: largest relative difference after steps {', '.join(map(str, marks))}")
         for name, other in itertools.combinations(losses, 2):
             pair = losses[name], losses[other]

@@ -126,16 +126,19 @@ enum Activation {
 }
 
 impl Activation {
-    /// What it makes of a map and its bias. A NaN stays one.
+    /// What it makes of a map and its bias.
     fn follow(self, bias: f32, map: &mut [f32]) {
         match self {
             Self::Identity => map.iter_mut().for_each(|unit| *unit += bias),
-            Self::Relu => map.iter_mut().for_each(|unit| {
-                let sum = *unit + bias;
-                *unit = if sum <= 0.0 { 0.0 } else { sum };
-            }),
+            Self::Relu => map.iter_mut().for_each(|unit| *unit = rectified(*unit + bias)),
         }
     }
+}
+
+/// The ReLU of a number. A NaN stays one.
+#[inline(always)]
+fn rectified(value: f32) -> f32 {
+    if value <= 0.0 { 0.0 } else { value }
 }
 
 /// Puts the gradients of `conv`'s weight and bias into `gradients`.

@@ -78,10 +78,10 @@ fn features_of_half_precision_give_nearly_the_same_fit() {
     let [own, other] = [&single, &half].map(|fit| fit.validation.as_ref().unwrap().relative_error[0]);
     assert!(own != other && (other / own - 1.0).abs() < 0.05, "{own} {other}");
     let [own, other] = [&single, &half].map(|fit| weights(&fit.explainer));
-    // Not weight by weight: the push on a map turns on which of its units is the strongest.
-    let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>().sqrt();
-    let difference = norm(&mut own.iter().zip(&other).map(|(own, other)| own - other));
-    assert!(difference < 0.02 * norm(&mut own.iter().copied()), "{difference}");
+    let largest = own.iter().fold(0.0, |most: f32, weight| most.max(weight.abs()));
+    for (own, other) in own.iter().zip(&other) {
+        assert!((own - other).abs() < 0.02 * largest, "{own} {other}");
+    }
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn a_fit_reconstructs_better_and_records_every_term() {
     assert!(last.filter_loss.iter().all(|&value| value <= 0.0));
     assert!(last.push.iter().all(|&push| push > 0.0));
     let validation = last.validation.as_ref().unwrap();
-    assert!(validation.relative_error[0] < 0.35 && validation.agreement > 0.6, "{validation:?}");
+    assert!(validation.relative_error[0] < 0.3 && validation.agreement > 0.6, "{validation:?}");
     assert!((f64::from(fit.share()) - last.share).abs() < 1e-9);
     let handed_out = fit.validation.unwrap();
     assert_eq!(fit.explainer.validate(&performer, &train).unwrap(), handed_out);

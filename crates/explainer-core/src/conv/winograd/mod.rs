@@ -25,7 +25,7 @@ use std::array;
 
 use rayon::prelude::*;
 
-use super::Activation;
+use super::{Activation, rectified};
 use crate::memory::{append_chunks, chunks, vectorized};
 pub(super) use kernels::{kernel_adjoint, kernel_planes};
 use lanes::{LANES, Lanes, Patch, load_planes};
@@ -278,14 +278,7 @@ impl Grid {
                 |value| value,
                 output,
             ),
-            Activation::Relu => self.output_through(
-                tiles,
-                seen,
-                bias,
-                #[inline(always)]
-                |value| if value <= 0.0 { 0.0 } else { value },
-                output,
-            ),
+            Activation::Relu => self.output_through(tiles, seen, bias, rectified, output),
         }
     }
 
