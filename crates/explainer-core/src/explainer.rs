@@ -6,7 +6,7 @@ use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Tensor};
 
 use crate::init::Initializer;
-use crate::start::{start_decoder, start_first};
+use crate::start::{start_decoder, start_first, start_identity};
 use crate::track::entry;
 use crate::{
     Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack, Performer,
@@ -30,8 +30,8 @@ pub struct ExplainerConfig {
     /// Conv-layers of the interpretable track.
     #[config(default = 2)]
     pub interpretable_layers: usize,
-    /// Conv-layers of the ordinary track.
-    #[config(default = 1)]
+    /// Conv-layers of the ordinary track (arXiv:1805.07468: one).
+    #[config(default = 2)]
     pub ordinary_layers: usize,
     /// Where the maps of each interpretable conv-layer are looked at: the last entry is the last layer's, and layers
     /// before the list have its first.
@@ -49,6 +49,10 @@ pub struct ExplainerConfig {
     /// What conv-interp-1 starts from ([`init_from`](Self::init_from)).
     #[config(default = "Start::Performer")]
     pub first_start: Start,
+    /// What the ordinary track starts from: as the performer's top conv-layer, which the layers above the lowest
+    /// hand on.
+    #[config(default = "Start::Performer")]
+    pub ordinary_start: Start,
     /// What the decoder starts from.
     #[config(default = "Start::Performer")]
     pub decoder_start: Start,
@@ -65,12 +69,16 @@ impl ExplainerConfig {
         Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
     }
 
-    /// The published form: a mask at its own strongest unit behind every interpretable layer, and no windows. Kept for
-    /// comparison, as [`FitConfig::published`](crate::FitConfig::published) is.
+    /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and one
+    /// ordinary conv-layer of random weights. Kept for comparison, as
+    /// [`FitConfig::published`](crate::FitConfig::published) is.
     ///
     /// Source: arXiv:1805.07468.
     pub fn published(self) -> Self {
-        self.with_windows(vec![Windowing::None]).with_masks(vec![Masking::PUBLISHED])
+        self.with_windows(vec![Windowing::None])
+            .with_masks(vec![Masking::PUBLISHED])
+            .with_ordinary_layers(1)
+            .with_ordinary_start(Start::Random)
     }
 
     /// An explainer with random weights.
@@ -131,11 +139,11 @@ impl ExplainerConfig {
         entry(&self.masks, layer, self.interpretable_layers).unwrap_or(Masking::None)
     }
 
-    /// An explainer that starts from a performer: conv-interp-1 is its top conv-layer (or, where a
-    /// block is in its place, the connection around it), the decoder its upper layers (or the identity,
+    /// An explainer that starts from a performer: conv-interp-1 and the ordinary track are its top conv-layer (or,
+    /// where a block is in its place, the connection around it), the decoder its upper layers (or the identity,
     /// where it has none), unless [`Start::Random`] is asked for; the other convs are random.
     ///
-    /// Source: arXiv:1805.07468, initialisation.
+    /// Source: arXiv:1805.07468, initialisation; there the ordinary track is random too.
     ///
     /// # Panics
     /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1 and
@@ -144,6 +152,10 @@ impl ExplainerConfig {
         let mut explainer = self.init(device);
         if self.first_start == Start::Performer {
             start_first(&mut explainer.interpretable.layers[0].conv, performer, device);
+        }
+        if self.ordinary_start == Start::Performer {
+            start_first(&mut explainer.ordinary.convs[0], performer, device);
+            explainer.ordinary.convs[1..].iter_mut().for_each(|conv| start_identity(conv, device));
         }
         if self.decoder_start == Start::Performer {
             start_decoder(&mut explainer.decoder, performer, device);
@@ -250,11 +262,31 @@ impl Explainer {
 mod tests {
     use super::*;
     use crate::features::floats;
-    use crate::testing::{ResidualPerformer, images};
+    use burn::tensor::activation::relu;
+
+    use crate::testing::{ResidualPerformer, TinyPerformer, features, images};
     use crate::{FeatureConfig, Features, FitConfig, Refit};
 
     fn largest<const D: usize>(tensor: Tensor<D>) -> f32 {
         tensor.abs().max().into_scalar()
+    }
+
+    #[test]
+    fn the_ordinary_track_starts_as_the_performers_top_conv() {
+        let device = Device::flex();
+        let performer = TinyPerformer::new(3);
+        let target = features(&performer, 4, &FeatureConfig::plain()).batch(&[0, 1, 2, 3]).target;
+        let config = ExplainerConfig::for_performer(&performer);
+        let apart = |config: &ExplainerConfig| {
+            let explainer = config.init_from(&performer, &device);
+            let top = relu(performer.convs[1].forward(target.clone()));
+            largest(explainer.ordinary.forward(target.clone()) - top)
+        };
+        assert!(apart(&config) < 1e-6);
+        assert!(apart(&config.clone().with_ordinary_layers(3)) < 1e-6, "the layers above hand it on");
+        for random in [config.clone().with_ordinary_start(Start::Random), config.published()] {
+            assert!(apart(&random) > 0.01);
+        }
     }
 
     #[test]

@@ -69,6 +69,13 @@ pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, devic
     }
 }
 
+/// Makes of a conv-layer one that hands on what it reads.
+pub(crate) fn start_identity(conv: &mut Conv2d, device: &Device) {
+    let [channels, ..] = conv.weight.dims();
+    conv.weight = Param::from_tensor(identity_kernel(channels, device));
+    conv.bias = conv.bias.take().map(|bias| Param::from_tensor(bias.val().zeros_like()));
+}
+
 /// Makes of the decoder the performer's upper layers, or the identity where it has none.
 ///
 /// # Panics

@@ -36,9 +36,9 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 0.2 up to two thirds.
+    /// This library's: relative errors, η = 1 up to a share of 0.72.
     pub const RELATIVE: Self =
-        Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2, share: 2.0 / 3.0 };
+        Self { reconstruction: ReconstructionWeight::Relative, eta: 1.0, share: 0.72 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
         Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6, share: 1.0 };
@@ -138,7 +138,7 @@ pub enum Refit {
 
 impl Refit {
     /// The performer's own layers say much, the optimiser's weights little.
-    pub const DEFAULT: Self = Self::Ridge { performer: 1.0, fitted: 0.03 };
+    pub const DEFAULT: Self = Self::Ridge { performer: 0.3, fitted: 0.03 };
 }
 
 /// Adam's learning rates.
