@@ -144,7 +144,7 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
             assert_numbers(&figures[key], below, key);
         }
     }
-    assert_numbers(&figures, &["images", "live_filters", "filters", "share", "agreement"], "");
+    assert_numbers(&figures, &["images", "live_filters", "filters", "share", "mass_share", "agreement"], "");
     assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
     for (key, expected) in [
         ("dataset", json!("synthetic birds")),

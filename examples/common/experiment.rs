@@ -206,6 +206,7 @@ impl<P: Performer> Experiment<'_, P> {
             live_filters: layers.conv_interp_2.peaks.live_filters().len(),
             filters: fit.explainer.filters(),
             share: f64::from(fit.share()),
+            mass_share: fit.validation.as_ref().and_then(|validation| validation.mass_share),
             reconstruction,
             error: decisions.all,
             error_among: decisions.among,

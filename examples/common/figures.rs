@@ -109,7 +109,10 @@ pub struct Figures {
     pub by_category: Vec<CategoryFigures>,
     pub live_filters: usize,
     pub filters: usize,
+    /// p.
     pub share: f64,
+    /// The share of the interpretable track in the mass of the encoder's output, on the validation images.
+    pub mass_share: Option<f64>,
     pub reconstruction: Reconstruction,
     /// Among all classes of the performer.
     pub error: ClassificationError,

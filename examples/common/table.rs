@@ -48,10 +48,11 @@ pub fn print(figures: &Figures) {
         diversity.conv_interp_2 / diversity.top_conv,
     );
     println!(
-        "live filters {} of {} · share p {:.3} · relative error fc-dec-1 {:.4}, fc-dec-2 {:.4}",
+        "live filters {} of {} · share p {:.3}{} · relative error fc-dec-1 {:.4}, fc-dec-2 {:.4}",
         figures.live_filters,
         figures.filters,
         figures.share,
+        figures.mass_share.map_or(String::new(), |share| format!(", by mass {share:.3}")),
         figures.reconstruction.fc_dec_1,
         figures.reconstruction.fc_dec_2
     );

@@ -104,6 +104,7 @@ const EXPLAINERS: &[Column] = &[
     Column::new("spread ×", 2, |cell| factor(cell, "/peak_spread", "")),
     Column::new("diversity ×", 2, |cell| factor(cell, "/diversity", "")),
     Column::new("p", 3, |cell| number(cell, "/share")).beside(|paper| Some(paper.share)),
+    Column::new("by mass", 3, |cell| number(cell, "/mass_share")),
     Column::new("rel fc-dec-1", 4, |cell| number(cell, "/reconstruction/fc_dec_1")),
     Column::new("Δerror, points", 2, |cell| {
         100.0 * (number(cell, "/error_among/explainer") - number(cell, "/error_among/performer"))

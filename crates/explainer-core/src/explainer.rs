@@ -218,10 +218,16 @@ impl Explainer {
 
     /// Joins what the last interpretable layer hands on and the ordinary maps.
     pub(crate) fn encode(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> Tensor<4> {
+        let [parts, ordinary] = self.terms(parts, ordinary);
+        parts + ordinary
+    }
+
+    /// What either track gives to the encoder's output.
+    pub(crate) fn terms(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> [Tensor<4>; 2] {
         let parts = self.interpretable_norm.forward(self.pooled_parts(parts));
         let ordinary = self.ordinary_norm.forward(self.pooled(ordinary));
         let share = self.share_tensor().reshape([1, 1, 1, 1]);
-        parts * share.clone() + ordinary * (1.0 - share)
+        [parts * share.clone(), ordinary * (1.0 - share)]
     }
 
     pub(crate) fn pooled(&self, maps: Tensor<4>) -> Tensor<4> {

@@ -51,7 +51,8 @@ impl Share {
     }
 }
 
-/// Makes of conv-interp-1 the performer's top layer: its conv-layer, or the connection around its block.
+/// Makes of the first conv-layer of a track the performer's top layer: its conv-layer, or the connection around its
+/// block.
 ///
 /// # Panics
 /// If that does not fit a 3×3 convolution with stride 1 and padding 1 of the same channels.
@@ -62,18 +63,17 @@ pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, devic
             assert_eq!(
                 first.weight.dims(),
                 [channels, channels, 3, 3],
-                "conv-interp-1 (left) cannot start as the connection around the performer's block (right)"
+                "a track (left) cannot start as the connection around the performer's block (right)"
             );
-            first.weight = Param::from_tensor(identity_kernel(channels, device));
+            start_identity(first, device);
         }
     }
 }
 
-/// Makes of a conv-layer one that hands on what it reads.
+/// Makes of a conv-layer, whose biases are 0, one that hands on what it reads.
 pub(crate) fn start_identity(conv: &mut Conv2d, device: &Device) {
     let [channels, ..] = conv.weight.dims();
     conv.weight = Param::from_tensor(identity_kernel(channels, device));
-    conv.bias = conv.bias.take().map(|bias| Param::from_tensor(bias.val().zeros_like()));
 }
 
 /// Makes of the decoder the performer's upper layers, or the identity where it has none.
@@ -102,17 +102,17 @@ pub(crate) fn start_decoder<P: Performer>(decoder: &mut Decoder, performer: &P, 
     }
 }
 
-/// Makes of conv-interp-1 the performer's top conv-layer.
+/// Makes of a track's first conv-layer the performer's top conv-layer.
 fn start_as(first: &mut Conv2d, top_conv: &Conv2d) {
     let weight = ungrouped(top_conv);
     assert_eq!(
         (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
         (weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
-        "conv-interp-1 (left) cannot start as the performer's top conv-layer (right)"
+        "a track (left) cannot start as the performer's top conv-layer (right)"
     );
     assert!(
         matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
-        "conv-interp-1 pads by 1 and cannot start as a top conv-layer that pads by {:?}",
+        "a track pads by 1 and cannot start as a top conv-layer that pads by {:?}",
         top_conv.padding
     );
     first.weight = Param::from_tensor(weight);

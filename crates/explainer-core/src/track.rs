@@ -138,9 +138,9 @@ impl InterpretableTrack {
     }
 }
 
-/// Ordinary track: conv-ordin → ReLU, for what is not a part.
+/// Ordinary track: conv-layers, each with its ReLU, for what is not a part.
 ///
-/// Source: arXiv:1805.07468, encoder.
+/// Source: arXiv:1805.07468, encoder; there it is one conv-layer.
 ///
 /// # Shapes
 /// - input: target features, `[batch, C, L, L]`

@@ -325,7 +325,7 @@ mod tests {
     }
 
     fn held_out(relative_error: [f64; 2], agreement: f64) -> Validation {
-        Validation { relative_error: relative_error.to_vec(), agreement, instability: None }
+        Validation { relative_error: relative_error.to_vec(), agreement, mass_share: None, instability: None }
     }
 
     /// A control fit of such instability, tracking, relative error, agreement and filters that come back.

@@ -35,6 +35,13 @@ pub struct Validation {
     pub relative_error: Vec<f64>,
     /// Share of images whose highest score is of the same class with the explainer's features.
     pub agreement: f64,
+    /// Share of the interpretable track in the mass of the encoder's output,
+    ///
+    /// `Σ p · x̂_interp / Σ (p · x̂_interp + (1 − p) · x̂_ordin)`, over channels, units and images.
+    ///
+    /// It is p where both tracks have the mass that their norm-layers were measured at, and less where the ordinary
+    /// one has grown louder since. `None` of what has no tracks ([`Fit::without_looking`](crate::Fit)).
+    pub mass_share: Option<f64>,
     /// Location instability of the last interpretable conv-layer, mean over filters, as published; lower is
     /// more stable, and by itself says little ([`location_instability`](explainer_metrics::location_instability)).
     /// `None` where the features have no landmarks ([`Features::with_landmarks`](crate::Features)), or none that

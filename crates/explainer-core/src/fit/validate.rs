@@ -9,7 +9,7 @@ use explainer_metrics::{
 use super::record::Validation;
 use super::step::batches;
 use crate::features::{Features, floats};
-use crate::{CoreError, Encoding, Explainer, Performer};
+use crate::{CoreError, Explainer, Performer};
 
 /// Rows of one pass.
 const BATCH: usize = 64;
@@ -51,14 +51,15 @@ impl Validation {
         Ok(Self {
             relative_error: errors.iter().map(RelativeError::value).collect(),
             agreement: most as f64 / validation.len() as f64,
+            mass_share: None,
             instability: None,
         })
     }
 }
 
 impl Explainer {
-    /// Relative reconstruction errors and the head's agreement on `features`; and the location instability of
-    /// the last interpretable conv-layer, if they have landmarks.
+    /// Relative reconstruction errors, the head's agreement and the share of the interpretable track on `features`; and
+    /// the location instability of the last interpretable conv-layer, if they have landmarks.
     ///
     /// # Errors
     /// [`CoreError::Scores`] if a score or an activation is not a number.
@@ -69,10 +70,17 @@ impl Explainer {
     ) -> Result<Validation, CoreError> {
         let mut errors = vec![RelativeError::default(); features.shape().upper.len()];
         let (mut own_scores, mut scores) = (Vec::new(), Vec::new());
+        let mut masses = [0.0; 2];
         let mut peaks = None;
         for indices in batches(features.len(), BATCH) {
             let batch = features.batch(&indices);
-            let Encoding { mut interpretable, upper, .. } = self.forward(batch.target);
+            let (mut interpretable, parts) = self.interpretable.forward(batch.target.clone());
+            let tracks = self.terms(parts, self.ordinary.forward(batch.target));
+            for (mass, track) in masses.iter_mut().zip(&tracks) {
+                *mass += f64::from(track.clone().sum().into_scalar::<f32>());
+            }
+            let [parts, ordinary] = tracks;
+            let upper = self.decoder.forward(parts + ordinary);
             if features.landmarks().is_some() {
                 let maps = interpretable.pop().expect("there is an interpretable layer");
                 let [_, filters, height, width] = maps.dims();
@@ -94,6 +102,7 @@ impl Explainer {
         Ok(Validation {
             relative_error: errors.iter().map(RelativeError::value).collect(),
             agreement: agreement(&own_scores, &scores, features.shape().classes)?,
+            mass_share: Some(masses[0] / (masses[0] + masses[1])).filter(|share| share.is_finite()),
             instability: instability.filter(|mean| mean.is_finite()),
         })
     }
@@ -101,9 +110,28 @@ impl Explainer {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
-    use crate::FeatureConfig;
     use crate::testing::{TinyPerformer, features};
+    use crate::{ExplainerConfig, FeatureConfig};
+
+    #[test]
+    fn the_share_by_mass_is_p_until_a_track_grows() {
+        let performer = TinyPerformer::new(2);
+        let rows = features(&performer, 8, &FeatureConfig::plain());
+        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
+        let mut explainer = explainer.anchored(&rows).calibrated(&rows);
+        let share =
+            |explainer: &Explainer| explainer.validate(&performer, &rows).unwrap().mass_share.unwrap();
+        let before = share(&explainer);
+        // A channel that is nearly silent has less than mass one.
+        assert!((before - 0.5).abs() < 0.02, "{before}");
+        let last = explainer.ordinary.convs.last_mut().unwrap();
+        last.weight = last.weight.clone().map(|weight| weight * 3.0);
+        let (found, expected) = (share(&explainer), before / (before + 3.0 * (1.0 - before)));
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
 
     #[test]
     fn without_looking_all_images_get_the_mean() {

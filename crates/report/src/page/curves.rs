@@ -57,6 +57,7 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
     // Landmarks are what it takes; where none is known there is no such curve.
     let instability =
         |record: &EpochRecord| validation(record).and_then(|v| v.instability).unwrap_or(f64::NAN);
+    let mass_share = |record: &EpochRecord| validation(record).and_then(|v| v.mass_share).unwrap_or(f64::NAN);
     let stable = records.iter().all(|record| instability(record).is_finite());
     let last = format!("conv-interp-{}", records[0].filter_loss.len());
     vec![
@@ -89,7 +90,12 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
         Chart {
             title: "Share p",
             note: "of the interpretable track",
-            series: one("p", &|record| record.share),
+            series: {
+                let mut series = one("p", &|record| record.share);
+                let weighed = records.iter().all(|record| mass_share(record).is_finite());
+                series.extend(weighed.then(|| one("by mass, held out", &mass_share)).into_iter().flatten());
+                series
+            },
             bounds: SHARE,
         },
         Chart {
@@ -199,7 +205,7 @@ fn table(records: &[EpochRecord]) -> Markup {
             div.scroll tabindex="0" role="group" aria-label="Epochs" {
                 table.figures {
                     thead { tr {
-                        @for name in ["Epoch", "Reconstruction", "Share loss", "Filter loss", "Push", "p", "Held-out error", "Agreement", "Instability", "Seconds"] {
+                        @for name in ["Epoch", "Reconstruction", "Share loss", "Filter loss", "Push", "p", "p by mass", "Held-out error", "Agreement", "Instability", "Seconds"] {
                             th.num scope="col" { (name) }
                         }
                     } }
@@ -212,6 +218,7 @@ fn table(records: &[EpochRecord]) -> Markup {
                                 td.num { (list(&record.filter_loss)) }
                                 td.num { (list(&record.push)) }
                                 td.num { (number(record.share)) }
+                                td.num { @if let Some(v) = record.validation.as_ref().and_then(|v| v.mass_share) { (number(v)) } }
                                 td.num { @if let Some(v) = &record.validation { (list(&v.relative_error)) } }
                                 td.num { @if let Some(v) = &record.validation { (number(v.agreement)) } }
                                 td.num { @if let Some(v) = record.validation.as_ref().and_then(|v| v.instability) { (number(v)) } }
@@ -254,7 +261,8 @@ mod tests {
     }
 
     fn record(epoch: usize, instability: Option<f64>) -> EpochRecord {
-        let validation = Validation { relative_error: vec![0.1], agreement: 0.9, instability };
+        let validation =
+            Validation { relative_error: vec![0.1], agreement: 0.9, mass_share: Some(0.6), instability };
         EpochRecord {
             epoch,
             steps: 4,

@@ -7,6 +7,7 @@ mod images;
 mod media;
 mod parts;
 
+use explainer_core::EpochRecord;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::ReportError;
@@ -72,6 +73,11 @@ pub(crate) fn document(seen: &Observations) -> Result<String, ReportError> {
     Ok(markup.into_string())
 }
 
+/// The share of the interpretable track by mass, on the images held out; the closing refit does not change it.
+fn mass_share(records: &[EpochRecord]) -> Option<f64> {
+    records.last()?.validation.as_ref()?.mass_share
+}
+
 fn title(seen: &Observations) -> String {
     let performer = if seen.text.performer.is_empty() { "a network" } else { &seen.text.performer };
     match seen.text.categories.as_slice() {
@@ -97,7 +103,9 @@ fn header(seen: &Observations, title: &str) -> Markup {
                     count => { (count) " parts" }
                 }
                 " that nobody had named. "
-                "They carry a share of p = " (number(seen.share)) " of its signal."
+                "They carry a share of p = " (number(seen.share)) " of its signal"
+                @if let Some(share) = mass_share(&seen.records) { ", " (number(share)) " of its mass on other images" }
+                "."
                 @match seen.survey.left_out.len() {
                     0 => {}
                     1 => " 1 image that could not be read was left out.",
