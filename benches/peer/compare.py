@@ -52,13 +52,13 @@ def operations(batch, channels, side, pooled, width):
     weights, and for its inputs where something is fitted below."""
     conv = 2 * batch * side**2 * 9 * channels**2
     fully = 2 * batch * (pooled**2 * channels * width + width**2)
-    return 1e-9 * (2 * 2 * conv + 2 * 3 * conv), 1e-9 * 3 * fully
+    return 1e-9 * (2 * 2 * conv + 3 * conv), 1e-9 * 3 * fully
 
 
 def gflop(network, batch, conv_only):
-    """Those of a step, or of a conv-layer both ways, three of the ten products."""
+    """Those of a step, or of a conv-layer both ways, three of the seven products."""
     convs, fully = operations(batch, *SIZES[network])
-    return convs * 3 / 10 if conv_only else convs + fully
+    return convs * 3 / 7 if conv_only else convs + fully
 
 
 LOSSES = ("reconstruction", "filter")

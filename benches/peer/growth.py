@@ -51,7 +51,7 @@ def counts(size):
     return {
         "GFLOP of convs": convs,
         "GFLOP of FC layers": fully,
-        "M weights": 1e-6 * (inputs * upper + upper**2 + 4 * 9 * channels**2),
+        "M weights": 1e-6 * (inputs * upper + upper**2 + 3 * 9 * channels**2),
         "M numbers of maps": 1e-6 * batch * channels * length**2,
         "M numbers of cached features": 1e-6 * batch * size["batches"] * (channels * length**2 + 2 * upper),
         "once": 1.0,

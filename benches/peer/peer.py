@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
 TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
-ETA, MOST_SHARE = 1.0, 0.72
+ETA, MOST_SHARE = 0.2, 2 / 3
 RATES = {
     "interpretable.layers": 1e-6,
     "ordinary.convs": 5e-4,
@@ -92,7 +92,6 @@ class Explainer(torch.nn.Module):
     def __init__(self, state, length, pool):
         super().__init__()
         self.windows = Windows(length, state.pop("interpretable.layers.1.windows.offsets"))
-        self.ordinary_layers = sum(name.startswith("ordinary.") and name.endswith(".weight") for name in state)
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
         self.pool = pool
         self.masks = templates(length)[:-1].clamp_min(0)
@@ -140,9 +139,7 @@ class Explainer(torch.nn.Module):
         first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
         parts = self.windowed(self.conv(first, "interpretable.layers.1.conv"))
         parts = self.masked(self.pushed(parts, 1))
-        ordinary = target
-        for layer in range(self.ordinary_layers):
-            ordinary = self.conv(ordinary, f"ordinary.convs.{layer}")
+        ordinary = self.conv(target, "ordinary.convs.0")
         share = torch.sigmoid(self.weight("share_logit"))
         encoded = share * self.pooled(parts, "interpretable") + (1 - share) * self.pooled(ordinary, "ordinary")
         fc1 = self.linear(encoded.flatten(1), "decoder.layers.0")

@@ -30,8 +30,8 @@ pub struct ExplainerConfig {
     /// Conv-layers of the interpretable track.
     #[config(default = 2)]
     pub interpretable_layers: usize,
-    /// Conv-layers of the ordinary track (arXiv:1805.07468: one).
-    #[config(default = 2)]
+    /// Conv-layers of the ordinary track.
+    #[config(default = 1)]
     pub ordinary_layers: usize,
     /// Where the maps of each interpretable conv-layer are looked at: the last entry is the last layer's, and layers
     /// before the list have its first.
@@ -69,15 +69,14 @@ impl ExplainerConfig {
         Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
     }
 
-    /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and one
-    /// ordinary conv-layer of random weights. Kept for comparison, as
+    /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and an
+    /// ordinary track of random weights. Kept for comparison, as
     /// [`FitConfig::published`](crate::FitConfig::published) is.
     ///
     /// Source: arXiv:1805.07468.
     pub fn published(self) -> Self {
         self.with_windows(vec![Windowing::None])
             .with_masks(vec![Masking::PUBLISHED])
-            .with_ordinary_layers(1)
             .with_ordinary_start(Start::Random)
     }
 

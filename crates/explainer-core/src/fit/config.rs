@@ -36,8 +36,9 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 1 up to a share of 0.72.
-    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 1.0, share: 0.72 };
+    /// This library's: relative errors, η = 0.2 up to a share of two thirds.
+    pub const RELATIVE: Self =
+        Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2, share: 2.0 / 3.0 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
         Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6, share: 1.0 };
