@@ -80,6 +80,9 @@ const ADDS_UP: f64 = 1e-4;
 /// An explainer's squared error must be this share of that of the training images' mean, at most. At 1 nothing
 /// of what tells one image from another was reconstructed; at a half, half of its variance is unexplained.
 const UNEXPLAINED: f64 = 0.5;
+/// The interpretable track must have this share of the mass that the decoder reads, at least as much as the rest.
+const CARRIED: f64 = 0.5;
+
 /// What the checks are made from.
 #[derive(Clone, Copy)]
 pub(crate) struct Evidence<'a> {
@@ -109,7 +112,7 @@ impl Evidence<'_> {
 
     /// All checks.
     pub(crate) fn checks(&self) -> Vec<Check> {
-        let mut checks = vec![self.agreement(), self.reconstruction()];
+        let mut checks = vec![self.agreement(), self.reconstruction(), self.carried()];
         checks.extend([self.adds_up(), self.silencing(), self.live()]);
         checks.extend(self.stability());
         checks.extend(self.tracking());
@@ -149,6 +152,17 @@ impl Evidence<'_> {
             found,
             format!("at most {UNEXPLAINED} times that"),
             "What all images have in common is reconstructed without looking, and may be most of it.",
+        )
+    }
+
+    fn carried(&self) -> Check {
+        let share = self.validation.and_then(|figures| figures.mass_share);
+        check(
+            "Do the parts carry as much of what is decoded as the rest does?",
+            share.map(|share| share >= CARRIED),
+            share.map_or_else(String::new, |share| format!("{:.1} % of its mass", 100.0 * share)),
+            format!("at least {:.0} %", 100.0 * CARRIED),
+            "No part explains what the ordinary track carries. p does not tell how much that is: the track may grow.",
         )
     }
 
@@ -325,7 +339,8 @@ mod tests {
     }
 
     fn held_out(relative_error: [f64; 2], agreement: f64) -> Validation {
-        Validation { relative_error: relative_error.to_vec(), agreement, mass_share: None, instability: None }
+        let mass_share = Some(CARRIED);
+        Validation { relative_error: relative_error.to_vec(), agreement, mass_share, instability: None }
     }
 
     /// A control fit of such instability, tracking, relative error, agreement and filters that come back.
@@ -374,7 +389,7 @@ mod tests {
     }
 
     /// All checks but those of control fits.
-    const CHEAP: usize = 13;
+    const CHEAP: usize = 14;
 
     fn verdicts(evidence: Evidence<'_>) -> Vec<Verdict> {
         evidence.checks().into_iter().map(|check| check.verdict).collect()
@@ -394,7 +409,8 @@ mod tests {
         let evidence = evidence(&rows, &good, &mean, &controls);
         assert_eq!(verdicts(evidence), [Passed; CHEAP + 4]);
 
-        let (bad, mut poor) = (held_out([0.01, 0.3], 0.9), row("own", [0.2, 0.04, 0.1, 20.0]));
+        let bad = Validation { mass_share: Some(0.4), ..held_out([0.01, 0.3], 0.9) };
+        let mut poor = row("own", [0.2, 0.04, 0.1, 20.0]);
         poor.live = Some([50, 64]);
         let rows = others(poor);
         let controls = [
@@ -418,8 +434,8 @@ mod tests {
         let rows = others(blind);
         let blind = Evidence { rows: &rows, silenced: [0, 0], validation: None, ..evidence };
         let found = verdicts(blind);
-        assert_eq!(found[..5], [Passed, NotMeasured, Passed, NotMeasured, Passed]);
-        assert_eq!((&found[5..11], &found[11..CHEAP]), (&[NotMeasured; 6][..], &[Passed; 2][..]));
+        assert_eq!(found[..6], [Passed, NotMeasured, NotMeasured, Passed, NotMeasured, Passed]);
+        assert_eq!((&found[6..12], &found[12..CHEAP]), (&[NotMeasured; 6][..], &[Passed; 2][..]));
         assert_eq!(found[CHEAP..], [Passed, NotMeasured, Passed, NotMeasured], "where no landmark is needed");
     }
 
