@@ -11,7 +11,7 @@ use burn::tensor::wgpu::WgpuInitError;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
-    Performer, Pooling, Push, PushSchedule, Refit,
+    Performer, Pooling, Push, PushSchedule, Refit, Start,
 };
 use explainer_filter_loss::{Anchors, FilterLossConfig, Gradient, Scale, StarWindowConfig};
 use explainer_performers::{
@@ -42,8 +42,9 @@ fn fit(device: &Device) -> Fit {
     let performer = Small::new(Sizes { channels: [4, 5], length: SIZE, pool, upper: [7, 6] }, device);
     let features = Features::extract(&performer, images(), &FeatureConfig::plain().with_mirror(true), device)
         .expect("features");
-    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, device);
     // Settings of its own, so that tuning the defaults leaves the expected values alone.
+    let explainer = ExplainerConfig::for_performer(&performer).with_ordinary_start(Start::Random);
+    let explainer = explainer.init_from(&performer, device);
     let push = [0.3, 3.0].map(|ratio| Push { ratio, schedule: PushSchedule::Constant });
     let config = FitConfig::new()
         .with_epochs(2)
@@ -54,7 +55,7 @@ fn fit(device: &Device) -> Fit {
         .with_gradient(Gradient::Released)
         .with_scale(Scale::Energy { trace: 0.7 })
         .with_diversity(0.1)
-        .with_refit(Refit::DEFAULT)
+        .with_refit(Refit::Ridge { performer: 1.0, fitted: 0.03 })
         .with_progress(false);
     config.fit(explainer, &performer, &features, Some(&features)).expect("a fit")
 }

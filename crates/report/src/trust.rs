@@ -503,7 +503,7 @@ mod tests {
         ];
         assert_eq!(found, expected);
         let trust = Trust::new(480, checks, vec![diverged]);
-        assert_eq!((trust.passed, trust.failed, trust.not_measured), (12, 0, 5));
+        assert_eq!((trust.passed, trust.failed, trust.not_measured), (13, 0, 5));
         let json = serde_json::to_value(&trust).expect("JSON");
         assert_eq!(json["checks"][0]["verdict"], "not-measured");
         assert_eq!(json["control_fits"][0]["control"], "second-seed");

@@ -125,8 +125,8 @@ mod tests {
         let share =
             |explainer: &Explainer| explainer.validate(&performer, &rows).unwrap().mass_share.unwrap();
         let before = share(&explainer);
-        // A channel that is nearly silent has less than mass one.
-        assert!((before - 0.5).abs() < 0.02, "{before}");
+        // The norm-layers were measured on the rows with an object, and hold back channels that are nearly silent.
+        assert!((before - 0.5).abs() < 0.05, "{before}");
         let last = explainer.ordinary.convs.last_mut().unwrap();
         last.weight = last.weight.clone().map(|weight| weight * 3.0);
         let (found, expected) = (share(&explainer), before / (before + 3.0 * (1.0 - before)));
