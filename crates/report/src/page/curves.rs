@@ -93,7 +93,9 @@ fn charts(records: &[EpochRecord]) -> Vec<Chart> {
             series: {
                 let mut series = one("p", &|record| record.share);
                 let weighed = records.iter().all(|record| mass_share(record).is_finite());
-                series.extend(weighed.then(|| one("by mass, held out", &mass_share)).into_iter().flatten());
+                if weighed {
+                    series.extend(one("by mass, held out", &mass_share));
+                }
                 series
             },
             bounds: SHARE,
