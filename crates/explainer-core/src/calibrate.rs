@@ -1,14 +1,19 @@
 //! The norm-layers' first α, and a decoder that fits it.
 
 use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
-use crate::features::Features;
+use crate::explainer::Tracks;
+use crate::features::{Features, floats};
 use crate::norm::channel_mass;
-use crate::{Explainer, ScaleNorm};
+use crate::{Explainer, ScaleNorm, Share};
 
 /// Rows of one pass.
 pub(crate) const BATCH: usize = 64;
+
+/// A filter's share of its channel in its windows counts as at least this part of the mean share, and the mean share
+/// is this far from 0 and from 1: neither track is blown up.
+const LEAST_SHARE: f64 = 0.01;
 
 impl Explainer {
     /// The explainer with α_k of both norm-layers measured on `features`, and the decoder's first
@@ -21,18 +26,39 @@ impl Explainer {
     /// starts at random and fc6 is copied, α* is that of the random layer: fc-dec-1 then starts at another scale,
     /// with channels that are not the performer's anyway.)
     ///
+    /// Where the ordinary track has what the windows leave ([`complement`](crate::ExplainerConfig::complement)), the
+    /// two halves of a channel are put together in the proportion in which they were parted. With a_k the mean mass of
+    /// part k, m_k^in and m_k^out those of channel k within its windows and outside,
+    ///
+    /// ```text
+    /// α*_k = m_k^in + m_k^out      q_k = m_k^in / α*_k                P = mean_k q_k
+    /// α_k  = P · a_k / q_k         (1 − P) · α*_k  (ordinary track)   p = P, if it is learned
+    /// ```
+    ///
+    /// Then the parts have a share of P in the encoder's output, by mass as by p, and where filter k hands channel k
+    /// on, channel k of the output is the performer's, divided by α*_k.
+    ///
     /// α is measured on the rows that have a category, or on all if none has: for a single-category
-    /// performer on its positive images alone (arXiv:1805.07468, norm-layer).
+    /// performer on its positive images alone (arXiv:1805.07468, norm-layer). What is done where the ordinary track
+    /// has what the windows leave is ours.
     ///
     /// Call it before fitting only; [`FitConfig::fit`](crate::FitConfig::fit) does.
     pub fn calibrated(self, features: &Features) -> Self {
         let explainer = self.valid();
-        let [parts, ordinary, performer] = explainer.mean_masses(features);
+        let masses = explainer.mean_masses(features);
+        let (scales, share) = match explainer.complement {
+            true => masses.parted(features.device()),
+            false => (masses.whole(), None),
+        };
         let norm = |norm: &ScaleNorm, mass| norm.clone().with_alpha(mass);
-        let gain = norm(&explainer.interpretable_norm, performer).alpha();
+        let gain = norm(&explainer.interpretable_norm, scales.performer).alpha();
         let mut calibrated = explainer.clone();
-        calibrated.interpretable_norm = norm(&explainer.interpretable_norm, parts);
-        calibrated.ordinary_norm = norm(&explainer.ordinary_norm, ordinary);
+        calibrated.interpretable_norm = norm(&explainer.interpretable_norm, scales.parts);
+        calibrated.ordinary_norm = norm(&explainer.ordinary_norm, scales.ordinary);
+        if let (Some(share), Share::Learned) = (share, explainer.share) {
+            let logit = (share / (1.0 - share)).ln() as f32;
+            calibrated.share_logit = calibrated.share_logit.map(|before| before.full_like(logit));
+        }
         let first = &mut calibrated.decoder.layers[0].weight;
         let [inputs, outputs] = first.dims();
         let channels = explainer.filters();
@@ -43,23 +69,80 @@ impl Explainer {
         calibrated
     }
 
-    /// Mean masses of the pooled channels of the interpretable track, the ordinary track and
-    /// conv-interp-1.
-    fn mean_masses(&self, features: &Features) -> [Tensor<1>; 3] {
+    /// Mean masses of pooled channels.
+    fn mean_masses(&self, features: &Features) -> Masses {
         let rows = objects(features);
-        let zero = Tensor::zeros([self.filters()], features.device());
-        let mut masses = [zero.clone(), zero.clone(), zero];
+        let zero = || Tensor::zeros([self.filters()], features.device());
+        let mut masses = [zero(), zero(), zero(), zero()];
         for batch in rows.chunks(BATCH) {
             let share = batch.len() as f64 / rows.len() as f64;
-            let target = features.batch(batch).target;
-            let (maps, parts) = self.interpretable.forward(target.clone());
-            let ordinary = self.pooled(self.ordinary.forward(target));
-            let tracks = [self.pooled_parts(parts), ordinary, self.pooled(maps[0].clone())];
-            for (mass, track) in masses.iter_mut().zip(tracks) {
-                *mass = mass.clone() + channel_mass(track).mul_scalar(share);
+            let Tracks { mut interpretable, parts, ordinary, windows } =
+                self.tracks(features.batch(batch).target);
+            let top = interpretable.swap_remove(0);
+            let (inside, outside) = match windows {
+                Some(windows) if self.complement => (top.clone() * windows.clone(), top * (1.0 - windows)),
+                _ => (top.clone(), top.zeros_like()),
+            };
+            let maps =
+                [self.pooled_parts(parts), self.pooled(ordinary), self.pooled(inside), self.pooled(outside)];
+            for (mass, maps) in masses.iter_mut().zip(maps) {
+                *mass = mass.clone() + channel_mass(maps).mul_scalar(share);
             }
         }
-        masses
+        let [parts, ordinary, inside, outside] = masses;
+        Masses { parts, ordinary, inside, outside }
+    }
+}
+
+/// Mean masses of pooled channels, `[channels]` each.
+struct Masses {
+    /// Of the interpretable track.
+    parts: Tensor<1>,
+    /// Of the ordinary track.
+    ordinary: Tensor<1>,
+    /// Of conv-interp-1, as far as it lies within the windows that the ordinary track leaves out; whole, if it leaves
+    /// none out.
+    inside: Tensor<1>,
+    /// The rest of it.
+    outside: Tensor<1>,
+}
+
+/// What the channels of both tracks are divided by, and the performer's own.
+struct Scales {
+    parts: Tensor<1>,
+    ordinary: Tensor<1>,
+    performer: Tensor<1>,
+}
+
+impl Masses {
+    /// Every channel comes out with mass one.
+    fn whole(self) -> Scales {
+        Scales { parts: self.parts, ordinary: self.ordinary, performer: self.inside }
+    }
+
+    /// What the windows parted is put together again; and P, unless every channel is silent.
+    fn parted(self, device: &Device) -> (Scales, Option<f64>) {
+        let [parts, inside, outside] =
+            [&self.parts, &self.inside, &self.outside].map(|mass| floats(mass.clone()));
+        let performer: Vec<f32> =
+            inside.iter().zip(&outside).map(|(inside, outside)| inside + outside).collect();
+        let within = |channel: usize| f64::from(inside[channel]) / f64::from(performer[channel]);
+        let live: Vec<f64> = (0..performer.len()).filter(|&k| performer[k] > 0.0).map(within).collect();
+        if live.is_empty() {
+            return (self.whole(), None);
+        }
+        let mean = (live.iter().sum::<f64>() / live.len() as f64).clamp(LEAST_SHARE, 1.0 - LEAST_SHARE);
+        let alphas = (0..performer.len()).map(|channel| {
+            // A silent channel is like the others.
+            let within = if performer[channel] > 0.0 { within(channel) } else { mean };
+            (mean * f64::from(parts[channel]) / within.max(LEAST_SHARE * mean)) as f32
+        });
+        let alphas: Vec<f32> = alphas.collect();
+        let tensor = |values: &[f32]| Tensor::from_floats(values, device);
+        let performer = tensor(&performer);
+        let scales =
+            Scales { parts: tensor(&alphas), ordinary: performer.clone().mul_scalar(1.0 - mean), performer };
+        (scales, Some(mean))
     }
 }
 

@@ -5,6 +5,7 @@ use burn::nn::Linear;
 use burn::tensor::{Int, Tensor, TensorData, activation::relu};
 
 use crate::decoder::linear;
+use crate::explainer::Tracks;
 use crate::features::floats;
 use crate::{Explainer, Performer};
 
@@ -101,8 +102,9 @@ impl Explainer {
         classes: &[usize],
     ) -> Vec<Contributions> {
         let explainer = self.valid();
-        let parts = leaf(explainer.last_maps(target.clone()));
-        let ordinary = leaf(explainer.ordinary.forward(target));
+        let mut tracks = explainer.tracks(target);
+        let parts = leaf(tracks.interpretable.pop().expect("there is an interpretable layer"));
+        let ordinary = leaf(tracks.ordinary);
         let encoded = explainer.encode(explainer.last_masked(parts.clone()), ordinary.clone());
         let (upper, biases) = explainer.decoder_with_leaves(encoded);
         // The gradient of what is added is that of the sum.
@@ -171,8 +173,7 @@ impl Explainer {
         assert!(!groups.is_empty(), "there is no group to silence");
         let explainer = self.valid();
         let target: Tensor<4> = target.unsqueeze();
-        let masked = explainer.last_masked(explainer.last_maps(target.clone()));
-        let ordinary = explainer.ordinary.forward(target);
+        let Tracks { parts: masked, ordinary, .. } = explainer.tracks(target);
         let parts = explainer.encode(masked.clone(), ordinary.zeros_like());
         let [_, filters, height, width] = parts.dims();
         let (first, above) = explainer.decoder.layers.split_first().expect("there is a decoder layer");
@@ -186,12 +187,7 @@ impl Explainer {
         performer.head(above.iter().fold(first, |input, layer| relu(linear(layer, input))))
     }
 
-    /// Maps of the last interpretable conv-layer, after the ReLU, before the mask.
-    pub(crate) fn last_maps(&self, target: Tensor<4>) -> Tensor<4> {
-        self.interpretable.forward(target).0.pop().expect("there is an interpretable layer")
-    }
-
-    /// Its maps as they go on.
+    /// Maps of the last interpretable conv-layer as they go on.
     pub(crate) fn last_masked(&self, maps: Tensor<4>) -> Tensor<4> {
         self.interpretable.layers.last().expect("there is an interpretable layer").masked(maps)
     }

@@ -5,9 +5,10 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 use burn::tensor::{Device, Tensor};
 
+use crate::conv::Input;
 use crate::init::Initializer;
 use crate::start::{start_decoder, start_first, start_identity};
-use crate::track::entry;
+use crate::track::{Stage, entry};
 use crate::{
     Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack, Performer,
     PoolPosition, Pooling, ScaleNorm, Share, Start, Windowing,
@@ -38,7 +39,7 @@ pub struct ExplainerConfig {
     #[config(default = "vec![Windowing::None, Windowing::STAR]")]
     pub windows: Vec<Windowing>,
     /// What stands behind each interpretable conv-layer, in the same order.
-    #[config(default = "vec![Masking::None, Masking::PUBLISHED]")]
+    #[config(default = "vec![Masking::None]")]
     pub masks: Vec<Masking>,
     /// Where the interpretable track is pooled.
     #[config(default = "PoolPosition::BehindMask")]
@@ -49,10 +50,21 @@ pub struct ExplainerConfig {
     /// What conv-interp-1 starts from ([`init_from`](Self::init_from)).
     #[config(default = "Start::Performer")]
     pub first_start: Start,
+    /// What conv-interp-2 and the layers above it start from: with [`Start::Performer`] filter k hands on channel k of
+    /// the layer below, beside a random mixture of all channels.
+    #[config(default = "Start::Performer")]
+    pub second_start: Start,
+    /// The size of that mixture, relative to what [`Start::Random`] draws.
+    #[config(default = 0.2)]
+    pub mixture: f64,
     /// What the ordinary track starts from: as the performer's top conv-layer, which the layers above the lowest
     /// hand on.
     #[config(default = "Start::Performer")]
     pub ordinary_start: Start,
+    /// Whether the ordinary track has what the windows w of the last interpretable conv-layer leave, its maps times
+    /// `1 − w`. Without windows, or if not, it has its maps whole.
+    #[config(default = true)]
+    pub complement: bool,
     /// What the decoder starts from.
     #[config(default = "Start::Performer")]
     pub decoder_start: Start,
@@ -69,14 +81,15 @@ impl ExplainerConfig {
         Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
     }
 
-    /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and an
-    /// ordinary track of random weights. Kept for comparison, as
+    /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and random
+    /// weights in conv-interp-2 and the ordinary track. Kept for comparison, as
     /// [`FitConfig::published`](crate::FitConfig::published) is.
     ///
     /// Source: arXiv:1805.07468.
     pub fn published(self) -> Self {
         self.with_windows(vec![Windowing::None])
             .with_masks(vec![Masking::PUBLISHED])
+            .with_second_start(Start::Random)
             .with_ordinary_start(Start::Random)
     }
 
@@ -125,6 +138,7 @@ impl ExplainerConfig {
             pooled_mask,
             pool: self.pool,
             share: self.share,
+            complement: self.complement && self.windowing(last) != Windowing::None,
         }
     }
 
@@ -139,10 +153,11 @@ impl ExplainerConfig {
     }
 
     /// An explainer that starts from a performer: conv-interp-1 and the ordinary track are its top conv-layer (or,
-    /// where a block is in its place, the connection around it), the decoder its upper layers (or the identity,
-    /// where it has none), unless [`Start::Random`] is asked for; the other convs are random.
+    /// where a block is in its place, the connection around it), the interpretable layers above hand its channels on,
+    /// mixed a little, and the decoder is its upper layers (or the identity, where it has none), unless
+    /// [`Start::Random`] is asked for.
     ///
-    /// Source: arXiv:1805.07468, initialisation; there the ordinary track is random too.
+    /// Source: arXiv:1805.07468, initialisation; there conv-interp-2 and the ordinary track are random.
     ///
     /// # Panics
     /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1 and
@@ -152,9 +167,13 @@ impl ExplainerConfig {
         if self.first_start == Start::Performer {
             start_first(&mut explainer.interpretable.layers[0].conv, performer, device);
         }
+        if self.second_start == Start::Performer {
+            let above = explainer.interpretable.layers[1..].iter_mut();
+            above.for_each(|layer| start_identity(&mut layer.conv, self.mixture, device));
+        }
         if self.ordinary_start == Start::Performer {
             start_first(&mut explainer.ordinary.convs[0], performer, device);
-            explainer.ordinary.convs[1..].iter_mut().for_each(|conv| start_identity(conv, device));
+            explainer.ordinary.convs[1..].iter_mut().for_each(|conv| start_identity(conv, 0.0, device));
         }
         if self.decoder_start == Start::Performer {
             start_decoder(&mut explainer.decoder, performer, device);
@@ -190,6 +209,21 @@ pub struct Explainer {
     pub(crate) pool: Pooling,
     #[module(skip)]
     pub(crate) share: Share,
+    /// Whether the ordinary track has what the windows of the last interpretable conv-layer leave.
+    #[module(skip)]
+    pub(crate) complement: bool,
+}
+
+/// What the tracks make of target features.
+pub(crate) struct Tracks {
+    /// Maps of every interpretable conv-layer, within their windows.
+    pub(crate) interpretable: Vec<Tensor<4>>,
+    /// What the last of these layers hands on.
+    pub(crate) parts: Tensor<4>,
+    /// What the ordinary track hands on.
+    pub(crate) ordinary: Tensor<4>,
+    /// The windows of the last interpretable conv-layer, if it has any.
+    pub(crate) windows: Option<Tensor<4>>,
 }
 
 /// Everything an explainer makes of a batch.
@@ -208,11 +242,31 @@ pub struct Encoding {
 impl Explainer {
     /// Explains a batch of target features, `[batch, C, L, L]`.
     pub fn forward(&self, target: Tensor<4>) -> Encoding {
-        let (interpretable, parts) = self.interpretable.forward(target.clone());
-        let ordinary = self.ordinary.forward(target);
+        let Tracks { interpretable, parts, ordinary, .. } = self.tracks(target);
         let encoded = self.encode(parts, ordinary.clone());
         let upper = self.decoder.forward(encoded.clone());
         Encoding { interpretable, ordinary, encoded, upper }
+    }
+
+    /// What both tracks make of target features.
+    pub(crate) fn tracks(&self, target: Tensor<4>) -> Tracks {
+        let [mut interpretable, mut ordinary] = self.stages(Input::new(target));
+        let last = interpretable.last_mut().expect("the track has a conv-layer");
+        let (windows, maps) = (last.windows.take(), last.maps.clone());
+        Tracks {
+            interpretable: interpretable.into_iter().map(|stage| stage.maps).collect(),
+            parts: self.last_masked(maps),
+            ordinary: ordinary.pop().expect("the track has a conv-layer").maps,
+            windows,
+        }
+    }
+
+    /// What every layer of the interpretable and of the ordinary track reads, and its maps.
+    pub(crate) fn stages(&self, target: Input) -> [Vec<Stage>; 2] {
+        let interpretable = self.interpretable.stages(target.clone());
+        let windows = interpretable.last().and_then(|last| last.windows.clone()).filter(|_| self.complement);
+        let ordinary = self.ordinary.stages(target, windows.map(|windows| 1.0 - windows));
+        [interpretable, ordinary]
     }
 
     /// Joins what the last interpretable layer hands on and the ordinary maps.

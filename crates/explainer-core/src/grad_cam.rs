@@ -57,8 +57,9 @@ impl Explainer {
         let explainer = self.valid();
         let layers = &explainer.interpretable.layers;
         assert!(layer < layers.len(), "interpretable layer {layer} of {}", layers.len());
-        let maps = explainer.interpretable.forward(target.clone()).0.swap_remove(layer);
-        let ordinary = explainer.ordinary.forward(target);
+        let mut tracks = explainer.tracks(target);
+        let maps = tracks.interpretable.swap_remove(layer);
+        let ordinary = tracks.ordinary;
         of_maps(maps, classes, |maps| {
             let mut masked = layers[layer].masked(maps);
             for above in &layers[layer + 1..] {

@@ -68,9 +68,10 @@ impl Oracle {
         image: usize,
     ) -> Self {
         let target = target.narrow(0, image, 1);
-        let parts = explainer.last_maps(target.clone());
+        let mut tracks = explainer.tracks(target);
+        let parts = tracks.interpretable.pop().unwrap();
         let [_, channels, length, _] = parts.dims();
-        let maps = [wide(parts), wide(explainer.ordinary.forward(target))];
+        let maps = [wide(parts), wide(tracks.ordinary)];
         let masked = explainer.interpretable.layers.last().is_some_and(|layer| layer.mask.is_some());
         let mask = maps[0].chunks_exact(length * length).flat_map(|map| cone(map, length, masked)).collect();
         let factors = [mask, vec![1.0; maps[1].len()]];

@@ -84,8 +84,8 @@ impl Explainer {
 
     /// The decoder's input of target features.
     fn encoded_from(&self, target: Tensor<4>) -> Tensor<4> {
-        let (_, parts) = self.interpretable.forward(target.clone());
-        self.encode(parts, self.ordinary.forward(target))
+        let tracks = self.tracks(target);
+        self.encode(tracks.parts, tracks.ordinary)
     }
 }
 

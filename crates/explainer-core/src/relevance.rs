@@ -8,16 +8,23 @@ use crate::contributions::chosen;
 use crate::features::floats;
 use crate::grad_cam::scores_of_top_conv;
 use crate::performer::largest_difference;
+use crate::start::identity_kernel;
 use crate::{Explainer, Features, Performer, TopLayer};
+
+/// What filter k's weight on channel k at its own unit is multiplied by, at least.
+const LEAST_OWN: f32 = 0.4;
 
 impl Explainer {
     /// The explainer with its interpretable track turned to what counts for the performer's decisions: conv-interp-2's
-    /// random weights on channel k of conv-interp-1, which at this point is the performer's top conv-layer, are
+    /// weights on channel k of conv-interp-1, which at this point is the performer's top conv-layer, are
     /// multiplied by r_k.
     ///
     /// ```text
     /// r_k ∝ max(E_images mean_ij ∂s/∂x_kij, 0)      mean square of r: 1
     /// ```
+    ///
+    /// and the weight with which filter k reads its own channel at its own unit by at least 0.4, so that a filter whose
+    /// channel counts for nothing still has it.
     ///
     /// x_k are the maps of channel k, s is the score that the performer decides for; the mean is over the rows that
     /// have a category, or over all if none has. For one image the mean over units is Grad-CAM's weight
@@ -35,7 +42,10 @@ impl Explainer {
         }
         let Some(relevance) = attuned.valid().relevance(performer, features) else { return attuned };
         let second = &mut attuned.interpretable.layers[1].conv;
-        let factor = relevance.reshape([1, second.weight.dims()[1], 1, 1]);
+        let lifted = relevance.clone().neg().add_scalar(LEAST_OWN).clamp_min(0.0);
+        let [relevance, lifted] = [relevance, lifted].map(|r| r.unsqueeze_dims::<4>(&[0, 2, 3]));
+        let own = identity_kernel(second.weight.dims()[1], &lifted.device());
+        let factor = relevance + own * lifted;
         second.weight = second.weight.clone().map(|weight| weight * factor);
         attuned
     }

@@ -65,15 +65,17 @@ pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, devic
                 [channels, channels, 3, 3],
                 "a track (left) cannot start as the connection around the performer's block (right)"
             );
-            start_identity(first, device);
+            start_identity(first, 0.0, device);
         }
     }
 }
 
-/// Makes of a conv-layer, whose biases are 0, one that hands on what it reads.
-pub(crate) fn start_identity(conv: &mut Conv2d, device: &Device) {
+/// Makes of a conv-layer, whose biases are 0, one that hands on what it reads, beside `mixture` times what it did
+/// before.
+pub(crate) fn start_identity(conv: &mut Conv2d, mixture: f64, device: &Device) {
     let [channels, ..] = conv.weight.dims();
-    conv.weight = Param::from_tensor(identity_kernel(channels, device));
+    let identity = identity_kernel(channels, device);
+    conv.weight = Param::from_tensor(plain(&conv.weight).mul_scalar(mixture) + identity);
 }
 
 /// Makes of the decoder the performer's upper layers, or the identity where it has none.
@@ -137,7 +139,7 @@ fn ungrouped(conv: &Conv2d) -> Tensor<4> {
 }
 
 /// The weights of a 3×3 convolution that leaves its maps as they are.
-fn identity_kernel(channels: usize, device: &Device) -> Tensor<4> {
+pub(crate) fn identity_kernel(channels: usize, device: &Device) -> Tensor<4> {
     let middle = Tensor::<2>::eye(channels, device).reshape([channels, channels, 1, 1]);
     middle.pad([(1, 1), (1, 1)], 0.0)
 }

@@ -151,13 +151,13 @@ pub struct OrdinaryTrack {
 }
 
 impl OrdinaryTrack {
-    /// The maps after the last ReLU.
+    /// The maps after the last ReLU, whole.
     pub fn forward(&self, target: Tensor<4>) -> Tensor<4> {
-        self.stages(Input::new(target)).pop().expect("the track has a conv-layer").maps
+        self.stages(Input::new(target), None).pop().expect("the track has a conv-layer").maps
     }
 
-    /// What every layer reads, and its maps.
-    pub(crate) fn stages(&self, target: Input) -> Vec<Stage> {
+    /// What every layer reads, and its maps, the last layer's within `windows`.
+    pub(crate) fn stages(&self, target: Input, windows: Option<Tensor<4>>) -> Vec<Stage> {
         let mut stages: Vec<Stage> = Vec::with_capacity(self.convs.len());
         for conv in &self.convs {
             let input = match stages.last() {
@@ -165,6 +165,11 @@ impl OrdinaryTrack {
                 None => target.clone(),
             };
             stages.push(Stage { maps: input.maps(conv), input, windows: None });
+        }
+        if let Some(windows) = windows {
+            let last = stages.last_mut().expect("the track has a conv-layer");
+            last.maps = last.maps.clone() * windows.clone();
+            last.windows = Some(windows);
         }
         stages
     }

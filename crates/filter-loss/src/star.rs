@@ -28,8 +28,8 @@ pub struct StarWindowConfig {
 }
 
 impl StarWindowConfig {
-    /// A pyramid of β = 2: it ends half a map away from its centre.
-    pub const WINDOW: Shape = Shape::Pyramid { beta: 2.0 };
+    /// A pyramid of β = 1.5: it ends two thirds of a map away from its centre.
+    pub const WINDOW: Shape = Shape::Pyramid { beta: 1.5 };
 
     /// Puts the windows on a device; every anchor is the root itself.
     ///

@@ -68,6 +68,7 @@ pub(crate) fn setting(
         "masks": masks.collect::<Vec<_>>(),
         "mask behind the pool": explainer.pooled_mask.as_ref().map(MaskLayer::setting),
         "share": explainer.share,
+        "complement": explainer.complement,
         "rows": train.len(),
         "checksum of the features": train.checksum(),
         "checksum of the first weights": checksum(explainer),

@@ -36,9 +36,9 @@ pub struct LossWeights {
 }
 
 impl LossWeights {
-    /// This library's: relative errors, η = 0.2 up to a share of two thirds.
-    pub const RELATIVE: Self =
-        Self { reconstruction: ReconstructionWeight::Relative, eta: 0.2, share: 2.0 / 3.0 };
+    /// This library's: relative errors, and η = 0, for p starts as the share that the parts have
+    /// ([`Explainer::calibrated`](crate::Explainer::calibrated)) and is not to say more.
+    pub const RELATIVE: Self = Self { reconstruction: ReconstructionWeight::Relative, eta: 0.0, share: 1.0 };
     /// The paper's for AlexNet, VGG-M and VGG-S.
     pub const PUBLISHED: Self =
         Self { reconstruction: ReconstructionWeight::InverseNorm { factor: 5.0e4 }, eta: 1.0e6, share: 1.0 };
@@ -143,15 +143,14 @@ impl Refit {
 
 /// Adam's learning rates.
 ///
-/// The default differs from layer to layer, for the tracks compete: whatever the interpretable
-/// track is bent to reconstruct pulls its filters away from parts. So the ordinary track learns
-/// fast and takes up what is no part; conv-interp-1, whose filters differ from one another because
-/// the performer's do, hardly moves; the other interpretable layers move slowly.
+/// The default differs from layer to layer: whatever the interpretable track is bent to reconstruct pulls its filters
+/// away from parts, and it begins with filters that have them, so it moves slowly; the ordinary track, which begins as
+/// what the parts leave, learns faster and takes up what changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LearningRates {
     /// conv-interp-1, which starts as the performer's top conv-layer.
     pub first: f64,
-    /// conv-interp-2 and further interpretable layers, which start at random.
+    /// conv-interp-2 and further interpretable layers.
     pub interpretable: f64,
     /// The ordinary track.
     pub ordinary: f64,
@@ -172,7 +171,7 @@ impl LearningRates {
     pub const DEFAULT: Self = Self {
         first: 1e-6,
         interpretable: 1e-6,
-        ordinary: 5e-4,
+        ordinary: 2e-5,
         decoder_input: 3e-4,
         decoder: 1e-4,
         mask: 1e-2,

@@ -16,7 +16,6 @@ use super::push::pushed;
 use super::task::Task;
 use crate::conv::{Gradient, Input};
 use crate::features::{FeatureBatch, Features, floats};
-use crate::track::Stage;
 use crate::{CoreError, Explainer, conv};
 
 /// A relative error above this is no fit any more: a hundred times worse than reconstructing zero.
@@ -100,8 +99,7 @@ impl Stepper<'_> {
     ) -> Outcome {
         let plain = explainer.valid();
         let target = Input::new(batch.target);
-        let stages = plain.interpretable.stages(target.clone());
-        let ordinary = plain.ordinary.stages(target);
+        let [stages, ordinary] = plain.stages(target);
         // What the encoder's graph starts from.
         let [parts, rest] = [&stages, &ordinary].map(|stages| {
             let last = stages.last().expect("every track has a conv-layer");
@@ -148,10 +146,9 @@ impl Stepper<'_> {
         let pooled = matches!(self.config.norm, NormUpdate::Running { .. })
             .then(|| [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())]);
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
-        for (index, (conv, Stage { input, maps, .. })) in
-            plain.ordinary.convs.iter().zip(ordinary).enumerate().rev()
-        {
-            let gradient = Gradient::new(arriving.clone(), maps);
+        for (index, (conv, stage)) in plain.ordinary.convs.iter().zip(ordinary).enumerate().rev() {
+            let gradient = Gradient::new(stage.through_windows(arriving.clone()), stage.maps);
+            let input = stage.input;
             if index > 0 {
                 arriving = gradient.input_gradient(conv.weight.val());
             }

@@ -8,6 +8,7 @@ use explainer_metrics::{
 
 use super::record::Validation;
 use super::step::batches;
+use crate::explainer::Tracks;
 use crate::features::{Features, floats};
 use crate::{CoreError, Explainer, Performer};
 
@@ -74,8 +75,8 @@ impl Explainer {
         let mut peaks = None;
         for indices in batches(features.len(), BATCH) {
             let batch = features.batch(&indices);
-            let (mut interpretable, parts) = self.interpretable.forward(batch.target.clone());
-            let tracks = self.terms(parts, self.ordinary.forward(batch.target));
+            let Tracks { mut interpretable, parts, ordinary, .. } = self.tracks(batch.target);
+            let tracks = self.terms(parts, ordinary);
             for (mass, track) in masses.iter_mut().zip(&tracks) {
                 *mass += f64::from(track.clone().sum().into_scalar::<f32>());
             }
