@@ -152,3 +152,90 @@ pub(crate) fn objects(features: &Features) -> Vec<usize> {
     let rows: Vec<usize> = (0..features.len()).filter(|&row| categories[row].is_some()).collect();
     if rows.is_empty() { (0..features.len()).collect() } else { rows }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TinyPerformer, features};
+    use crate::{ExplainerConfig, FeatureConfig};
+    use burn::module::Param;
+    use burn::tensor::activation::relu;
+
+    fn of(explainer: &Explainer) -> [Vec<f32>; 2] {
+        [&explainer.interpretable_norm, &explainer.ordinary_norm].map(|norm| floats(norm.alpha()))
+    }
+
+    #[test]
+    fn what_windows_part_is_put_together_again() {
+        let device = Device::flex();
+        let performer = TinyPerformer::new(3);
+        let train = features(&performer, 12, &FeatureConfig::plain());
+        let config = ExplainerConfig::for_performer(&performer).with_mixture(0.0);
+        let mut explainer = config.init_from(&performer, &device).anchored(&train);
+        // Filters that hand their channel on louder or softer.
+        let loudness: Vec<f32> = (1..=explainer.filters()).map(|filter| filter as f32).collect();
+        let loudness = Tensor::<1>::from_floats(&loudness[..], &device).unsqueeze_dims::<4>(&[1, 2, 3]);
+        let second = &mut explainer.interpretable.layers[1].conv;
+        second.weight = second.weight.clone().map(|weight| weight * loudness);
+        let calibrated = explainer.clone().calibrated(&train);
+
+        let target = train.batch(&objects(&train)).target;
+        let Tracks { parts, ordinary, .. } = calibrated.tracks(target.clone());
+        let terms = calibrated.terms(parts, ordinary);
+        let [parts, ordinary] = terms.clone().map(|term| floats(channel_mass(term)));
+        let p = calibrated.share();
+        let mean = parts.iter().sum::<f32>() / parts.len() as f32;
+        assert!((mean / p - 1.0).abs() < 1e-4 && p > 0.1 && p < 0.9, "{mean} {p}");
+        for (part, rest) in parts.iter().zip(&ordinary) {
+            assert!((part + rest - 1.0).abs() < 1e-4, "{part} and {rest} of a channel");
+        }
+        // Unit by unit the sum is the performer's channel, but for what pooling each half by itself adds.
+        let top = calibrated.pooled(relu(performer.convs[1].forward(target)));
+        let [parts, ordinary] = terms;
+        let alpha = channel_mass(top.clone()).unsqueeze_dims::<4>(&[0, 2, 3]);
+        let apart = (parts + ordinary - top.clone() / alpha.clone()).powi_scalar(2).sum();
+        let apart = (apart / (top / alpha).powi_scalar(2).sum()).into_scalar::<f32>();
+        assert!(apart < 0.01, "{apart}");
+    }
+
+    #[test]
+    fn channels_that_are_silent_or_nowhere_within_their_windows_leave_the_others_as_they_are() {
+        let device = Device::flex();
+        let tensor = |values: [f32; 3]| Tensor::<1>::from_floats(values, &device);
+        let masses = Masses {
+            parts: tensor([6.0, 0.0, 0.5]),
+            ordinary: tensor([9.0; 3]),
+            inside: tensor([3.0, 0.0, 0.0]),
+            outside: tensor([1.0, 0.0, 2.0]),
+        };
+        let (scales, share) = masses.parted(&device);
+        let mean = 0.75 / 2.0;
+        assert!((share.unwrap() - mean).abs() < 1e-6);
+        let [parts, ordinary] = [scales.parts, scales.ordinary].map(floats);
+        let expected = [0.375 * 6.0 / 0.75, 0.0, 0.5 / LEAST_SHARE as f32];
+        for (own, expected) in parts.iter().zip(expected) {
+            assert!((own - expected).abs() < 1e-4 * expected.max(1.0), "{own} {expected}");
+        }
+        assert_eq!(ordinary, [0.625 * 4.0, 0.0, 0.625 * 2.0]);
+        assert_eq!(floats(scales.performer), [4.0, 0.0, 2.0]);
+
+        let silent = || tensor([0.0; 3]);
+        let nothing = Masses { parts: silent(), ordinary: silent(), inside: silent(), outside: silent() };
+        assert_eq!(nothing.parted(&device).1, None);
+    }
+
+    #[test]
+    fn without_windows_every_channel_of_a_track_has_mass_one_and_p_stays() {
+        let device = Device::flex();
+        let performer = TinyPerformer::new(3);
+        let train = features(&performer, 9, &FeatureConfig::plain());
+        let config = ExplainerConfig::for_performer(&performer).with_complement(false);
+        let mut explainer = config.init_from(&performer, &device).anchored(&train);
+        explainer.share_logit = Param::from_tensor(Tensor::full([1], 0.7, &device));
+        let calibrated = explainer.clone().calibrated(&train);
+        assert_eq!(calibrated.share(), explainer.share());
+        let Masses { parts, ordinary, .. } = explainer.mean_masses(&train);
+        let norm = |mass| floats(ScaleNorm::identity(explainer.filters(), &device).with_alpha(mass).alpha());
+        assert_eq!(of(&calibrated), [norm(parts), norm(ordinary)]);
+    }
+}

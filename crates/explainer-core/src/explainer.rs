@@ -349,6 +349,46 @@ mod tests {
     }
 
     #[test]
+    fn conv_interp_2_hands_the_performers_channels_on_beside_a_mixture() {
+        let device = Device::flex();
+        let performer = TinyPerformer::new(3);
+        let target = features(&performer, 4, &FeatureConfig::plain()).batch(&[0, 1, 2, 3]).target;
+        let config = ExplainerConfig::for_performer(&performer).with_windows(vec![Windowing::None]);
+        let apart = |config: &ExplainerConfig| {
+            let maps = config.init_from(&performer, &device).forward(target.clone()).interpretable;
+            largest(maps[1].clone() - maps[0].clone())
+        };
+        assert!(apart(&config.clone().with_mixture(0.0)) < 1e-5);
+        assert!(apart(&config) > 0.01);
+        let weights = |config: &ExplainerConfig| {
+            let explainer = config.init_from(&performer, &device);
+            explainer.interpretable.layers[1].conv.weight.val()
+        };
+        let random = weights(&config.clone().with_second_start(Start::Random));
+        let own = weights(&config.clone().with_mixture(0.0));
+        assert!(largest(weights(&config.clone().with_mixture(0.5)) - own - random * 0.5) < 1e-6);
+    }
+
+    #[test]
+    fn the_ordinary_track_has_what_the_windows_leave() {
+        let device = Device::flex();
+        let performer = TinyPerformer::new(3);
+        let train = features(&performer, 9, &FeatureConfig::plain());
+        let target = train.batch(&[0, 1, 2, 3]).target;
+        let config = ExplainerConfig::for_performer(&performer).with_mixture(0.0);
+        let whole = |explainer: &Explainer| explainer.ordinary.forward(target.clone());
+        let explainer = config.init_from(&performer, &device).anchored(&train);
+        let encoding = explainer.forward(target.clone());
+        let put_together = encoding.interpretable[1].clone() + encoding.ordinary.clone();
+        assert!(largest(put_together - whole(&explainer)) < 1e-5);
+        assert!(largest(encoding.ordinary - whole(&explainer)) > 0.01);
+        for config in [config.clone().with_complement(false), config.with_windows(vec![Windowing::None])] {
+            let explainer = config.init_from(&performer, &device).anchored(&train);
+            assert_eq!(largest(explainer.forward(target.clone()).ordinary - whole(&explainer)), 0.0);
+        }
+    }
+
+    #[test]
     fn a_residual_performer_without_fc_layers_is_fitted_from_its_connection_on() {
         let device = Device::flex();
         let performer = ResidualPerformer::new(2);

@@ -126,7 +126,11 @@ mod tests {
         let expected: Vec<f64> = weights(&explainer, 1)
             .into_iter()
             .enumerate()
-            .map(|(at, weight)| weight * relevance[at / 9 % channels] / scale)
+            .map(|(at, weight)| {
+                let (filter, channel) = (at / 9 / channels, at / 9 % channels);
+                let relevant = relevance[channel] / scale;
+                weight * if filter == channel && at % 9 == 4 { relevant.max(0.4) } else { relevant }
+            })
             .collect();
 
         let attuned = explainer.clone().attuned(&performer, &features);

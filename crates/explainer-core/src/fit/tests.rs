@@ -385,8 +385,9 @@ fn one_row_cannot_be_fitted() {
 #[test]
 fn a_copied_decoder_reads_calibrated_features_as_it_reads_the_performers() {
     let (performer, train, explainer) = setup(16);
-    // The ordinary track as the performer's top conv-layer, and p = 0: the performer itself.
+    // The ordinary track as the performer's top conv-layer, whole, and p = 0: the performer itself.
     let mut explainer = explainer;
+    explainer.complement = false;
     explainer.ordinary.convs[0] = explainer.interpretable.layers[0].conv.clone();
     explainer.share_logit = Param::from_tensor(Tensor::full([1], -40.0, &Device::flex()));
     let calibrated = explainer.calibrated(&train);
