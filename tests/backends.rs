@@ -11,9 +11,9 @@ use burn::tensor::wgpu::WgpuInitError;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
-    Performer, Pooling, Push, PushSchedule, Refit, Start,
+    Masking, Performer, Pooling, Push, PushSchedule, Refit, Start, Windowing,
 };
-use explainer_filter_loss::{Anchors, FilterLossConfig, Gradient, Scale, StarWindowConfig};
+use explainer_filter_loss::{Anchors, FilterLossConfig, Gradient, Scale, Shape, StarWindowConfig};
 use explainer_performers::{
     AlexNet, CaffeAlexNet, PerformerError, ResNet18, ResNet50, Vgg16, VggM, VggS, Weights,
 };
@@ -43,14 +43,20 @@ fn fit(device: &Device) -> Fit {
     let features = Features::extract(&performer, images(), &FeatureConfig::plain().with_mirror(true), device)
         .expect("features");
     // Settings of its own, so that tuning the defaults leaves the expected values alone.
-    let explainer = ExplainerConfig::for_performer(&performer).with_ordinary_start(Start::Random);
+    let window = Shape::Pyramid { beta: 2.0 };
+    let explainer = ExplainerConfig::for_performer(&performer)
+        .with_windows(vec![Windowing::None, Windowing::Star { vote: Shape::PUBLISHED, window }])
+        .with_masks(vec![Masking::None, Masking::PUBLISHED])
+        .with_second_start(Start::Random)
+        .with_ordinary_start(Start::Random)
+        .with_complement(false);
     let explainer = explainer.init_from(&performer, device);
     let push = [0.3, 3.0].map(|ratio| Push { ratio, schedule: PushSchedule::Constant });
     let config = FitConfig::new()
         .with_epochs(2)
         .with_batch_size(4)
         .with_rates(LearningRates::uniform(1e-3, 1e-2))
-        .with_weights(LossWeights { eta: 0.1, ..LossWeights::RELATIVE })
+        .with_weights(LossWeights { eta: 0.1, share: 2.0 / 3.0, ..LossWeights::RELATIVE })
         .with_push(push.to_vec())
         .with_gradient(Gradient::Released)
         .with_scale(Scale::Energy { trace: 0.7 })

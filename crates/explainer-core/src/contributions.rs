@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_terms_are_those_of_a_slow_oracle_and_add_up_to_the_score() {
-        for (seed, mask) in [(1, Masking::PUBLISHED), (2, Masking::None)] {
+        for (seed, mask) in [(5, Masking::PUBLISHED), (6, Masking::None)] {
             let (performer, explainer, target) = setup(seed, vec![mask]);
             let found = explainer.contributions(&performer, target.clone(), &CLASSES);
             for (image, (found, class)) in found.iter().zip(CLASSES).enumerate() {

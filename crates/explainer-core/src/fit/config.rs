@@ -108,9 +108,10 @@ pub enum LossMaps {
 pub enum NormUpdate {
     /// No norm-layers: α = 1, and the decoder reads both tracks as they are.
     None,
-    /// Measured once before fitting.
+    /// Measured once before fitting ([`Explainer::calibrated`](crate::Explainer::calibrated)).
     Fixed,
-    /// Moved towards every batch's value by this momentum.
+    /// Measured once, and moved towards every batch's mean masses by this momentum, by which both tracks come to mass
+    /// one in every channel.
     Running {
         /// Share of the new value, in 0..1.
         momentum: f64,

@@ -328,7 +328,9 @@ mod tests {
     fn setting_of(ratio: f64, explainer: impl FnOnce(ExplainerConfig) -> ExplainerConfig) -> Setting {
         let performer = TinyPerformer::new(2);
         let train = features(&performer, 6, &FeatureConfig::plain().with_mirror(true));
-        let config = explainer(ExplainerConfig::for_performer(&performer));
+        // Far from the performer, for gradients that are not differences of what is nearly the same.
+        let config = ExplainerConfig::for_performer(&performer).with_second_start(Start::Random);
+        let config = explainer(config);
         let explainer = config.init_from(&performer, &Device::flex());
         let push = vec![Push { ratio, schedule: PushSchedule::Constant }];
         let explainer = explainer.anchored(&train).calibrated(&train).train();
