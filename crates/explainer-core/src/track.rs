@@ -97,9 +97,10 @@ impl InterpretableLayer {
     }
 }
 
-/// Interpretable track: conv-interp-1 → ReLU → mask → conv-interp-2 → ReLU → windows → mask.
+/// Interpretable track: conv-interp-1 → ReLU → conv-interp-2 → ReLU → windows; behind each layer there may be windows,
+/// and a mask behind these.
 ///
-/// Source: arXiv:1805.07468, encoder; the windows, which any of the layers may have, are ours.
+/// Source: arXiv:1805.07468, encoder; there each layer has a mask. The windows are ours.
 ///
 /// # Shapes
 /// - input: target features, `[batch, C, L, L]`
@@ -138,7 +139,8 @@ impl InterpretableTrack {
     }
 }
 
-/// Ordinary track: conv-layers, each with its ReLU, for what is not a part.
+/// Ordinary track: conv-layers, each with its ReLU, for what is not a part: what the windows of the parts leave of its
+/// maps, where [`complement`](crate::ExplainerConfig::complement) says so.
 ///
 /// Source: arXiv:1805.07468, encoder; there it is one conv-layer.
 ///
