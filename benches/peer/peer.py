@@ -20,11 +20,10 @@ from safetensors.torch import load_file
 
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
-TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
-ETA, MOST_SHARE = 0.2, 2 / 3
+TRACE, BETA, WINDOW = 0.7, 4.0, 1.5
 RATES = {
     "interpretable.layers": 1e-6,
-    "ordinary.convs": 5e-4,
+    "ordinary.convs": 2e-5,
     "decoder.layers.0.weight": 3e-4,
     "decoder": 1e-4,
     "share_logit": 1e-2,
@@ -94,7 +93,7 @@ class Explainer(torch.nn.Module):
         self.windows = Windows(length, state.pop("interpretable.layers.1.windows.offsets"))
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
         self.pool = pool
-        self.masks = templates(length)[:-1].clamp_min(0)
+        self.votes = templates(length)[:-1].clamp_min(0)
         self.loss = FilterLoss(length)
         self.information = [None, None]
 
@@ -122,24 +121,20 @@ class Explainer(torch.nn.Module):
         maps.register_hook(push)
         return maps
 
-    def masked(self, maps):
-        with torch.no_grad():
-            masks = self.masks[maps.flatten(2).argmax(2)].reshape(maps.shape)
-        return maps * masks
-
-    def windowed(self, maps):
-        with torch.no_grad():
-            windows = self.windows(maps, self.masked(maps))
-        return maps * windows
+    @torch.no_grad()
+    def windows_of(self, maps):
+        votes = maps * self.votes[maps.flatten(2).argmax(2)].reshape(maps.shape)
+        return self.windows(maps, votes)
 
     def pooled(self, maps, track):
         return F.max_pool2d(maps, *self.pool) / self.weight(track + "_norm.alpha")[:, None, None]
 
     def forward(self, target):
         first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
-        parts = self.windowed(self.conv(first, "interpretable.layers.1.conv"))
-        parts = self.masked(self.pushed(parts, 1))
-        ordinary = self.conv(target, "ordinary.convs.0")
+        second = self.conv(first, "interpretable.layers.1.conv")
+        windows = self.windows_of(second)
+        parts = self.pushed(second * windows, 1)
+        ordinary = self.conv(target, "ordinary.convs.0") * (1 - windows)
         share = torch.sigmoid(self.weight("share_logit"))
         encoded = share * self.pooled(parts, "interpretable") + (1 - share) * self.pooled(ordinary, "ordinary")
         fc1 = self.linear(encoded.flatten(1), "decoder.layers.0")
@@ -304,8 +299,7 @@ def main():
             weight * (own - theirs).square().sum() / args.batch
             for own, theirs, weight in zip(own, upper, weights)
         ]
-        log_share = F.logsigmoid(explainer.weight("share_logit")).clamp_max(math.log(MOST_SHARE))
-        (sum(terms) - ETA * log_share.sum()).backward()
+        sum(terms).backward()
         optimizer.step()
         terms = [term.item() for term in terms]
         seconds.append(time.perf_counter() - started)
