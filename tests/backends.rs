@@ -45,7 +45,7 @@ fn fit(device: &Device) -> Fit {
     // Settings of its own, so that tuning the defaults leaves the expected values alone.
     let window = Shape::Pyramid { beta: 2.0 };
     let explainer = ExplainerConfig::for_performer(&performer)
-        .with_windows(vec![Windowing::None, Windowing::Star { vote: Shape::PUBLISHED, window }])
+        .with_windows(vec![Windowing::None, Windowing::Star { window }])
         .with_masks(vec![Masking::None, Masking::PUBLISHED])
         .with_second_start(Start::Random)
         .with_ordinary_start(Start::Random)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
-TRACE, BETA, WINDOW = 0.7, 4.0, 1.5
+TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
 RATES = {
     "interpretable.layers": 1e-6,
     "ordinary.convs": 2e-5,
@@ -40,23 +40,24 @@ def templates(n):
 
 
 class Windows:
-    """Star windows, on both sides of the root."""
+    """Star windows."""
 
-    def __init__(self, n, offsets):
+    def __init__(self, n, offsets, votes):
         self.n, self.side = n, 3 * n - 2
+        self.votes = votes
         down, over = offsets.long().T
-        self.sides = [down * self.side + over, down * self.side - over]
+        self.anchors = down * self.side + over
         centers = torch.arange(self.side) - (n - 1)
         along = (centers[:, None] - torch.arange(n)).abs()
         distance = along[:, None, :, None] + along[None, :, None, :]
         self.table = (1 - WINDOW * distance / n).clamp_min(0).reshape(self.side**2, n * n)
 
-    def __call__(self, maps, masked):
-        pairs = F.avg_pool2d(masked.sum(1, keepdim=True), 2, 1, 1)
+    @torch.no_grad()
+    def __call__(self, maps):
+        pairs = F.avg_pool2d((maps * self.votes).sum(1, keepdim=True), 2, 1, 1)
         root = F.avg_pool2d(pairs, 2, 1).flatten(1).argmax(1, keepdim=True)
         places = (root // self.n + self.n - 1) * self.side + root % self.n + self.n - 1
-        windows = [self.table[places + side] for side in self.sides]
-        return torch.maximum(*windows).reshape(maps.shape)
+        return self.table[places + self.anchors].reshape(maps.shape)
 
 
 class FilterLoss:
@@ -90,10 +91,10 @@ class FilterLoss:
 class Explainer(torch.nn.Module):
     def __init__(self, state, length, pool):
         super().__init__()
-        self.windows = Windows(length, state.pop("interpretable.layers.1.windows.offsets"))
+        windows = "interpretable.layers.1.windows."
+        self.windows = Windows(length, state.pop(windows + "offsets"), state.pop(windows + "votes"))
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
         self.pool = pool
-        self.votes = templates(length)[:-1].clamp_min(0)
         self.loss = FilterLoss(length)
         self.information = [None, None]
 
@@ -121,18 +122,13 @@ class Explainer(torch.nn.Module):
         maps.register_hook(push)
         return maps
 
-    @torch.no_grad()
-    def windows_of(self, maps):
-        votes = maps * self.votes[maps.flatten(2).argmax(2)].reshape(maps.shape)
-        return self.windows(maps, votes)
-
     def pooled(self, maps, track):
         return F.max_pool2d(maps, *self.pool) / self.weight(track + "_norm.alpha")[:, None, None]
 
     def forward(self, target):
         first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
         second = self.conv(first, "interpretable.layers.1.conv")
-        windows = self.windows_of(second)
+        windows = self.windows(second)
         parts = self.pushed(second * windows, 1)
         ordinary = self.conv(target, "ordinary.convs.0") * (1 - windows)
         share = torch.sigmoid(self.weight("share_logit"))

@@ -172,7 +172,7 @@ impl<'a> Run<'a> {
         let (views, defaults) = (self.views(group), group.defaults());
         let mut cells = Vec::new();
         for variation in self.variations() {
-            for &seed in &self.plan.seeds {
+            for &seed in self.plan.seeds(group.experiment) {
                 let wanted = Wanted { seed, form: variation.form, set: &variation.set };
                 let base = serde_json::from_value(sizes.clone())?;
                 let settings = self.args.fit.settings(base, &defaults, &views, &wanted)?;

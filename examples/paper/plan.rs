@@ -13,11 +13,12 @@ use crate::common::Failure;
 use crate::common::args::{CROPS, Form};
 use crate::common::settings::Setting;
 
-/// A file of experiments and variations. Every variation of every experiment is fitted with each seed.
+/// A file of experiments and variations. Every variation of every experiment is fitted with each seed, the plan's or
+/// those of the experiment's own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    pub seeds: Vec<u64>,
+    seeds: Vec<u64>,
     #[serde(rename = "experiment")]
     pub experiments: Vec<Experiment>,
     #[serde(rename = "variation")]
@@ -43,6 +44,8 @@ pub struct Experiment {
     pub crops: usize,
     /// Which of the paper's tables stands beside.
     pub beside: Option<Table>,
+    /// In place of the plan's.
+    seeds: Option<Vec<u64>>,
 }
 
 fn birds() -> Vec<Vec<String>> {
@@ -220,14 +223,23 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The seeds of an experiment.
+    pub fn seeds<'a>(&'a self, experiment: &'a Experiment) -> &'a [u64] {
+        experiment.seeds.as_ref().unwrap_or(&self.seeds)
+    }
+
     fn check(&self) -> Result<(), String> {
-        if self.seeds.is_empty() {
-            return Err("expected a seed at least".to_string());
-        }
-        let mut seen = BTreeSet::new();
-        for seed in &self.seeds {
-            if !seen.insert(seed) {
-                return Err(format!("seed {seed} stands twice"));
+        for seeds in
+            [&self.seeds].into_iter().chain(self.experiments.iter().filter_map(|own| own.seeds.as_ref()))
+        {
+            if seeds.is_empty() {
+                return Err("expected a seed at least".to_string());
+            }
+            let mut seen = BTreeSet::new();
+            for seed in seeds {
+                if !seen.insert(seed) {
+                    return Err(format!("seed {seed} stands twice"));
+                }
             }
         }
         let names = self.experiments.iter().map(|experiment| ("experiment", &experiment.name));

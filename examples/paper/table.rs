@@ -199,7 +199,7 @@ fn rows<'a>(run: &Run<'a>, cells: &'a [Value]) -> Result<Vec<Row<'a>>, Failure> 
                 Some(variation.name.clone()),
             ];
             row.name = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-            for &seed in &run.plan.seeds {
+            for &seed in run.plan.seeds(experiment) {
                 let own = lists.iter().flatten();
                 let own = own.filter(|cell| std::ptr::eq(cell.variation, variation) && cell.seed == seed);
                 let found: Vec<Option<&Value>> = own.map(|cell| find(cells, &cell.identity)).collect();

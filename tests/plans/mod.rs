@@ -74,7 +74,8 @@ fn each_fit_of_a_plan_is_made_once() {
     let performers = || fs::read_dir(place.path("out/performers")).expect("a folder").count();
     let files = performers();
 
-    place.write(&format!("seeds = [3, 4]\n{BIRDS}{NO_LOSS}{DEFAULT}"));
+    // An experiment's own seeds stand before the plan's.
+    place.write(&format!("seeds = [7]\n{BIRDS}seeds = [3, 4]\n{NO_LOSS}{DEFAULT}"));
     place.run(&["--only", "no loss"]).expect("one more");
     // The first fit's seconds would differ if it had been made again.
     assert_eq!(place.cells()[..1], first);
@@ -129,7 +130,8 @@ epochs = 1
     let (own, animals) = (format!("own={folder}"), format!("animals={folder}/none"));
     fs::write(place.path("alexnet-n02129604.pth"), "").expect("a file");
     let own: &[&str] = &["--data", &own];
-    let cases: [(&str, Vec<&str>, &[&str]); 8] = [
+    let cases: [(&str, Vec<&str>, &[&str]); 9] = [
+        (&format!("{birds}seeds = []\n{DEFAULT}"), vec![], &["plan.toml", "a seed at least"]),
         (&format!("{birds}{DEFAULT}{wrong}"), vec![], &["fit.eta", "expected one of the settings"]),
         (&twice, vec![], &["plan.toml", "variation \"default\" stands twice"]),
         (&birds.replace("size = 64, ", ""), vec![], &["plan.toml", "variation"]),

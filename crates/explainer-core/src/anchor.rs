@@ -63,6 +63,6 @@ mod tests {
             places.extend(anchors.offsets());
             input = after.masked(windows.forward(maps));
         }
-        assert!(places.len() > 4, "{places:?}");
+        assert!(places.len() > 2, "{places:?}");
     }
 }

@@ -58,8 +58,6 @@ pub enum Windowing {
     None,
     /// Each within its [`StarWindow`].
     Star {
-        /// How a filter's vote for the root falls off around its strongest unit.
-        vote: Shape,
         /// How a filter's window falls off around its anchor.
         window: Shape,
     },
@@ -67,15 +65,14 @@ pub enum Windowing {
 
 impl Windowing {
     /// [`StarWindowConfig`]'s defaults.
-    pub const STAR: Self = Self::Star { vote: Shape::PUBLISHED, window: StarWindowConfig::WINDOW };
+    pub const STAR: Self = Self::Star { window: StarWindowConfig::WINDOW };
 
     /// The windows for `filters` maps of `length × length` units.
     pub(crate) fn init(self, length: usize, filters: usize, device: &Device) -> Option<StarWindow> {
         match self {
             Self::None => None,
-            Self::Star { vote, window } => {
-                let config = StarWindowConfig::new(length, filters).with_vote(vote).with_window(window);
-                Some(config.init(device))
+            Self::Star { window } => {
+                Some(StarWindowConfig::new(length, filters).with_window(window).init(device))
             }
         }
     }

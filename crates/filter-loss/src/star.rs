@@ -8,7 +8,7 @@ use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use crate::loss::on_cpu;
-use crate::mask::{TemplateMask, TemplateMaskConfig, strongest_units};
+use crate::mask::strongest_units;
 use crate::shape::check_square;
 use crate::template_shape::{Shape, TemplateShape};
 
@@ -19,26 +19,23 @@ pub struct StarWindowConfig {
     pub length: usize,
     /// The number of filters.
     pub filters: usize,
-    /// How a filter's vote falls off around its strongest unit. [`Shape::PUBLISHED`] by default.
-    #[config(default = "Shape::PUBLISHED")]
-    pub vote: Shape,
     /// How a filter's window falls off around its anchor. [`Self::WINDOW`] by default.
     #[config(default = "Self::WINDOW")]
     pub window: Shape,
 }
 
 impl StarWindowConfig {
-    /// A pyramid of β = 1.5: it ends two thirds of a map away from its centre.
-    pub const WINDOW: Shape = Shape::Pyramid { beta: 1.5 };
+    /// A pyramid of β = 2: it ends half a map away from its centre.
+    pub const WINDOW: Shape = Shape::Pyramid { beta: 2.0 };
 
-    /// Puts the windows on a device; every anchor is the root itself.
+    /// Puts the windows on a device; every anchor is the root itself, and all votes count alike.
     ///
     /// # Panics
     /// If `length` or `filters` is 0, or a shape's β or width is not positive.
     pub fn init(&self, device: &Device) -> StarWindow {
         assert!(self.filters > 0, "a star window needs at least one filter");
+        assert!(self.length > 0, "a star window needs maps of at least one unit");
         self.window.check();
-        let vote = TemplateMaskConfig::new(self.length).with_shape(self.vote).init(device);
         let (side, units) = (grid_side(self.length), self.length.pow(2));
         let fraction = |to: usize, from: usize| {
             (to as f64 - (from as f64 - (self.length as f64 - 1.0))) / self.length as f64
@@ -53,8 +50,16 @@ impl StarWindowConfig {
         }
         let windows = Tensor::from_data(TensorData::new(windows, [side * side, units]), device).inner();
         let offsets = Param::from_tensor(Tensor::zeros([self.filters, 2], device)).set_require_grad(false);
-        StarWindow { vote, windows, offsets, config: self.clone() }
+        let votes = Param::from_tensor(Tensor::ones([self.filters, self.length, self.length], device));
+        StarWindow { windows, offsets, votes: votes.set_require_grad(false), config: self.clone() }
     }
+}
+
+/// k ∗ maps, divided by 16; beyond the borders maps are 0.
+fn around(maps: Tensor<4>) -> Tensor<4> {
+    // (1, 2, 1) is (1, 1) twice; the first time beyond the borders.
+    let pairs = AvgPoolOptions::new([2, 2]).with_stride([1, 1]);
+    avg_pool2d(avg_pool2d(maps, pairs.clone().with_padding([1, 1])), pairs)
 }
 
 /// Side of the grid of places a window can be centred at: those of the map, and n − 1 more on either side.
@@ -65,16 +70,18 @@ fn grid_side(length: usize) -> usize {
 /// The windows of a star model.
 ///
 /// The filters of an image vote for its *root* ρ, one place; each has an *anchor* o_f, the place of its part relative
-/// to the root; and each map is kept around ρ + o_f and around ρ + o_f^⇆, the place on the other side of the root, for
-/// an object may face either way. Both may lie beyond the map's border:
+/// to the root; and each map is kept around ρ + o_f, which may lie beyond the map's border:
 ///
 /// ```text
-/// v = Σ_f x_f ∘ max(T_μ̂_f / τ, 0)             μ̂_f = argmax x_f
+/// v = Σ_f q_f³ ∘ x_f                           q_f = (k ∗ r_f) / (k ∗ 1)
 /// ρ = argmax_u (k ∗ v)_u                       k = (1, 2, 1)ᵀ(1, 2, 1)
-/// y_f(u) = x_f(u) · max(w(u − ρ − o_f), w(u − ρ − o_f^⇆), 0)
+/// y_f(u) = x_f(u) · max(w(u − ρ − o_f), 0)
 /// ```
 ///
-/// w is the window's shape, distances are fractions of n.
+/// w is the window's shape, distances are fractions of n. r_f(u) ≥ 0 is the *relevance* of filter f at unit u: what its
+/// being there gives to what the network is asked ([`with_relevance`](Self::with_relevance); 1 until it is told). A mean
+/// over k takes the grid out of it that an overlapping pool leaves in gradients, and the cube lets those speak that
+/// have something to say where they fire.
 ///
 /// A mask at a filter's own strongest unit ([`TemplateMask`]) keeps whatever it fires at most in this image. Here it is
 /// kept to one place of the object, and so an unlikely match elsewhere gives way to a likely one near by; and as every
@@ -86,11 +93,12 @@ fn grid_side(length: usize) -> usize {
 /// are learned with labels and boxes.
 #[derive(Module, Debug)]
 pub struct StarWindow {
-    vote: TemplateMask,
     /// The window around each place of the grid: `[(3n − 2)², n²]`.
     windows: Tensor<2>,
     /// o, rows and columns in units, whole numbers: `[filters, 2]`.
     offsets: Param<Tensor<2>>,
+    /// q³, the largest 1: `[filters, n, n]`.
+    votes: Param<Tensor<3>>,
     #[module(skip)]
     config: StarWindowConfig,
 }
@@ -113,9 +121,38 @@ impl StarWindow {
         self
     }
 
+    /// The windows with roots that filters vote for by their relevance, r: `[filters, n, n]`, not below 0. Only its
+    /// proportions count; where all of it is 0 nothing changes.
+    ///
+    /// # Panics
+    /// If it is of another shape.
+    pub fn with_relevance(mut self, relevance: Tensor<3>) -> Self {
+        let [filters, n] = [self.config.filters, self.config.length];
+        assert_eq!(
+            relevance.dims(),
+            [filters, n, n],
+            "StarWindow: relevance (left) of filters and units (right)"
+        );
+        let smooth = |maps: Tensor<3>| around(maps.unsqueeze_dim(0)).squeeze_dim(0);
+        let relevance = relevance.inner().cast(FloatDType::F32);
+        let mean = smooth(relevance.clone()) / smooth(relevance.ones_like());
+        let largest = mean.clone().max();
+        if largest.clone().into_scalar::<f32>() > 0.0 {
+            // The largest is 1, so that cubes stay within `f32`.
+            let votes = (mean / largest.reshape([1, 1, 1])).powi_scalar(3);
+            self.votes = Param::initialized(self.votes.id, votes).set_require_grad(false);
+        }
+        self
+    }
+
     /// o, rows and columns in units: `[filters, 2]`, never tracked.
     pub fn offsets(&self) -> Tensor<2> {
         self.offsets.val().inner()
+    }
+
+    /// q³, what a filter's vote counts at each unit, the largest 1: `[filters, n, n]`, never tracked.
+    pub fn votes(&self) -> Tensor<3> {
+        self.votes.val().inner()
     }
 
     /// Where the filters' votes meet, as a row-major index; of several such units the one that
@@ -128,11 +165,8 @@ impl StarWindow {
     /// # Panics
     /// If the maps are not n × n.
     pub fn roots(&self, maps: Tensor<4>) -> Tensor<2, Int> {
-        let votes = self.vote.forward(maps.inner().cast(FloatDType::F32)).sum_dim(1);
-        // (1, 2, 1) is (1, 1) twice; the first time beyond the borders.
-        let pairs = AvgPoolOptions::new([2, 2]).with_stride([1, 1]);
-        let around = avg_pool2d(votes, pairs.clone().with_padding([1, 1]));
-        strongest_units(avg_pool2d(around, pairs))
+        let votes = maps.inner().cast(FloatDType::F32) * self.votes().unsqueeze_dim(0);
+        strongest_units(around(votes.sum_dim(1)))
     }
 
     /// The window of each map.
@@ -167,12 +201,9 @@ impl StarWindow {
         let places = (rows + (n - 1) as i64) * side + columns + (n - 1) as i64;
         let offsets = self.offsets().int();
         let along = |axis: usize| offsets.clone().narrow(1, axis, 1).reshape([1, filters]);
-        let around = |offsets: Tensor<2, Int>| {
-            let centers = places.clone().expand([batch, filters]) + offsets.expand([batch, filters]);
-            self.windows.clone().inner().select(0, centers.reshape([batch * filters]))
-        };
         let [down, over] = [0, 1].map(along);
-        let windows = around(down.clone() * side + over.clone()).max_pair(around(down * side - over));
+        let centers = places.expand([batch, filters]) + (down * side + over).expand([batch, filters]);
+        let windows = self.windows.clone().inner().select(0, centers.reshape([batch * filters]));
         windows.reshape([batch, filters, n, n]).cast(dtype)
     }
 
@@ -341,20 +372,28 @@ mod tests {
         shape.value(rows, columns).max(0.0)
     }
 
+    /// k between two units.
+    fn near(a: usize, b: usize) -> f64 {
+        (0..2).map(|axis| (2.0 - (place(a)[axis] - place(b)[axis]).abs()).max(0.0)).product()
+    }
+
     /// The root of one image by its definition.
-    fn root(vote: Shape, maps: &[f32]) -> usize {
+    fn root(relevance: &[f32], maps: &[f32]) -> usize {
         let mut votes = [0.0; UNITS];
-        for map in maps.chunks(UNITS) {
-            let strongest = (0..UNITS).max_by(|&a, &b| map[a].total_cmp(&map[b]).then(b.cmp(&a))).unwrap();
+        for (relevance, map) in relevance.chunks(UNITS).zip(maps.chunks(UNITS)) {
             for (unit, sum) in votes.iter_mut().enumerate() {
-                *sum += f64::from(map[unit]) * falloff(vote, place(strongest), unit);
+                let total: f64 = (0..UNITS).map(|u| near(unit, u)).sum();
+                let mean: f64 =
+                    (0..UNITS).map(|u| near(unit, u) * f64::from(relevance[u])).sum::<f64>() / total;
+                *sum += f64::from(map[unit]) * mean.powi(3);
             }
         }
-        let weight = |a: usize, b: usize| -> f64 {
-            (0..2).map(|axis| (2.0 - (place(a)[axis] - place(b)[axis]).abs()).max(0.0)).product()
-        };
-        let around = |unit: usize| -> f64 { (0..UNITS).map(|u| weight(unit, u) * votes[u]).sum() };
+        let around = |unit: usize| -> f64 { (0..UNITS).map(|u| near(unit, u) * votes[u]).sum() };
         (0..UNITS).max_by(|&a, &b| around(a).total_cmp(&around(b))).unwrap()
+    }
+
+    fn relevance(seed: u64) -> Tensor<3> {
+        uniform([1, FILTERS, LENGTH, LENGTH], -0.5, 1.0, seed).clamp_min(0.0).squeeze_dim(0)
     }
 
     /// Anchors by their definition, from maps of all images and their roots.
@@ -403,11 +442,15 @@ mod tests {
             // The sixth power makes them sparse, so that anchors differ.
             let maps = maps(seed).powi_scalar(6);
             let windows = config.init(&Device::flex());
-            let found = roots(&windows, maps.clone());
             let values = floats(maps.clone());
-            let expected: Vec<_> =
-                values.chunks(FILTERS * UNITS).map(|maps| root(config.vote, maps)).collect();
-            assert_eq!(found, expected);
+            let images = || values.chunks(FILTERS * UNITS);
+            let alike: Vec<_> = images().map(|maps| root(&[1.0; FILTERS * UNITS], maps)).collect();
+            assert_eq!(roots(&windows, maps.clone()), alike);
+            let relevance = relevance(seed + 10);
+            let windows = windows.with_relevance(relevance.clone());
+            let expected: Vec<_> = images().map(|maps| root(&floats(relevance.clone()), maps)).collect();
+            assert_eq!(roots(&windows, maps.clone()), expected);
+            assert_ne!(alike, expected, "relevance decides");
 
             // In two batches.
             let mut measured = Anchors::new(LENGTH, FILTERS);
@@ -424,12 +467,9 @@ mod tests {
             let kept = floats(windows.forward(maps));
             for (index, (&kept, &value)) in kept.iter().zip(&values).enumerate() {
                 let (image, filter) = (index / (FILTERS * UNITS), index / UNITS % FILTERS);
-                let falls = |side: f64| {
-                    let [row, column] = place(expected[image]);
-                    let [down, over] = offsets[filter].map(|offset| offset as f64);
-                    falloff(shape, [row + down, column + side * over], index % UNITS)
-                };
-                let by_hand = f64::from(value) * falls(1.0).max(falls(-1.0));
+                let [row, column] = place(expected[image]);
+                let [down, over] = offsets[filter].map(|offset| offset as f64);
+                let by_hand = f64::from(value) * falloff(shape, [row + down, column + over], index % UNITS);
                 assert!((f64::from(kept) - by_hand).abs() < 1e-6, "{index}: {kept} {by_hand}");
             }
             seen.extend(offsets);
@@ -478,11 +518,13 @@ mod tests {
     #[test]
     fn the_gradient_is_the_window_and_anchors_have_none() {
         let windows = StarWindowConfig::new(LENGTH, FILTERS).init(&Device::flex().autodiff());
+        let windows = windows.with_relevance(relevance(5));
         let maps = maps(4);
         let leaf = Tensor::from_inner(maps.clone()).require_grad();
         let gradients = windows.forward(leaf.clone()).sum().backward();
         assert_eq!(floats(leaf.grad(&gradients).unwrap()), floats(windows.windows(maps)));
         assert!(windows.offsets.val().grad(&gradients).is_none());
+        assert!(windows.votes.val().grad(&gradients).is_none());
     }
 
     #[test]
@@ -495,18 +537,38 @@ mod tests {
     }
 
     #[test]
+    fn only_the_proportions_of_relevance_count() {
+        let (maps, relevance) = (maps(8), relevance(9));
+        let found = |relevance| roots(&windows().with_relevance(relevance), maps.clone());
+        let expected = found(relevance.clone());
+        assert_ne!(expected, roots(&windows(), maps.clone()));
+        for magnitude in [1e-30, 1e-10, 1e4, 1e30] {
+            assert_eq!(found(relevance.clone().mul_scalar(magnitude)), expected, "{magnitude}");
+        }
+        assert_eq!(found(relevance.mul_scalar(0.0)), roots(&windows(), maps.clone()), "of nothing");
+    }
+
+    #[test]
+    #[should_panic(expected = "relevance (left) of filters and units")]
+    fn relevance_of_other_maps_panics() {
+        windows().with_relevance(Tensor::ones([FILTERS, LENGTH, LENGTH + 1], &Device::flex()));
+    }
+
+    #[test]
     #[should_panic(expected = "filters of the maps")]
     fn maps_of_other_filters_panic() {
         StarWindowConfig::new(LENGTH, FILTERS + 1).init(&Device::flex()).windows(maps(6));
     }
 
     #[test]
-    fn anchors_are_saved_with_the_module() {
+    fn anchors_and_relevance_are_saved_with_the_module() {
         let mut anchors = Anchors::new(LENGTH, FILTERS);
         let maps = maps(7).powi_scalar(6);
-        anchors.push(maps.clone(), windows().roots(maps));
-        let record = windows().with_anchors(&anchors).into_record();
-        let loaded = windows().load_record(record);
+        anchors.push(maps.clone(), windows().roots(maps.clone()));
+        let saved = windows().with_anchors(&anchors).with_relevance(relevance(8));
+        let loaded = windows().load_record(saved.clone().into_record());
+        assert_eq!(roots(&loaded, maps.clone()), roots(&saved, maps.clone()));
+        assert_ne!(roots(&loaded, maps.clone()), roots(&windows(), maps));
         let wide: Vec<_> = anchors.offsets().into_iter().flatten().map(|offset| offset as f32).collect();
         assert_eq!(floats(loaded.offsets()), wide);
         assert!(wide.iter().any(|&offset| offset != 0.0));

@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn so_they_are_with_windows_anywhere() {
-        let cone = Windowing::Star { vote: Shape::PUBLISHED, window: Shape::Cone { beta: 1.2 } };
+        let cone = Windowing::Star { window: Shape::Cone { beta: 1.2 } };
         for windows in [
             vec![Windowing::None],
             vec![Windowing::STAR],
