@@ -55,7 +55,7 @@ pub struct ExplainerConfig {
     #[config(default = "Start::Performer")]
     pub second_start: Start,
     /// The size of that mixture, relative to what [`Start::Random`] draws.
-    #[config(default = 0.2)]
+    #[config(default = 0.15)]
     pub mixture: f64,
     /// What the ordinary track starts from: as the performer's top conv-layer, which the layers above the lowest
     /// hand on.

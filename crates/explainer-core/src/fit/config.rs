@@ -170,8 +170,8 @@ pub struct LearningRates {
 impl LearningRates {
     /// What the library's experiments settled on.
     pub const DEFAULT: Self = Self {
-        first: 1e-6,
-        interpretable: 1e-6,
+        first: 3e-7,
+        interpretable: 3e-7,
         ordinary: 2e-5,
         decoder_input: 3e-4,
         decoder: 1e-4,
