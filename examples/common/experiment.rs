@@ -8,7 +8,7 @@ use explainer_core::{
     UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_metrics::Landmarks;
+use explainer_metrics::{Landmarks, landmark_spread};
 use explainer_report::{PartNames, Report, ReportConfig};
 
 use super::args::{Defaults, Form, Wanted};
@@ -202,6 +202,7 @@ impl<P: Performer> Experiment<'_, P> {
             tracking,
             by_category: layers.by_category(side, self.dataset.categories()),
             peak_spread,
+            landmark_spread: landmark_spread(&layers.landmarks, (side as f64).hypot(side as f64)),
             diversity,
             live_filters: layers.conv_interp_2.peaks.live_filters().len(),
             filters: fit.explainer.filters(),

@@ -105,6 +105,8 @@ pub struct Figures {
     pub location_instability: Instability,
     pub tracking: TrackingFigures,
     pub peak_spread: LayerFigures,
+    /// How far the landmarks themselves move.
+    pub landmark_spread: f64,
     pub diversity: LayerFigures,
     pub by_category: Vec<CategoryFigures>,
     pub live_filters: usize,

@@ -33,6 +33,7 @@ pub fn print(figures: &Figures) {
     row("  conv-interp-2, unfitted", place.unfitted, Some(&follow.unfitted), None);
     row("  performer, random weights", place.random_performer, Some(&follow.random_performer), None);
     row("  conv-interp-2, permuted landmarks", f64::NAN, Some(&follow.null), None);
+    row("  the landmarks themselves", f64::NAN, None, Some((figures.landmark_spread, f64::NAN)));
     row("  always at the centre", place.always_centre, None, None);
     row("  dead filter", place.dead_filter, None, None);
     row("  random unit", place.random_unit, None, None);

@@ -94,7 +94,7 @@ pub use peaks::{Peak, Peaks};
 pub use prediction::{RelativeError, agreement, classification_error, decisions};
 pub use receptive_field::ReceptiveField;
 pub use selection::{Categories, STRONGEST_IMAGES, strongest_category};
-pub use spread::{PeakSpread, peak_spread};
+pub use spread::{PeakSpread, landmark_spread, peak_spread};
 pub use stream::InstabilityStream;
 pub use summary::Summary;
 pub use tracking::{Tracking, tracking, tracking_by_category, tracking_null, tracking_null_by_category};

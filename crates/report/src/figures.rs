@@ -2,8 +2,8 @@
 
 use explainer_metrics::{
     Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
-    STRONGEST_IMAGES, Summary, Tracking, diversity, location_instability_by_category, peak_spread,
-    tracking_by_category, tracking_null_by_category,
+    STRONGEST_IMAGES, Summary, Tracking, diversity, landmark_spread, location_instability_by_category,
+    peak_spread, tracking_by_category, tracking_null_by_category,
 };
 use serde::Serialize;
 
@@ -105,7 +105,9 @@ impl Measure<'_> {
             diversity: None,
             live: None,
         };
-        let mut rows = vec![Row { tracking: Some(null), ..blank(NULL) }];
+        let moved = Some(landmark_spread(landmarks, self.diagonal())).filter(|v| v.is_finite());
+        let mut rows =
+            vec![Row { tracking: Some(null), ..blank(NULL) }, Row { spread: moved, ..blank(LANDMARKS) }];
         let controls = Control::all(&performer.peaks, &performer.field, self.side, self.seed);
         for (control, name) in controls.iter().zip([CENTRE, DEAD, RANDOM_UNIT]) {
             let instability = self.instability(&control.peaks, &control.field).map(|found| found.mean);
@@ -145,6 +147,7 @@ pub(crate) const TOP_CONV: &str = "performer, top conv";
 pub(crate) const UNFITTED: &str = "last interpretable layer, unfitted";
 pub(crate) const RANDOM_PERFORMER: &str = "performer, random weights";
 pub(crate) const NULL: &str = "last interpretable layer, permuted landmarks";
+pub(crate) const LANDMARKS: &str = "the landmarks themselves";
 pub(crate) const CENTRE: &str = "always at the centre";
 const DEAD: &str = "dead filter";
 const RANDOM_UNIT: &str = "random unit";

@@ -69,8 +69,8 @@ const LIVE: f64 = 0.9;
 /// Mean tracking must be this many times that against the landmarks of other images: the best of several
 /// landmarks is above 0 by chance.
 const ABOVE_NULL: f64 = 2.0;
-/// Spread and diversity must be this share of the performer's own. Filters that gather in one place are
-/// stable, and tell one part at most.
+/// Spread must be this share of the landmarks' (of the performer's own, where there are none), and diversity this share
+/// of the performer's. Filters that gather in one place are stable, and tell one part at most.
 const NOT_COLLAPSED: f64 = 0.5;
 /// Silencing the filters of the group that gave most must lower the score in this share of the images.
 const SILENCING: f64 = 0.9;
@@ -255,9 +255,9 @@ impl Evidence<'_> {
     }
 
     fn collapse(&self) -> [Check; 2] {
-        let held = |question, of: fn(&Row) -> Option<f64>, digits, reason| {
-            let pair = self.own().and_then(of).zip(self.row(figures::TOP_CONV).and_then(of));
-            let verdict = pair.map(|(own, channels)| own >= NOT_COLLAPSED * channels);
+        let held = |question, other, of: fn(&Row) -> Option<f64>, digits, reason| {
+            let pair = self.own().and_then(of).zip(self.row(other).and_then(of));
+            let verdict = pair.map(|(own, other)| own >= NOT_COLLAPSED * other);
             check(
                 question,
                 verdict,
@@ -266,15 +266,21 @@ impl Evidence<'_> {
                 reason,
             )
         };
+        let (moving, like) = match self.row(figures::LANDMARKS) {
+            Some(_) => ("Do the peaks move, as the landmarks do?", figures::LANDMARKS),
+            None => ("Do the peaks still move, as the performer's do?", figures::TOP_CONV),
+        };
         [
             held(
-                "Do the peaks still move, as the performer's do?",
+                moving,
+                like,
                 |row| row.spread,
                 3,
                 "A filter that stays in one place is stable and follows nothing.",
             ),
             held(
                 "Do the filters still differ, as the performer's do?",
+                figures::TOP_CONV,
                 |row| row.diversity,
                 1,
                 "Nothing in the published method keeps all filters from one part.",
@@ -437,6 +443,20 @@ mod tests {
         assert_eq!(found[..6], [Passed, NotMeasured, NotMeasured, Passed, NotMeasured, Passed]);
         assert_eq!((&found[6..12], &found[12..CHEAP]), (&[NotMeasured; 6][..], &[Passed; 2][..]));
         assert_eq!(found[CHEAP..], [Passed, NotMeasured, Passed, NotMeasured], "where no landmark is needed");
+    }
+
+    #[test]
+    fn peaks_are_to_move_as_landmarks_do_where_there_are_any() {
+        let (good, mean) = (held_out([0.01; 2], 0.97), held_out([0.4; 2], 0.75));
+        let found = |spread: f64, landmarks: Option<f64>| {
+            let mut rows = others(row("own", [0.06, 0.3, spread, 40.0]));
+            rows.extend(landmarks.map(|spread| row(figures::LANDMARKS, [0.0, 0.0, spread, 0.0])));
+            let checks = evidence(&rows, &good, &mean, &[]).checks();
+            checks.into_iter().find(|check| check.question.contains("move")).expect("a check").verdict
+        };
+        assert_eq!(found(0.12, None), Verdict::Failed, "channels move by 0.26");
+        assert_eq!(found(0.12, Some(0.2)), Verdict::Passed);
+        assert_eq!(found(0.12, Some(0.25)), Verdict::Failed);
     }
 
     #[test]
