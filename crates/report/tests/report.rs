@@ -157,7 +157,7 @@ fn pictures_and_figures_can_be_had_one_by_one() {
     assert_eq!(seen.checks().len(), 18);
     assert!(seen.checks().iter().all(|check| !check.found.is_empty()));
     let names: Vec<&str> = seen.rows().iter().map(|row| row.name.as_str()).collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 10, "{names:?}");
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn control_fits_are_seen_on_the_same_images() {
     controls.push(ControlPeaks::missing(ControlFit::PermutedCategories, "it diverged"));
     controls.push(seen_of(config(), ControlFit::RandomPerformer, &random));
     let seen = report(config()).with_control_fits(controls.clone()).observe().expect("observations");
-    assert_eq!(seen.rows().len(), 9 + 3);
+    assert_eq!(seen.rows().len(), 10 + 3);
     let trust = report(config()).with_control_fits(controls).trust().expect("checks");
     assert_eq!(trust, *seen.trust(), "with pictures and without");
     assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 18, 4));
