@@ -5,8 +5,8 @@ use explainer_core::{Explainer, InterpretableTrack, Performer, Preprocessing};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
-    STRONGEST_IMAGES, diversity, location_instability_by_category, peak_spread, tracking_by_category,
-    tracking_null_by_category,
+    STRONGEST_IMAGES, diversity, landmark_spread, location_instability_by_category, peak_spread,
+    tracking_by_category, tracking_null_by_category,
 };
 
 use super::Failure;
@@ -211,9 +211,11 @@ impl Layers {
         }
     }
 
-    pub fn spread(&self, side: usize) -> LayerFigures {
+    /// Of the peaks of each layer, and of the landmarks themselves.
+    pub fn spread(&self, side: usize) -> (LayerFigures, f64) {
         let diagonal = (side as f64).hypot(side as f64);
-        self.by_layer(|layer| peak_spread(&layer.peaks, &layer.field, diagonal).live_mean)
+        let peaks = self.by_layer(|layer| peak_spread(&layer.peaks, &layer.field, diagonal).live_mean);
+        (peaks, landmark_spread(&self.landmarks, diagonal))
     }
 
     pub fn diversity(&self) -> LayerFigures {

@@ -8,7 +8,7 @@ use explainer_core::{
     UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_metrics::{Landmarks, landmark_spread};
+use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
 use super::args::{Defaults, Form, Wanted};
@@ -186,7 +186,7 @@ impl<P: Performer> Experiment<'_, P> {
         let decisions = self.decisions(&fit.explainer, validation)?;
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
-        let (peak_spread, diversity) = (layers.spread(side), layers.diversity());
+        let ((peak_spread, landmark_spread), diversity) = (layers.spread(side), layers.diversity());
         seconds.evaluate = started.elapsed().as_secs_f64();
         let figures = Figures {
             dataset: self.dataset.name().to_string(),
@@ -202,7 +202,7 @@ impl<P: Performer> Experiment<'_, P> {
             tracking,
             by_category: layers.by_category(side, self.dataset.categories()),
             peak_spread,
-            landmark_spread: landmark_spread(&layers.landmarks, (side as f64).hypot(side as f64)),
+            landmark_spread,
             diversity,
             live_filters: layers.conv_interp_2.peaks.live_filters().len(),
             filters: fit.explainer.filters(),

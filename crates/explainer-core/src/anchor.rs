@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use crate::features::floats;
     use crate::testing::{TinyPerformer, features};
-    use crate::{ExplainerConfig, FeatureConfig, Windowing};
+    use crate::{ExplainerConfig, FeatureConfig, Start, Windowing};
     use burn::tensor::Device;
     use burn::tensor::activation::relu;
 
@@ -44,7 +44,10 @@ mod tests {
         let performer = TinyPerformer::new(4);
         // More rows than one pass.
         let features = features(&performer, 60, &FeatureConfig::plain().with_mirror(true));
-        let config = ExplainerConfig::for_performer(&performer).with_windows(vec![Windowing::STAR]);
+        let config = ExplainerConfig::for_performer(&performer)
+            .with_windows(vec![Windowing::STAR])
+            .with_second_start(Start::Random)
+            .with_interpretable_layers(4);
         let explainer = config.init_from(&performer, &Device::flex());
         let anchored = explainer.clone().anchored(&features);
 
@@ -63,6 +66,6 @@ mod tests {
             places.extend(anchors.offsets());
             input = after.masked(windows.forward(maps));
         }
-        assert!(places.len() > 2, "{places:?}");
+        assert!(places.len() > 4, "{places:?}");
     }
 }
