@@ -83,7 +83,7 @@ fn grid_side(length: usize) -> usize {
 /// over k takes the grid out of it that an overlapping pool leaves in gradients, and the cube lets those speak that
 /// have something to say where they fire.
 ///
-/// A mask at a filter's own strongest unit ([`TemplateMask`]) keeps whatever it fires at most in this image. Here it is
+/// A mask at a filter's own strongest unit ([`TemplateMask`](crate::TemplateMask)) keeps whatever it fires at most in this image. Here it is
 /// kept to one place of the object, and so an unlikely match elsewhere gives way to a likely one near by; and as every
 /// filter has its own place, nothing draws them all to one. Anchors are [`measured`](Anchors), not learned by descent:
 /// a buffer, saved with the module and never optimised. The windows are constants in the backward pass, as masks are.
