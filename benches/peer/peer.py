@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 PUSH = (0.3, 10.0)
 TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
 RATES = {
-    "interpretable.layers": 1e-6,
+    "interpretable.layers": 3e-7,
     "ordinary.convs": 2e-5,
     "decoder.layers.0.weight": 3e-4,
     "decoder": 1e-4,
