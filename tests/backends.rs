@@ -13,7 +13,7 @@ use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
     Masking, Performer, Pooling, Push, PushSchedule, Refit, Start, Windowing,
 };
-use explainer_filter_loss::{Anchors, FilterLossConfig, Gradient, Scale, Shape, StarWindowConfig};
+use explainer_filter_loss::{Anchors, Facing, FilterLossConfig, Gradient, Scale, Shape, StarWindowConfig};
 use explainer_performers::{
     AlexNet, CaffeAlexNet, PerformerError, ResNet18, ResNet50, Vgg16, VggM, VggS, Weights,
 };
@@ -43,9 +43,9 @@ fn fit(device: &Device) -> Fit {
     let features = Features::extract(&performer, images(), &FeatureConfig::plain().with_mirror(true), device)
         .expect("features");
     // Settings of its own, so that tuning the defaults leaves the expected values alone.
-    let window = Shape::Pyramid { beta: 2.0 };
+    let [window, reading] = [0.8, 2.0].map(|beta| Shape::Pyramid { beta });
     let explainer = ExplainerConfig::for_performer(&performer)
-        .with_windows(vec![Windowing::None, Windowing::Star { window }])
+        .with_windows(vec![Windowing::None, Windowing::Star { window, reading }])
         .with_masks(vec![Masking::None, Masking::PUBLISHED])
         .with_second_start(Start::Random)
         .with_ordinary_start(Start::Random)
@@ -229,15 +229,19 @@ fn every_backend_has_the_same_star_windows() {
     let values = TensorData::new(values.collect::<Vec<f32>>(), [images, filters, n, n]);
     let all = backends().into_iter().map(|(name, device)| {
         let maps = Tensor::<4>::from_data(values.clone(), &device);
-        let windows = StarWindowConfig::new(n, filters).init(&device);
+        let mut facing = Facing::new(n, filters);
+        facing.push(maps.clone(), maps.clone().flip([3]));
+        let windows = StarWindowConfig::new(n, filters).init(&device).with_facing(&facing);
         let mut anchors = Anchors::new(n, filters);
-        anchors.push(maps.clone(), windows.roots(maps.clone()));
-        let seen = windows.with_anchors(&anchors).forward(maps).into_data();
+        anchors.push(maps.clone(), windows.roots(maps.clone()), windows.facing(maps.clone()));
+        let windows = windows.with_anchors(&anchors);
+        let seen = Tensor::cat(vec![windows.forward(maps.clone()), windows.read(maps)], 0).into_data();
         (name, anchors.offsets(), seen.iter::<f32>().collect::<Vec<_>>())
     });
     let all: Vec<_> = all.collect();
     let (_, offsets, seen) = &all[0];
-    assert!(offsets.iter().any(|offset| *offset != [0, 0]) && seen.iter().any(|&value| value > 0.0));
+    assert_ne!(offsets[0], offsets[1]);
+    assert!(seen.iter().any(|&value| value > 0.0));
     for (name, others, theirs) in &all[1..] {
         assert_eq!(others, offsets, "{name}");
         assert!(seen.iter().zip(theirs).all(|(own, their)| (own - their).abs() < 1e-6), "{name}");

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
-TRACE, BETA, WINDOW = 0.7, 4.0, 2.0
+TRACE, BETA, WINDOW, READING = 0.7, 4.0, 0.4, 5.0
 RATES = {
     "interpretable.layers": 3e-7,
     "ordinary.convs": 2e-5,
@@ -39,25 +39,37 @@ def templates(n):
     return torch.cat([positive, -torch.ones(1, n * n)])
 
 
-class Windows:
-    """Star windows."""
+def median(values):
+    """The middle of what lies between the halves of each row's sum."""
+    sums = values.cumsum(1)
+    half = sums[:, -1:] / 2
+    first, last = (sums < half).sum(1), (sums <= half).sum(1).clamp_max(sums.shape[1] - 1)
+    return (first + last) // 2
 
-    def __init__(self, n, offsets, votes):
+
+class Windows:
+    """Star windows: for what is carried, and for what is read."""
+
+    def __init__(self, n, offsets, votes, direction, middle):
         self.n, self.side = n, 3 * n - 2
-        self.votes = votes
-        down, over = offsets.long().T
-        self.anchors = down * self.side + over
+        self.votes, self.direction, self.middle = votes, direction, middle
+        offsets = offsets.long()
+        self.anchors = offsets[..., 0] * self.side + offsets[..., 1]
         centers = torch.arange(self.side) - (n - 1)
         along = (centers[:, None] - torch.arange(n)).abs()
         distance = along[:, None, :, None] + along[None, :, None, :]
-        self.table = (1 - WINDOW * distance / n).clamp_min(0).reshape(self.side**2, n * n)
+        self.tables = [
+            (1 - beta * distance / n).clamp_min(0).reshape(self.side**2, n * n) for beta in (WINDOW, READING)
+        ]
 
     @torch.no_grad()
     def __call__(self, maps):
-        pairs = F.avg_pool2d((maps * self.votes).sum(1, keepdim=True), 2, 1, 1)
-        root = F.avg_pool2d(pairs, 2, 1).flatten(1).argmax(1, keepdim=True)
-        places = (root // self.n + self.n - 1) * self.side + root % self.n + self.n - 1
-        return self.table[places + self.anchors].reshape(maps.shape)
+        votes = (maps * self.votes).sum(1)
+        row, column = median(votes.sum(2)), median(votes.sum(1))
+        places = (row + self.n - 1) * self.side + column + self.n - 1
+        facing = ((maps * self.direction).sum((1, 2, 3)) > self.middle).long()
+        centers = places[:, None] + self.anchors[facing]
+        return [table[centers].reshape(maps.shape) for table in self.tables]
 
 
 class FilterLoss:
@@ -92,7 +104,8 @@ class Explainer(torch.nn.Module):
     def __init__(self, state, length, pool):
         super().__init__()
         windows = "interpretable.layers.1.windows."
-        self.windows = Windows(length, state.pop(windows + "offsets"), state.pop(windows + "votes"))
+        names = ("offsets", "votes", "direction", "middle")
+        self.windows = Windows(length, *(state.pop(windows + name) for name in names))
         self.weights = torch.nn.ParameterDict({name.replace(".", "/"): value for name, value in state.items()})
         self.pool = pool
         self.loss = FilterLoss(length)
@@ -107,14 +120,14 @@ class Explainer(torch.nn.Module):
     def linear(self, x, name):
         return F.relu(F.linear(x, self.weight(name + ".weight"), self.weight(name + ".bias")))
 
-    def pushed(self, maps, layer):
-        """Adds the filter loss's gradient where the gradient of all else arrives."""
+    def pushed(self, maps, layer, window=1):
+        """Adds the gradient of the filter loss on what `window` leaves where the gradient of all else arrives."""
 
         def push(arriving):
             with torch.no_grad():
                 active = (maps > 0).float()
-                value, gradient = self.loss(maps)
-                gradient = gradient * active
+                value, gradient = self.loss(maps * window)
+                gradient = gradient * window * active
                 scale = PUSH[layer] * (arriving * active).norm() / gradient.norm()
                 self.information[layer] = value
                 return arriving + scale * gradient
@@ -128,9 +141,9 @@ class Explainer(torch.nn.Module):
     def forward(self, target):
         first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
         second = self.conv(first, "interpretable.layers.1.conv")
-        windows = self.windows(second)
-        parts = self.pushed(second * windows, 1)
-        ordinary = self.conv(target, "ordinary.convs.0") * (1 - windows)
+        carried, read = self.windows(second)
+        parts = self.pushed(second, 1, read) * carried
+        ordinary = self.conv(target, "ordinary.convs.0") * (1 - carried)
         share = torch.sigmoid(self.weight("share_logit"))
         encoded = share * self.pooled(parts, "interpretable") + (1 - share) * self.pooled(ordinary, "ordinary")
         fc1 = self.linear(encoded.flatten(1), "decoder.layers.0")

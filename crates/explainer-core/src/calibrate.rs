@@ -2,6 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
+use explainer_filter_loss::Windows;
 
 use crate::explainer::Tracks;
 use crate::features::{Features, floats};
@@ -76,11 +77,13 @@ impl Explainer {
         let mut masses = [zero(), zero(), zero(), zero()];
         for batch in rows.chunks(BATCH) {
             let share = batch.len() as f64 / rows.len() as f64;
-            let Tracks { mut interpretable, parts, ordinary, windows } =
-                self.tracks(features.batch(batch).target);
-            let top = interpretable.swap_remove(0);
+            let Tracks { mut interpretable, parts, ordinary } = self.tracks(features.batch(batch).target);
+            let windows = interpretable.last_mut().and_then(|last| last.windows.take());
+            let top = interpretable.swap_remove(0).maps;
             let (inside, outside) = match windows {
-                Some(windows) if self.complement => (top.clone() * windows.clone(), top * (1.0 - windows)),
+                Some(Windows { carried, .. }) if self.complement => {
+                    (top.clone() * carried.clone(), top * (1.0 - carried))
+                }
                 _ => (top.clone(), top.zeros_like()),
             };
             let maps =

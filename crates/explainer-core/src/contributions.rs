@@ -103,7 +103,7 @@ impl Explainer {
     ) -> Vec<Contributions> {
         let explainer = self.valid();
         let mut tracks = explainer.tracks(target);
-        let parts = leaf(tracks.interpretable.pop().expect("there is an interpretable layer"));
+        let parts = leaf(tracks.interpretable.pop().expect("there is an interpretable layer").maps);
         let ordinary = leaf(tracks.ordinary);
         let encoded = explainer.encode(explainer.last_masked(parts.clone()), ordinary.clone());
         let (upper, biases) = explainer.decoder_with_leaves(encoded);

@@ -55,7 +55,7 @@ pub struct ExplainerConfig {
     #[config(default = "Start::Performer")]
     pub second_start: Start,
     /// The size of that mixture, relative to what [`Start::Random`] draws.
-    #[config(default = 0.15)]
+    #[config(default = 0.1)]
     pub mixture: f64,
     /// What the ordinary track starts from: as the performer's top conv-layer, which the layers above the lowest
     /// hand on.
@@ -216,20 +216,19 @@ pub struct Explainer {
 
 /// What the tracks make of target features.
 pub(crate) struct Tracks {
-    /// Maps of every interpretable conv-layer, within their windows.
-    pub(crate) interpretable: Vec<Tensor<4>>,
+    /// Maps of every interpretable conv-layer.
+    pub(crate) interpretable: Vec<Stage>,
     /// What the last of these layers hands on.
     pub(crate) parts: Tensor<4>,
     /// What the ordinary track hands on.
     pub(crate) ordinary: Tensor<4>,
-    /// The windows of the last interpretable conv-layer, if it has any.
-    pub(crate) windows: Option<Tensor<4>>,
 }
 
 /// Everything an explainer makes of a batch.
 #[derive(Clone, Debug)]
 pub struct Encoding {
-    /// Maps of conv-interp-1, -2, … after the ReLU and within their windows, before the mask, `[batch, D, L, L]`.
+    /// Maps of conv-interp-1, -2, … as parts are read off them: after the ReLU, within the windows for that, before the
+    /// mask, `[batch, D, L, L]`.
     pub interpretable: Vec<Tensor<4>>,
     /// Maps of the ordinary track, `[batch, D, L, L]`.
     pub ordinary: Tensor<4>,
@@ -245,19 +244,18 @@ impl Explainer {
         let Tracks { interpretable, parts, ordinary, .. } = self.tracks(target);
         let encoded = self.encode(parts, ordinary.clone());
         let upper = self.decoder.forward(encoded.clone());
+        let interpretable = interpretable.into_iter().map(|stage| stage.read).collect();
         Encoding { interpretable, ordinary, encoded, upper }
     }
 
     /// What both tracks make of target features.
     pub(crate) fn tracks(&self, target: Tensor<4>) -> Tracks {
-        let [mut interpretable, mut ordinary] = self.stages(Input::new(target));
-        let last = interpretable.last_mut().expect("the track has a conv-layer");
-        let (windows, maps) = (last.windows.take(), last.maps.clone());
+        let [interpretable, mut ordinary] = self.stages(Input::new(target));
+        let last = interpretable.last().expect("the track has a conv-layer");
         Tracks {
-            interpretable: interpretable.into_iter().map(|stage| stage.maps).collect(),
-            parts: self.last_masked(maps),
+            parts: self.last_masked(last.maps.clone()),
             ordinary: ordinary.pop().expect("the track has a conv-layer").maps,
-            windows,
+            interpretable,
         }
     }
 
@@ -265,7 +263,7 @@ impl Explainer {
     pub(crate) fn stages(&self, target: Input) -> [Vec<Stage>; 2] {
         let interpretable = self.interpretable.stages(target.clone());
         let windows = interpretable.last().and_then(|last| last.windows.clone()).filter(|_| self.complement);
-        let ordinary = self.ordinary.stages(target, windows.map(|windows| 1.0 - windows));
+        let ordinary = self.ordinary.stages(target, windows.map(|windows| 1.0 - windows.carried));
         [interpretable, ordinary]
     }
 
@@ -378,10 +376,10 @@ mod tests {
         let config = ExplainerConfig::for_performer(&performer).with_mixture(0.0);
         let whole = |explainer: &Explainer| explainer.ordinary.forward(target.clone());
         let explainer = config.init_from(&performer, &device).anchored(&train);
-        let encoding = explainer.forward(target.clone());
-        let put_together = encoding.interpretable[1].clone() + encoding.ordinary.clone();
-        assert!(largest(put_together - whole(&explainer)) < 1e-5);
-        assert!(largest(encoding.ordinary - whole(&explainer)) > 0.01);
+        let Tracks { parts, ordinary, interpretable } = explainer.tracks(target.clone());
+        assert!(largest(parts.clone() + ordinary.clone() - whole(&explainer)) < 1e-5);
+        assert!(largest(ordinary - whole(&explainer)) > 0.01);
+        assert!(largest(interpretable[1].read.clone() - parts) > 0.01, "read off from less than is carried");
         for config in [config.clone().with_complement(false), config.with_windows(vec![Windowing::None])] {
             let explainer = config.init_from(&performer, &device).anchored(&train);
             assert_eq!(largest(explainer.forward(target.clone()).ordinary - whole(&explainer)), 0.0);

@@ -58,7 +58,7 @@ impl Explainer {
         let layers = &explainer.interpretable.layers;
         assert!(layer < layers.len(), "interpretable layer {layer} of {}", layers.len());
         let mut tracks = explainer.tracks(target);
-        let maps = tracks.interpretable.swap_remove(layer);
+        let maps = tracks.interpretable.swap_remove(layer).maps;
         let ordinary = tracks.ordinary;
         of_maps(maps, classes, |maps| {
             let mut masked = layers[layer].masked(maps);
@@ -174,7 +174,8 @@ mod tests {
             let oracle = Oracle::new(&performer, &explainer, target.clone(), image);
             let below = first.maps(target.clone().narrow(0, image, 1));
             let maps = relu(second.conv.forward(first.masked(below.clone())));
-            let windows = wide(second.windows().expect("the default has them").windows(maps).squeeze_dim(0));
+            let windows = second.windows().expect("the default has them").windows(maps);
+            let windows = wide(windows.carried.squeeze_dim(0));
             let expected = oracle.grad_cam_below(classes[image], &second.conv, &windows, below);
             seen += usize::from(expected.iter().any(|&value| value > 0.0));
             close(found, &expected, 1e-5);

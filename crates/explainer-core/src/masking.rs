@@ -58,21 +58,25 @@ pub enum Windowing {
     None,
     /// Each within its [`StarWindow`].
     Star {
-        /// How a filter's window falls off around its anchor.
+        /// How what a part carries falls off around its anchor.
         window: Shape,
+        /// How what it is read from falls off around its anchor.
+        reading: Shape,
     },
 }
 
 impl Windowing {
     /// [`StarWindowConfig`]'s defaults.
-    pub const STAR: Self = Self::Star { window: StarWindowConfig::WINDOW };
+    pub const STAR: Self =
+        Self::Star { window: StarWindowConfig::WINDOW, reading: StarWindowConfig::READING };
 
     /// The windows for `filters` maps of `length × length` units.
     pub(crate) fn init(self, length: usize, filters: usize, device: &Device) -> Option<StarWindow> {
         match self {
             Self::None => None,
-            Self::Star { window } => {
-                Some(StarWindowConfig::new(length, filters).with_window(window).init(device))
+            Self::Star { window, reading } => {
+                let config = StarWindowConfig::new(length, filters);
+                Some(config.with_window(window).with_reading(reading).init(device))
             }
         }
     }

@@ -116,7 +116,7 @@ impl Explainer {
         let [_, filters, height, width] = whole.dims();
         let windows = explainer.interpretable.layers.last().and_then(|layer| layer.windows());
         let windows = match windows {
-            Some(windows) => windows.windows(whole.clone()),
+            Some(windows) => windows.windows(whole.clone()).read,
             None => whole.ones_like(),
         };
         let whole = whole * windows.clone();

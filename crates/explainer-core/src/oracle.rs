@@ -69,7 +69,7 @@ impl Oracle {
     ) -> Self {
         let target = target.narrow(0, image, 1);
         let mut tracks = explainer.tracks(target);
-        let parts = tracks.interpretable.pop().unwrap();
+        let parts = tracks.interpretable.pop().unwrap().maps;
         let [_, channels, length, _] = parts.dims();
         let maps = [wide(parts), wide(tracks.ordinary)];
         let masked = explainer.interpretable.layers.last().is_some_and(|layer| layer.mask.is_some());

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use crate::MaskLayer;
 use crate::conv::Input;
-use explainer_filter_loss::StarWindow;
+use explainer_filter_loss::{StarWindow, Windows};
 
 /// The entry for interpretable conv-layer `layer` (from 0) of `layers`: the last layer has the list's last entry, and
 /// layers before the list its first.
@@ -20,17 +20,37 @@ pub(crate) fn entry<T: Copy>(list: &[T], layer: usize, layers: usize) -> Option<
 /// What a conv-layer reads, and its maps.
 pub(crate) struct Stage {
     pub(crate) input: Input,
-    /// After the ReLU, and within their windows where there are any.
+    /// After the ReLU, in front of windows.
+    pub(crate) whole: Tensor<4>,
+    /// After the ReLU, within the windows for what is carried where there are any.
     pub(crate) maps: Tensor<4>,
+    /// After the ReLU, within the windows for what is read where there are any.
+    pub(crate) read: Tensor<4>,
     /// The maps' windows.
-    pub(crate) windows: Option<Tensor<4>>,
+    pub(crate) windows: Option<Windows>,
 }
 
 impl Stage {
-    /// The gradient in front of the windows, from the one behind them.
+    fn new(input: Input, whole: Tensor<4>, windows: Option<Windows>) -> Self {
+        let [maps, read] = match &windows {
+            Some(Windows { carried, read }) => [carried, read].map(|window| whole.clone() * window.clone()),
+            None => [whole.clone(), whole.clone()],
+        };
+        Self { input, whole, maps, read, windows }
+    }
+
+    /// The gradient in front of the windows for what is carried, from the one behind them.
     pub(crate) fn through_windows(&self, gradient: Tensor<4>) -> Tensor<4> {
         match &self.windows {
-            Some(windows) => gradient * windows.clone(),
+            Some(windows) => gradient * windows.carried.clone(),
+            None => gradient,
+        }
+    }
+
+    /// The gradient in front of the windows for what is read, from the one behind them.
+    pub(crate) fn through_reading(&self, gradient: Tensor<4>) -> Tensor<4> {
+        match &self.windows {
+            Some(windows) => gradient * windows.read.clone(),
             None => gradient,
         }
     }
@@ -45,9 +65,8 @@ pub struct InterpretableLayer {
 }
 
 impl InterpretableLayer {
-    /// The maps after the ReLU and within their windows, before the mask: where the filter loss acts and parts are
-    /// read.
-    pub fn maps(&self, features: Tensor<4>) -> Tensor<4> {
+    /// The maps after the ReLU and within the windows for what is carried, before the mask.
+    pub(crate) fn maps(&self, features: Tensor<4>) -> Tensor<4> {
         self.stage(Input::new(features)).maps
     }
 
@@ -55,11 +74,10 @@ impl InterpretableLayer {
     fn stage(&self, input: Input) -> Stage {
         let maps = input.maps(&self.conv);
         let windows = self.windows.as_ref().map(|windows| windows.windows(maps.clone()));
-        let maps = windows.iter().fold(maps, |maps, windows| maps * windows.clone());
-        Stage { input, maps, windows }
+        Stage::new(input, maps, windows)
     }
 
-    /// Maps after the ReLU, within their windows.
+    /// Maps after the ReLU, within the windows for what is carried.
     pub(crate) fn within_windows(&self, maps: Tensor<4>) -> Tensor<4> {
         self.windows.iter().fold(maps, |maps, windows| windows.forward(maps))
     }
@@ -111,12 +129,13 @@ pub struct InterpretableTrack {
 }
 
 impl InterpretableTrack {
-    /// Maps of every layer (after the ReLU and within their windows, before the mask), and the track's output.
+    /// Maps of every layer as parts are read off them (after the ReLU, within the windows for that, before the mask),
+    /// and the track's output.
     pub fn forward(&self, target: Tensor<4>) -> (Vec<Tensor<4>>, Tensor<4>) {
-        let maps: Vec<_> = self.stages(Input::new(target)).into_iter().map(|stage| stage.maps).collect();
-        let (layer, last) = self.layers.last().zip(maps.last()).expect("the track has a conv-layer");
-        let output = layer.masked(last.clone());
-        (maps, output)
+        let stages = self.stages(Input::new(target));
+        let (layer, last) = self.layers.last().zip(stages.last()).expect("the track has a conv-layer");
+        let output = layer.masked(last.maps.clone());
+        (stages.into_iter().map(|stage| stage.read).collect(), output)
     }
 
     /// What layer `index` (from 0) makes of what it reads, in front of its windows.
@@ -166,12 +185,13 @@ impl OrdinaryTrack {
                 Some(below) => Input::new(below.maps.clone()),
                 None => target.clone(),
             };
-            stages.push(Stage { maps: input.maps(conv), input, windows: None });
+            let maps = input.maps(conv);
+            stages.push(Stage::new(input, maps, None));
         }
-        if let Some(windows) = windows {
+        if let Some(carried) = windows {
             let last = stages.last_mut().expect("the track has a conv-layer");
-            last.maps = last.maps.clone() * windows.clone();
-            last.windows = Some(windows);
+            last.maps = last.maps.clone() * carried.clone();
+            last.windows = Some(Windows { read: carried.ones_like(), carried });
         }
         stages
     }

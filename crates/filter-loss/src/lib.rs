@@ -7,7 +7,8 @@
 //!
 //! - the **mask layer**, [`TemplateMask`], keeps of a map what lies around its strongest unit;
 //!   [`LearnedMask`] learns for each filter how much that is;
-//! - **star windows**, [`StarWindow`], let each filter look for its part near a place of its own on the object;
+//! - **star windows**, [`StarWindow`], let each filter look for its part near a place of its own on the object
+//!   ([`Anchors`]), which may depend on the way the object faces ([`Facing`]);
 //! - the **filter loss**, [`FilterLoss`], is the negative mutual information of a filter's maps and the
 //!   templates. Its [`Gradient`] is given in closed form, and [`inject`] puts it into a backward pass.
 //!   [`Scale`] makes it free of the scale of the maps. [`FilterCategories`] keeps track of which
@@ -45,9 +46,11 @@
 //! assert!(term.into_scalar::<f32>() < 0.0);
 //! ```
 
+mod anchors;
 mod cached;
 mod categories;
 mod density;
+mod facing;
 mod learned_mask;
 mod loss;
 mod mask;
@@ -61,12 +64,14 @@ mod templates;
 #[cfg(test)]
 mod testing;
 
+pub use anchors::Anchors;
 pub use categories::FilterCategories;
+pub use facing::Facing;
 pub use learned_mask::{LearnedMask, LearnedMaskConfig, LearnedMaskGradient};
 pub use loss::{FilterLoss, FilterLossConfig, Gradient, Population, inject};
 pub use mask::{MaskCenter, TemplateMask, TemplateMaskConfig, mass_centers, strongest_units};
 pub use memory::Memory;
 pub use scale::Scale;
-pub use star::{Anchors, StarWindow, StarWindowConfig};
+pub use star::{StarWindow, StarWindowConfig, Windows};
 pub use template_shape::{BETA, Shape, TemplateShape};
 pub use templates::{Templates, TemplatesConfig};

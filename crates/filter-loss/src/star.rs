@@ -7,8 +7,9 @@ use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, FloatDType, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
+use crate::anchors::{Anchors, SIDES};
+use crate::facing::Facing;
 use crate::loss::on_cpu;
-use crate::mask::strongest_units;
 use crate::shape::check_square;
 use crate::template_shape::{Shape, TemplateShape};
 
@@ -19,40 +20,66 @@ pub struct StarWindowConfig {
     pub length: usize,
     /// The number of filters.
     pub filters: usize,
-    /// How a filter's window falls off around its anchor. [`Self::WINDOW`] by default.
+    /// How what a part carries falls off around its anchor. [`Self::WINDOW`] by default.
     #[config(default = "Self::WINDOW")]
     pub window: Shape,
+    /// How what a part is read from falls off around its anchor. [`Self::READING`] by default.
+    #[config(default = "Self::READING")]
+    pub reading: Shape,
 }
 
 impl StarWindowConfig {
-    /// A pyramid of β = 2: it ends half a map away from its centre.
-    pub const WINDOW: Shape = Shape::Pyramid { beta: 2.0 };
+    /// A pyramid of β = 0.4: it ends two and a half maps away from its centre, and holds most of a map.
+    pub const WINDOW: Shape = Shape::Pyramid { beta: 0.4 };
 
-    /// Puts the windows on a device; every anchor is the root itself, and all votes count alike.
+    /// A pyramid of β = 5: it ends a fifth of a map away from its centre.
+    pub const READING: Shape = Shape::Pyramid { beta: 5.0 };
+
+    /// Puts the windows on a device; every anchor is the root itself, all votes count alike, and all objects face the
+    /// same way.
     ///
     /// # Panics
     /// If `length` or `filters` is 0, or a shape's β or width is not positive.
     pub fn init(&self, device: &Device) -> StarWindow {
         assert!(self.filters > 0, "a star window needs at least one filter");
         assert!(self.length > 0, "a star window needs maps of at least one unit");
-        self.window.check();
+        [self.window, self.reading].into_iter().for_each(Shape::check);
         let (side, units) = (grid_side(self.length), self.length.pow(2));
         let fraction = |to: usize, from: usize| {
             (to as f64 - (from as f64 - (self.length as f64 - 1.0))) / self.length as f64
         };
-        let mut windows = Vec::with_capacity(side * side * units);
-        for center in 0..side * side {
-            for unit in 0..units {
-                let rows = fraction(unit / self.length, center / side);
-                let columns = fraction(unit % self.length, center % side);
-                windows.push(self.window.value(rows, columns).max(0.0) as f32);
+        let table = |shape: Shape| {
+            let mut windows = Vec::with_capacity(side * side * units);
+            for center in 0..side * side {
+                for unit in 0..units {
+                    let rows = fraction(unit / self.length, center / side);
+                    let columns = fraction(unit % self.length, center % side);
+                    windows.push(shape.value(rows, columns).max(0.0) as f32);
+                }
             }
+            Tensor::from_data(TensorData::new(windows, [side * side, units]), device).inner()
+        };
+        let maps = [self.filters, self.length, self.length];
+        StarWindow {
+            windows: table(self.window),
+            readings: table(self.reading),
+            offsets: buffer(Tensor::zeros([SIDES, self.filters, 2], device)),
+            votes: buffer(Tensor::ones(maps, device)),
+            direction: buffer(Tensor::zeros(maps, device)),
+            middle: buffer(Tensor::zeros([1], device)),
+            config: self.clone(),
         }
-        let windows = Tensor::from_data(TensorData::new(windows, [side * side, units]), device).inner();
-        let offsets = Param::from_tensor(Tensor::zeros([self.filters, 2], device)).set_require_grad(false);
-        let votes = Param::from_tensor(Tensor::ones([self.filters, self.length, self.length], device));
-        StarWindow { windows, offsets, votes: votes.set_require_grad(false), config: self.clone() }
     }
+}
+
+/// A tensor that is saved with the module and never optimised.
+fn buffer<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
+    Param::from_tensor(tensor).set_require_grad(false)
+}
+
+/// `param` with another value.
+fn replaced<const D: usize>(param: Param<Tensor<D>>, value: Tensor<D>) -> Param<Tensor<D>> {
+    Param::initialized(param.id, value).set_require_grad(false)
 }
 
 /// k ∗ maps, divided by 16; beyond the borders maps are 0.
@@ -70,54 +97,77 @@ fn grid_side(length: usize) -> usize {
 /// The windows of a star model.
 ///
 /// The filters of an image vote for its *root* ρ, one place; each has an *anchor* o_f, the place of its part relative
-/// to the root; and each map is kept around ρ + o_f, which may lie beyond the map's border:
+/// to the root, one for either way s an object may *face*; and each map is kept around ρ + o_f, which may lie beyond
+/// the map's border:
 ///
 /// ```text
-/// v = Σ_f q_f³ ∘ x_f                           q_f = (k ∗ r_f) / (k ∗ 1)
-/// ρ = argmax_u (k ∗ v)_u                       k = (1, 2, 1)ᵀ(1, 2, 1)
-/// y_f(u) = x_f(u) · max(w(u − ρ − o_f), 0)
+/// v = Σ_f q_f² ∘ x_f                           q_f = (k ∗ r_f) / (k ∗ 1),   k = (1, 2, 1)ᵀ(1, 2, 1)
+/// ρ = (median row, median column) of v         s = 1 if Σ_f d_f · x_f > m, else 0
+/// y_f(u) = x_f(u) · max(w(u − ρ − o_f^s), 0)
 /// ```
 ///
-/// w is the window's shape, distances are fractions of n. r_f(u) ≥ 0 is the *relevance* of filter f at unit u: what its
-/// being there gives to what the network is asked ([`with_relevance`](Self::with_relevance); 1 until it is told). A mean
-/// over k takes the grid out of it that an overlapping pool leaves in gradients, and the cube lets those speak that
-/// have something to say where they fire.
+/// w is a window's shape, distances are fractions of n. There are two of them: a wide one for what a part carries
+/// ([`forward`](Self::forward)), and a narrow one for where it is read off ([`read`](Self::read)).
 ///
-/// A mask at a filter's own strongest unit ([`TemplateMask`](crate::TemplateMask)) keeps whatever it fires at most in this image. Here it is
-/// kept to one place of the object, and so an unlikely match elsewhere gives way to a likely one near by; and as every
-/// filter has its own place, nothing draws them all to one. Anchors are [`measured`](Anchors), not learned by descent:
-/// a buffer, saved with the module and never optimised. The windows are constants in the backward pass, as masks are.
+/// The root is the unit from which the votes are the least away, by sums of rows and columns: half of them lie on
+/// either side (where several do, the middle of these). r_f(u) ≥ 0 is the *relevance* of filter f at unit u: what its
+/// being there gives to what the network is asked ([`with_relevance`](Self::with_relevance); 1 until it is told). A
+/// mean over k takes the grid out of it that an overlapping pool leaves in gradients, and the square lets those speak
+/// that have something to say where they fire. d and m are those of [`Facing`]; until they are told, all objects face
+/// the same way.
+///
+/// A mask at a filter's own strongest unit ([`TemplateMask`](crate::TemplateMask)) keeps whatever it fires at most in
+/// this image. Here it is kept to one place of the object, and so an unlikely match elsewhere gives way to a likely
+/// one near by; and as every filter has its own place, nothing draws them all to one. Anchors are
+/// [`measured`](Anchors), not learned by descent: a buffer, saved with the module and never optimised. The windows are
+/// constants in the backward pass, as masks are.
 ///
 /// Source: ours. Parts at places of their own around a root, which features vote for, are the star-shaped models of
-/// Leibe, Leonardis and Schiele (IJCV 2008) and of Felzenszwalb, Girshick, McAllester and Ramanan (PAMI 2010); there they
-/// are learned with labels and boxes.
+/// Leibe, Leonardis and Schiele (IJCV 2008) and of Felzenszwalb, Girshick, McAllester and Ramanan (PAMI 2010); there
+/// they are learned with labels and boxes, and objects that face the other way are components of a mixture.
 #[derive(Module, Debug)]
 pub struct StarWindow {
-    /// The window around each place of the grid: `[(3n − 2)², n²]`.
+    /// What a part carries, around each place of the grid: `[(3n − 2)², n²]`.
     windows: Tensor<2>,
-    /// o, rows and columns in units, whole numbers: `[filters, 2]`.
-    offsets: Param<Tensor<2>>,
-    /// q³, the largest 1: `[filters, n, n]`.
+    /// What it is read from: `[(3n − 2)², n²]`.
+    readings: Tensor<2>,
+    /// o, rows and columns in units, whole numbers, for either way to face: `[2, filters, 2]`.
+    offsets: Param<Tensor<3>>,
+    /// q², the largest 1: `[filters, n, n]`.
     votes: Param<Tensor<3>>,
+    /// d: `[filters, n, n]`.
+    direction: Param<Tensor<3>>,
+    /// m: `[1]`.
+    middle: Param<Tensor<1>>,
     #[module(skip)]
     config: StarWindowConfig,
 }
 
+/// The windows of each map, `[batch, filters, n, n]`.
+#[derive(Clone, Debug)]
+pub struct Windows {
+    /// For what a part carries.
+    pub carried: Tensor<4>,
+    /// For where it is read off.
+    pub read: Tensor<4>,
+}
+
 impl StarWindow {
-    /// The windows with each filter's anchor where [`Anchors`] found it.
+    /// The windows with each filter's anchors where [`Anchors`] found them.
     ///
     /// # Panics
     /// If they are of another number of filters or of other maps.
     pub fn with_anchors(mut self, anchors: &Anchors) -> Self {
         assert_eq!(
-            (anchors.length, anchors.filters()),
+            (anchors.length(), anchors.filters()),
             (self.config.length, self.config.filters),
             "StarWindow: length and filters of the anchors (left) and of the windows (right)"
         );
-        let offsets: Vec<f32> = anchors.offsets().into_iter().flatten().map(|offset| offset as f32).collect();
-        let device = self.windows.device();
-        let offsets = Tensor::from_data(TensorData::new(offsets, [self.config.filters, 2]), &device);
-        self.offsets = Param::initialized(self.offsets.id, offsets).set_require_grad(false);
+        let offsets: Vec<f32> =
+            anchors.offsets().into_iter().flatten().flatten().map(|offset| offset as f32).collect();
+        let shape = [SIDES, self.config.filters, 2];
+        let offsets = Tensor::from_data(TensorData::new(offsets, shape), &self.windows.device());
+        self.offsets = replaced(self.offsets, offsets);
         self
     }
 
@@ -138,25 +188,42 @@ impl StarWindow {
         let mean = smooth(relevance.clone()) / smooth(relevance.ones_like());
         let largest = mean.clone().max();
         if largest.clone().into_scalar::<f32>() > 0.0 {
-            // The largest is 1, so that cubes stay within `f32`.
-            let votes = (mean / largest.reshape([1, 1, 1])).powi_scalar(3);
-            self.votes = Param::initialized(self.votes.id, votes).set_require_grad(false);
+            // The largest is 1, so that squares stay within `f32`.
+            let votes = (mean / largest.reshape([1, 1, 1])).powi_scalar(2);
+            self.votes = replaced(self.votes, votes);
         }
         self
     }
 
-    /// o, rows and columns in units: `[filters, 2]`, never tracked.
-    pub fn offsets(&self) -> Tensor<2> {
+    /// The windows with anchors for either way to face, which [`Facing`] tells apart; where it found nothing that
+    /// mirroring changes, nothing changes.
+    ///
+    /// # Panics
+    /// If it is of another number of filters or of other maps.
+    pub fn with_facing(mut self, facing: &Facing) -> Self {
+        let Some(axis) = facing.axis() else { return self };
+        assert_eq!(
+            axis.direction.dims(),
+            self.votes.dims(),
+            "StarWindow: direction (left) of filters and units (right)"
+        );
+        let device = self.windows.device();
+        self.direction = replaced(self.direction, axis.direction.to_device(&device));
+        self.middle = replaced(self.middle, axis.middle.to_device(&device));
+        self
+    }
+
+    /// o, rows and columns in units, for either way to face: `[2, filters, 2]`, never tracked.
+    pub fn offsets(&self) -> Tensor<3> {
         self.offsets.val().inner()
     }
 
-    /// q³, what a filter's vote counts at each unit, the largest 1: `[filters, n, n]`, never tracked.
+    /// q², what a filter's vote counts at each unit, the largest 1: `[filters, n, n]`, never tracked.
     pub fn votes(&self) -> Tensor<3> {
         self.votes.val().inner()
     }
 
-    /// Where the filters' votes meet, as a row-major index; of several such units the one that
-    /// [`strongest_units`] finds.
+    /// Where the filters' votes meet, as a row-major index; the middle of the map where nothing votes.
     ///
     /// # Shapes
     /// - maps: `[batch, filters, n, n]`
@@ -165,18 +232,35 @@ impl StarWindow {
     /// # Panics
     /// If the maps are not n × n.
     pub fn roots(&self, maps: Tensor<4>) -> Tensor<2, Int> {
+        let (batch, n) = (maps.dims()[0], self.config.length);
         let votes = maps.inner().cast(FloatDType::F32) * self.votes().unsqueeze_dim(0);
-        strongest_units(around(votes.sum_dim(1)))
+        let votes = votes.sum_dim(1);
+        let [rows, columns] = [3, 2].map(|across| median(votes.clone().sum_dim(across).reshape([batch, n])));
+        rows.mul_scalar(n as i64) + columns
     }
 
-    /// The window of each map.
+    /// Which way the object of each image faces, 0 or 1.
     ///
     /// # Shapes
-    /// - maps and output: `[batch, filters, n, n]`; the output is never tracked
+    /// - maps: `[batch, filters, n, n]`
+    /// - output: `[batch, 1]`, never tracked
+    ///
+    /// # Panics
+    /// If the maps are not n × n, or of another number of filters.
+    pub fn facing(&self, maps: Tensor<4>) -> Tensor<2, Int> {
+        let maps = maps.inner().cast(FloatDType::F32) * self.direction.val().inner().unsqueeze_dim(0);
+        let along = maps.flatten::<2>(1, 3).sum_dim(1);
+        along.greater(self.middle.val().inner().reshape([1, 1])).int()
+    }
+
+    /// The windows of each map, never tracked.
+    ///
+    /// # Shapes
+    /// - maps: `[batch, filters, n, n]`
     ///
     /// # Panics
     /// If the maps are not n × n, or are of another number of filters.
-    pub fn windows(&self, maps: Tensor<4>) -> Tensor<4> {
+    pub fn windows(&self, maps: Tensor<4>) -> Windows {
         check_square("StarWindow", maps.dims(), self.config.length);
         let [batch, filters, _, _] = maps.dims();
         assert_eq!(
@@ -188,26 +272,35 @@ impl StarWindow {
             return self.of_images(maps);
         }
         // What is made of an image's maps stays in a core's cache.
-        let of_image = |image| self.of_images(maps.clone().narrow(0, image, 1));
-        Tensor::cat((0..batch).into_par_iter().map(of_image).collect(), 0)
+        let of_image = |image| {
+            let Windows { carried, read } = self.of_images(maps.clone().narrow(0, image, 1));
+            (carried, read)
+        };
+        let (carried, read) = (0..batch).into_par_iter().map(of_image).unzip();
+        Windows { carried: Tensor::cat(carried, 0), read: Tensor::cat(read, 0) }
     }
 
-    fn of_images(&self, maps: Tensor<4>) -> Tensor<4> {
+    fn of_images(&self, maps: Tensor<4>) -> Windows {
         let (n, side) = (self.config.length, grid_side(self.config.length) as i64);
         let ([batch, filters, _, _], dtype) = (maps.dims(), maps.dtype());
+        let sides = self.facing(maps.clone()).reshape([batch]);
         let roots = self.roots(maps);
         let rows = roots.clone().div_scalar(n as i64);
         let columns = roots - rows.clone().mul_scalar(n as i64);
         let places = (rows + (n - 1) as i64) * side + columns + (n - 1) as i64;
         let offsets = self.offsets().int();
-        let along = |axis: usize| offsets.clone().narrow(1, axis, 1).reshape([1, filters]);
+        let along = |axis: usize| offsets.clone().narrow(2, axis, 1).reshape([SIDES, filters]);
         let [down, over] = [0, 1].map(along);
-        let centers = places.expand([batch, filters]) + (down * side + over).expand([batch, filters]);
-        let windows = self.windows.clone().inner().select(0, centers.reshape([batch * filters]));
-        windows.reshape([batch, filters, n, n]).cast(dtype)
+        let centers = places.expand([batch, filters]) + (down * side + over).select(0, sides);
+        let centers = centers.reshape([batch * filters]);
+        let of = |table: &Tensor<2>| {
+            let windows = table.clone().inner().select(0, centers.clone());
+            windows.reshape([batch, filters, n, n]).cast(dtype)
+        };
+        Windows { carried: of(&self.windows), read: of(&self.readings) }
     }
 
-    /// Keeps each map around its anchor.
+    /// What each part carries: its map, wide around its anchor.
     ///
     /// # Shapes
     /// - maps and output: `[batch, filters, n, n]`
@@ -216,7 +309,19 @@ impl StarWindow {
     /// If the maps are not n × n, or are of another number of filters.
     pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
         let windows = self.windows(maps.clone());
-        maps * windows
+        maps * windows.carried
+    }
+
+    /// What each part is read from: its map, close around its anchor.
+    ///
+    /// # Shapes
+    /// - maps and output: `[batch, filters, n, n]`
+    ///
+    /// # Panics
+    /// If the maps are not n × n, or are of another number of filters.
+    pub fn read(&self, maps: Tensor<4>) -> Tensor<4> {
+        let windows = self.windows(maps.clone());
+        maps * windows.read
     }
 
     /// What the windows were made from.
@@ -225,114 +330,15 @@ impl StarWindow {
     }
 }
 
-/// The share of all images for which an offset counts that lies beyond the map in every image.
-const UNSEEN: f64 = 0.1;
-
-/// Where filters fire relative to the root, over a population of maps.
-///
-/// ```text
-/// m_f(o) = Σ_images x_f(ρ + o) / (c(o) + N/10)     o_f = argmax_o (k ∗ m_f)(o)
-/// ```
-///
-/// c(o) of N images have the place ρ + o on their map; k is as for the root. The tenth keeps a few
-/// images from speaking for offsets that hardly any has. A filter that never fires is anchored at the root.
-///
-/// Source: ours.
-#[derive(Clone, Debug)]
-pub struct Anchors {
-    length: usize,
-    /// N.
-    images: usize,
-    /// c: of (2n − 1)² offsets, from −(n − 1) on.
-    counts: Vec<f64>,
-    /// Σ x_f(ρ + o) of each filter.
-    sums: Vec<Vec<f64>>,
-}
-
-impl Anchors {
-    /// Of no maps yet.
-    ///
-    /// # Panics
-    /// If `length` or `filters` is 0.
-    pub fn new(length: usize, filters: usize) -> Self {
-        assert!(length > 0 && filters > 0, "anchors need maps of at least one unit and one filter");
-        let offsets = (2 * length - 1).pow(2);
-        Self { length, images: 0, counts: vec![0.0; offsets], sums: vec![vec![0.0; offsets]; filters] }
-    }
-
-    fn filters(&self) -> usize {
-        self.sums.len()
-    }
-
-    /// Adds the maps of a batch.
-    ///
-    /// # Shapes
-    /// - maps: `[batch, filters, n, n]`
-    /// - roots: `[batch, 1]`, as [`StarWindow::roots`] gives them
-    ///
-    /// # Panics
-    /// If the maps are of another size or number, or there is not one root for each image.
-    pub fn push(&mut self, maps: Tensor<4>, roots: Tensor<2, Int>) {
-        check_square("Anchors", maps.dims(), self.length);
-        let [batch, filters, n, _] = maps.dims();
-        assert_eq!(
-            filters,
-            self.filters(),
-            "Anchors: filters of the maps (left) and of those before (right)"
-        );
-        assert_eq!(roots.dims(), [batch, 1], "Anchors: one root for each image is needed");
-        let values = maps.inner().cast(FloatDType::F32).into_data();
-        let values: &[f32] = values.as_slice().expect("values were cast to f32");
-        let side = 2 * n - 1;
-        // The unit (i, j) lies at the offset (i, j) − ρ; counted from −(n − 1), at (i, j) + (n − 1) − ρ.
-        let first: Vec<usize> = roots
-            .into_data()
-            .iter::<i64>()
-            .map(|root| (n - 1 - root as usize / n) * side + (n - 1 - root as usize % n))
-            .collect();
-        let offset = |unit: usize| unit / n * side + unit % n;
-        for first in &first {
-            (0..n * n).for_each(|unit| self.counts[first + offset(unit)] += 1.0);
-        }
-        self.sums.par_iter_mut().enumerate().for_each(|(filter, sums)| {
-            for (image, first) in first.iter().enumerate() {
-                let map = &values[(image * filters + filter) * n * n..][..n * n];
-                map.iter().enumerate().for_each(|(unit, x)| sums[first + offset(unit)] += f64::from(*x));
-            }
-        });
-        self.images += batch;
-    }
-
-    /// o_f of each filter, rows and columns in units; of several equal ones the first in reading order.
-    pub fn offsets(&self) -> Vec<[i64; 2]> {
-        let side = 2 * self.length - 1;
-        let unseen = UNSEEN * self.images as f64;
-        let strongest = |sums: &Vec<f64>| {
-            let mean = |at: usize| if sums[at] == 0.0 { 0.0 } else { sums[at] / (self.counts[at] + unseen) };
-            let means: Vec<f64> = (0..sums.len()).map(mean).collect();
-            let near = |at: usize| at.saturating_sub(1)..(at + 2).min(side);
-            let weight = |at: usize, other: usize| if at == other { 2.0 } else { 1.0 };
-            let smooth = |at: usize| {
-                let (i, j) = (at / side, at % side);
-                let mut sum = 0.0;
-                for k in near(i) {
-                    sum += near(j).map(|l| weight(i, k) * weight(j, l) * means[k * side + l]).sum::<f64>();
-                }
-                sum
-            };
-            let root = (self.length - 1) * (side + 1);
-            let (mut best, mut most) = (root, 0.0);
-            for at in 0..sums.len() {
-                let sum = smooth(at);
-                if sum > most {
-                    (best, most) = (at, sum);
-                }
-            }
-            let offset = |at: usize| at as i64 - (self.length as i64 - 1);
-            [offset(best / side), offset(best % side)]
-        };
-        self.sums.iter().map(strongest).collect()
-    }
+/// The index on either side of which lies half of each row of values that are not below 0; the middle of all such
+/// indices, where there are several. `[rows, n]` to `[rows, 1]`.
+fn median(values: Tensor<2>) -> Tensor<2, Int> {
+    let n = values.dims()[1];
+    let sums = values.cumsum(1);
+    let half = sums.clone().narrow(1, n - 1, 1).mul_scalar(0.5);
+    let first = sums.clone().lower(half.clone()).int().sum_dim(1);
+    let last = sums.lower_equal(half).int().sum_dim(1).clamp_max((n - 1) as i64);
+    (first + last).div_scalar(2)
 }
 
 #[cfg(test)]
@@ -348,6 +354,10 @@ mod tests {
         tensor.cast(FloatDType::F32).into_data().try_to_vec().unwrap()
     }
 
+    fn integers(tensor: Tensor<2, Int>) -> Vec<usize> {
+        tensor.into_data().iter::<i64>().map(|value| value as usize).collect()
+    }
+
     /// Maps many of whose units are silent.
     fn maps(seed: u64) -> Tensor<4> {
         uniform([6, FILTERS, LENGTH, LENGTH], -1.0, 1.0, seed).clamp_min(0.0)
@@ -358,7 +368,14 @@ mod tests {
     }
 
     fn roots(windows: &StarWindow, maps: Tensor<4>) -> Vec<usize> {
-        windows.roots(maps).into_data().iter::<i64>().map(|root| root as usize).collect()
+        integers(windows.roots(maps))
+    }
+
+    /// Of maps and of what stands in for those of the mirror images.
+    fn facing(seed: u64) -> Facing {
+        let mut facing = Facing::new(LENGTH, FILTERS);
+        facing.push(maps(seed), maps(seed + 100));
+        facing
     }
 
     /// Row and column of a unit.
@@ -385,19 +402,23 @@ mod tests {
                 let total: f64 = (0..UNITS).map(|u| near(unit, u)).sum();
                 let mean: f64 =
                     (0..UNITS).map(|u| near(unit, u) * f64::from(relevance[u])).sum::<f64>() / total;
-                *sum += f64::from(map[unit]) * mean.powi(3);
+                *sum += f64::from(map[unit]) * mean.powi(2);
             }
         }
-        let around = |unit: usize| -> f64 { (0..UNITS).map(|u| near(unit, u) * votes[u]).sum() };
-        (0..UNITS).max_by(|&a, &b| around(a).total_cmp(&around(b))).unwrap()
+        let away = |from: usize| -> f64 {
+            let distance =
+                |unit: usize| (0..2).map(|axis| (place(from)[axis] - place(unit)[axis]).abs()).sum::<f64>();
+            (0..UNITS).map(|unit| votes[unit] * distance(unit)).sum()
+        };
+        (0..UNITS).min_by(|&a, &b| away(a).total_cmp(&away(b))).unwrap()
     }
 
     fn relevance(seed: u64) -> Tensor<3> {
         uniform([1, FILTERS, LENGTH, LENGTH], -0.5, 1.0, seed).clamp_min(0.0).squeeze_dim(0)
     }
 
-    /// Anchors by their definition, from maps of all images and their roots.
-    fn anchors(maps: &[f32], roots: &[usize]) -> Vec<[i64; 2]> {
+    /// Anchors by their definition, of images that face `side`, from maps of all images, their roots and sides.
+    fn anchors(maps: &[f32], roots: &[usize], sides: &[usize], side: usize) -> Vec<[i64; 2]> {
         let reach = LENGTH as i64 - 1;
         let unit = |root: usize, rows: i64, columns: i64| {
             let (row, column) = ((root / LENGTH) as i64 + rows, (root % LENGTH) as i64 + columns);
@@ -407,22 +428,29 @@ mod tests {
         let mean = |filter: usize, rows: i64, columns: i64| {
             let (mut sum, mut count) = (0.0, 0.0);
             for (image, &root) in roots.iter().enumerate() {
+                let weight = if sides[image] == side { 1.0 } else { 0.25 };
+                count += weight * 0.1;
                 if let Some(unit) = unit(root, rows, columns) {
-                    sum += f64::from(maps[(image * FILTERS + filter) * UNITS + unit]);
-                    count += 1.0;
+                    sum += weight * f64::from(maps[(image * FILTERS + filter) * UNITS + unit]);
+                    count += weight;
                 }
             }
-            sum / (count + 0.1 * roots.len() as f64)
+            sum / count
         };
         let of_filter = |filter: usize| {
+            let offsets = (-reach..=reach).flat_map(|i| (-reach..=reach).map(move |j| (i, j)));
+            let means: std::collections::BTreeMap<_, _> =
+                offsets.map(|(i, j)| ((i, j), mean(filter, i, j))).collect();
             let mut best = ([0, 0], 0.0);
             for rows in -reach..=reach {
                 for columns in -reach..=reach {
-                    let near = |at: i64| (at - 1).max(-reach)..=(at + 1).min(reach);
-                    let kernel =
-                        |i: i64, j: i64| f64::from(1 << (2 - (i - rows).abs() - (j - columns).abs()));
-                    let sums = near(rows)
-                        .flat_map(|i| near(columns).map(move |j| kernel(i, j) * mean(filter, i, j)));
+                    let kernel = |i: i64, j: i64| {
+                        let square = ((i - rows).pow(2) + (j - columns).pow(2)) as f64;
+                        (-0.5 * square / (0.15 * LENGTH as f64).powi(2)).exp()
+                    };
+                    let sums = (-reach..=reach)
+                        .flat_map(|i| (-reach..=reach).map(move |j| (i, j)))
+                        .map(|(i, j)| kernel(i, j) * means[&(i, j)]);
                     let sum: f64 = sums.sum();
                     if sum > best.1 {
                         best = ([rows, columns], sum);
@@ -435,10 +463,13 @@ mod tests {
     }
 
     #[test]
-    fn roots_anchors_and_windows_are_those_of_their_definitions() {
+    fn roots_sides_anchors_and_windows_are_those_of_their_definitions() {
         let mut seen = std::collections::BTreeSet::new();
-        for (seed, shape) in [(1, StarWindowConfig::WINDOW), (2, Shape::Cone { beta: 1.5 })] {
-            let config = StarWindowConfig::new(LENGTH, FILTERS).with_window(shape);
+        for (seed, window, reading) in [
+            (1, StarWindowConfig::WINDOW, StarWindowConfig::READING),
+            (2, Shape::Cone { beta: 1.5 }, Shape::Gaussian { width: 0.2 }),
+        ] {
+            let config = StarWindowConfig::new(LENGTH, FILTERS).with_window(window).with_reading(reading);
             // The sixth power makes them sparse, so that anchors differ.
             let maps = maps(seed).powi_scalar(6);
             let windows = config.init(&Device::flex());
@@ -452,79 +483,76 @@ mod tests {
             assert_eq!(roots(&windows, maps.clone()), expected);
             assert_ne!(alike, expected, "relevance decides");
 
+            assert_eq!(integers(windows.facing(maps.clone())), [0; 6], "until it is told");
+            let facing = facing(seed);
+            let windows = windows.with_facing(&facing);
+            let axis = facing.axis().unwrap();
+            let (direction, middle) = (floats(axis.direction), floats(axis.middle)[0]);
+            let along = |maps: &[f32]| -> f64 {
+                maps.iter().zip(&direction).map(|(x, d)| f64::from(*x) * f64::from(*d)).sum()
+            };
+            let sides: Vec<_> = images().map(|maps| usize::from(along(maps) > f64::from(middle))).collect();
+            assert_eq!(integers(windows.facing(maps.clone())), sides);
+            assert!(sides.contains(&0) && sides.contains(&1), "{sides:?}");
+
             // In two batches.
             let mut measured = Anchors::new(LENGTH, FILTERS);
             for (first, count) in [(0, 2), (2, 4)] {
                 let batch = maps.clone().narrow(0, first, count);
-                measured.push(batch.clone(), windows.roots(batch));
+                measured.push(batch.clone(), windows.roots(batch.clone()), windows.facing(batch));
             }
-            let offsets = anchors(&values, &expected);
+            let offsets = [0, 1].map(|side| anchors(&values, &expected, &sides, side));
             assert_eq!(measured.offsets(), offsets);
+            assert_ne!(offsets[0], offsets[1]);
 
             let windows = windows.with_anchors(&measured);
-            let wide: Vec<_> = offsets.iter().flatten().map(|&offset| offset as f32).collect();
+            let wide: Vec<_> = offsets.iter().flatten().flatten().map(|&offset| offset as f32).collect();
             assert_eq!(floats(windows.offsets()), wide);
-            let kept = floats(windows.forward(maps));
-            for (index, (&kept, &value)) in kept.iter().zip(&values).enumerate() {
-                let (image, filter) = (index / (FILTERS * UNITS), index / UNITS % FILTERS);
-                let [row, column] = place(expected[image]);
-                let [down, over] = offsets[filter].map(|offset| offset as f64);
-                let by_hand = f64::from(value) * falloff(shape, [row + down, column + over], index % UNITS);
-                assert!((f64::from(kept) - by_hand).abs() < 1e-6, "{index}: {kept} {by_hand}");
+            for (kept, shape) in [(windows.forward(maps.clone()), window), (windows.read(maps), reading)] {
+                for (index, (kept, &value)) in floats(kept).into_iter().zip(&values).enumerate() {
+                    let (image, filter) = (index / (FILTERS * UNITS), index / UNITS % FILTERS);
+                    let [row, column] = place(expected[image]);
+                    let [down, over] = offsets[sides[image]][filter].map(|offset| offset as f64);
+                    let window = falloff(shape, [row + down, column + over], index % UNITS);
+                    let by_hand = f64::from(value) * window;
+                    assert!((f64::from(kept) - by_hand).abs() < 1e-6, "{index}: {kept} {by_hand}");
+                }
             }
-            seen.extend(offsets);
+            seen.extend(offsets.into_iter().flatten());
         }
         assert!(seen.len() > 4, "{seen:?}");
     }
 
     #[test]
-    fn a_constellation_is_found_again() {
-        // Each filter fires at its place around a root that the first two, at one unit, vote for.
-        let places = [[0, 0], [0, 0], [-2, 1], [1, 3], [2, -2]];
-        let mut anchors = Anchors::new(LENGTH, FILTERS);
-        for root in [[3, 3], [2, 3], [4, 2], [3, 2], [2, 2]] {
+    fn a_root_is_in_the_middle_of_what_votes() {
+        let root = |votes: &[(usize, f32)]| {
             let mut values = vec![0f32; FILTERS * UNITS];
-            for (filter, place) in places.iter().enumerate() {
-                let unit = (root[0] + place[0]) * LENGTH as i64 + root[1] + place[1];
-                values[filter * UNITS + unit as usize] = 1.0;
-            }
-            let maps = Tensor::<4>::from_data(
-                TensorData::new(values, [1, FILTERS, LENGTH, LENGTH]),
-                &Device::flex(),
-            );
-            let found = windows().roots(maps.clone());
-            let near = found.clone().into_data().iter::<i64>().next().unwrap();
-            assert!(
-                (near / 7).abs_diff(root[0]) <= 1 && (near % 7).abs_diff(root[1]) <= 1,
-                "{near} {root:?}"
-            );
-            let exact =
-                Tensor::from_data(TensorData::new(vec![root[0] * 7 + root[1]], [1, 1]), &found.device());
-            anchors.push(maps, exact);
-        }
-        assert_eq!(anchors.offsets(), places);
+            votes.iter().for_each(|&(unit, vote)| values[unit] = vote);
+            let maps = TensorData::new(values, [1, FILTERS, LENGTH, LENGTH]);
+            roots(&windows(), Tensor::from_data(maps, &Device::flex()))[0]
+        };
+        let at = |row: usize, column: usize| row * LENGTH + column;
+        assert_eq!(root(&[(at(5, 1), 0.3)]), at(5, 1));
+        assert_eq!(root(&[(at(1, 2), 1.0), (at(5, 6), 1.0)]), at(3, 4), "as far from either");
+        assert_eq!(root(&[(at(1, 2), 1.0), (at(5, 6), 1.5)]), at(5, 6), "most of the votes");
+        assert_eq!(root(&[]), at(3, 3), "of nothing the middle of the map");
     }
 
     #[test]
-    fn a_filter_that_never_fires_is_anchored_at_the_root() {
-        let mut anchors = Anchors::new(LENGTH, FILTERS);
-        assert_eq!(anchors.offsets(), [[0, 0]; FILTERS], "of no maps at all");
-        let maps = maps(3).mul_scalar(0.0);
-        anchors.push(maps.clone(), windows().roots(maps.clone()));
-        assert_eq!(anchors.offsets(), [[0, 0]; FILTERS]);
-        assert!(floats(windows().with_anchors(&anchors).forward(maps)).iter().all(|&value| value == 0.0));
-    }
-
-    #[test]
-    fn the_gradient_is_the_window_and_anchors_have_none() {
+    fn gradients_are_the_windows_and_what_was_measured_has_none() {
         let windows = StarWindowConfig::new(LENGTH, FILTERS).init(&Device::flex().autodiff());
-        let windows = windows.with_relevance(relevance(5));
+        let windows = windows.with_relevance(relevance(5)).with_facing(&facing(6));
         let maps = maps(4);
         let leaf = Tensor::from_inner(maps.clone()).require_grad();
-        let gradients = windows.forward(leaf.clone()).sum().backward();
-        assert_eq!(floats(leaf.grad(&gradients).unwrap()), floats(windows.windows(maps)));
-        assert!(windows.offsets.val().grad(&gradients).is_none());
-        assert!(windows.votes.val().grad(&gradients).is_none());
+        let Windows { carried, read } = windows.windows(maps);
+        assert_ne!(floats(carried.clone()), floats(read.clone()));
+        for (seen, window) in [(windows.forward(leaf.clone()), carried), (windows.read(leaf.clone()), read)] {
+            let gradients = seen.sum().backward();
+            assert_eq!(floats(leaf.grad(&gradients).unwrap()), floats(window));
+            assert!(windows.offsets.val().grad(&gradients).is_none());
+            assert!(windows.votes.val().grad(&gradients).is_none());
+            assert!(windows.direction.val().grad(&gradients).is_none());
+        }
     }
 
     #[test]
@@ -555,21 +583,29 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "direction (left) of filters and units")]
+    fn facing_of_other_maps_panics() {
+        StarWindowConfig::new(LENGTH, FILTERS + 1).init(&Device::flex()).with_facing(&facing(1));
+    }
+
+    #[test]
     #[should_panic(expected = "filters of the maps")]
     fn maps_of_other_filters_panic() {
         StarWindowConfig::new(LENGTH, FILTERS + 1).init(&Device::flex()).windows(maps(6));
     }
 
     #[test]
-    fn anchors_and_relevance_are_saved_with_the_module() {
+    fn what_was_measured_is_saved_with_the_module() {
         let mut anchors = Anchors::new(LENGTH, FILTERS);
         let maps = maps(7).powi_scalar(6);
-        anchors.push(maps.clone(), windows().roots(maps.clone()));
-        let saved = windows().with_anchors(&anchors).with_relevance(relevance(8));
+        let saved = windows().with_relevance(relevance(8)).with_facing(&facing(7));
+        anchors.push(maps.clone(), saved.roots(maps.clone()), saved.facing(maps.clone()));
+        let saved = saved.with_anchors(&anchors);
         let loaded = windows().load_record(saved.clone().into_record());
-        assert_eq!(roots(&loaded, maps.clone()), roots(&saved, maps.clone()));
-        assert_ne!(roots(&loaded, maps.clone()), roots(&windows(), maps));
-        let wide: Vec<_> = anchors.offsets().into_iter().flatten().map(|offset| offset as f32).collect();
+        assert_eq!(floats(loaded.read(maps.clone())), floats(saved.read(maps.clone())));
+        assert_ne!(roots(&loaded, maps.clone()), roots(&windows(), maps.clone()));
+        assert!(integers(loaded.facing(maps)).contains(&1));
+        let wide: Vec<_> = anchors.offsets().into_iter().flatten().flatten().map(|at| at as f32).collect();
         assert_eq!(floats(loaded.offsets()), wide);
         assert!(wide.iter().any(|&offset| offset != 0.0));
     }

@@ -117,6 +117,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
             rows: Arc::new(writer.finish()?),
             upper_of: None,
             views: self.config.views(),
+            mirrored: self.config.mirror,
             half: self.config.half,
             shape,
             categories,

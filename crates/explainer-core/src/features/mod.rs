@@ -84,6 +84,8 @@ pub struct Features {
     upper_of: Option<Arc<[usize]>>,
     /// Rows of each image.
     views: usize,
+    /// Whether each second row is the mirror image of the one before.
+    mirrored: bool,
     shape: FeatureShape,
     /// Whether target features are kept in half precision.
     half: bool,
@@ -230,6 +232,12 @@ impl Features {
     /// Rows of each image: [`FeatureConfig::views`] of what they were extracted with.
     pub fn views(&self) -> usize {
         self.views
+    }
+
+    /// Whether each second row is of the mirror image of the one before: [`FeatureConfig::mirror`] of what they were
+    /// extracted with.
+    pub fn mirrored(&self) -> bool {
+        self.mirrored
     }
 
     /// The same features with the upper features and scores of another image beside each image's target

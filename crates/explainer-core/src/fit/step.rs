@@ -16,6 +16,7 @@ use super::push::pushed;
 use super::task::Task;
 use crate::conv::{Gradient, Input};
 use crate::features::{FeatureBatch, Features, floats};
+use crate::track::Stage;
 use crate::{CoreError, Explainer, conv};
 
 /// A relative error above this is no fit any more: a hundred times worse than reconstructing zero.
@@ -147,7 +148,7 @@ impl Stepper<'_> {
             .then(|| [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())]);
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
         for (index, (conv, stage)) in plain.ordinary.convs.iter().zip(ordinary).enumerate().rev() {
-            let gradient = Gradient::new(stage.through_windows(arriving.clone()), stage.maps);
+            let gradient = Gradient::new(stage.through_windows(arriving.clone()), stage.whole);
             let input = stage.input;
             if index > 0 {
                 arriving = gradient.input_gradient(conv.weight.val());
@@ -165,20 +166,20 @@ impl Stepper<'_> {
         let mut arriving = parts.grad_remove(&mut grads);
         let mut stages = stages.into_iter().enumerate().rev().peekable();
         while let Some((index, stage)) = stages.next() {
-            let maps = stage.maps.clone();
             let ratio = self.config.push_ratio(index, categories.len(), epoch);
-            categories[index].update(maps.clone(), &batch.categories);
-            let members = categories[index].membership(&batch.categories, &maps.device());
+            categories[index].update(stage.read.clone(), &batch.categories);
+            let members = categories[index].membership(&batch.categories, &stage.maps.device());
             let rest = arriving.take().expect("every layer is read by what is above it");
+            let rest = stage.through_windows(rest);
             let alone = (!self.config.push_reaches_below).then(|| rest.clone());
-            let term = self.filter_term(index, maps.clone(), joined.take(), members, rest, ratio);
+            let term = self.filter_term(index, &stage, joined.take(), members, rest, ratio);
             figures.push(term.figures);
-            let gradient = Gradient::new(stage.through_windows(term.gradient), maps.clone());
+            let gradient = Gradient::new(term.gradient, stage.whole.clone());
             let conv = &plain.interpretable.layers[index].conv;
             if let Some((below, read)) = stages.peek() {
                 let weight = conv.weight.val();
                 let through_conv = match alone {
-                    Some(rest) => Gradient::new(stage.through_windows(rest), maps).input_gradient(weight),
+                    Some(rest) => Gradient::new(rest, stage.whole).input_gradient(weight),
                     None => gradient.input_gradient(weight),
                 };
                 let below = &plain.interpretable.layers[*below];
@@ -211,24 +212,29 @@ impl Stepper<'_> {
         Joined { maps: maps * slope.clone() + ordinary * rest, slope }
     }
 
-    /// The filter loss on the maps of one layer, its gradient scaled to `ratio` times the norm of
-    /// `rest`, the gradient that arrives there, and added to it.
+    /// The filter loss on the maps of one layer, its gradient in front of the windows scaled to `ratio` times the norm
+    /// of `rest`, the gradient that arrives there, and added to it.
     fn filter_term(
         &mut self,
         layer: usize,
-        maps: Tensor<4>,
+        stage: &Stage,
         joined: Option<Joined>,
         members: Tensor<2, Bool>,
         rest: Tensor<4>,
         ratio: f64,
     ) -> FilterTerm {
-        let (seen, slope) = match joined {
-            Some(joined) => (joined.maps, Some(joined.slope)),
-            None => (maps.clone(), None),
+        let loss = |maps| self.loss.value_and_gradient(layer, maps, members);
+        let (value, gradient) = match joined {
+            Some(Joined { maps, slope }) => {
+                let (value, gradient) = loss(maps);
+                (value, stage.through_windows(gradient * slope))
+            }
+            None => {
+                let (value, gradient) = loss(stage.read.clone());
+                (value, stage.through_reading(gradient))
+            }
         };
-        let (value, gradient) = self.loss.value_and_gradient(layer, seen, members);
-        let gradient = slope.into_iter().fold(gradient, |gradient, slope| gradient * slope);
-        let (gradient, lambda) = pushed(gradient, maps, rest, ratio);
+        let (gradient, lambda) = pushed(gradient, stage.whole.clone(), rest, ratio);
         FilterTerm { gradient, figures: Tensor::cat(vec![value.mean(), lambda], 0) }
     }
 }
@@ -312,6 +318,7 @@ mod tests {
         ExplainerConfig, FeatureConfig, MaskLayer, Masking, Performer, PoolPosition, Start, Windowing,
     };
     use burn::tensor::Device;
+    use burn::tensor::activation::relu;
     use explainer_filter_loss::{FilterLoss, MaskCenter, Shape};
 
     struct Setting {
@@ -397,7 +404,8 @@ mod tests {
 
     #[test]
     fn so_they_are_with_windows_anywhere() {
-        let cone = Windowing::Star { window: Shape::Cone { beta: 1.2 } };
+        let cone = Shape::Cone { beta: 1.2 };
+        let cone = Windowing::Star { window: cone, reading: cone };
         for windows in [
             vec![Windowing::None],
             vec![Windowing::STAR],
@@ -545,10 +553,13 @@ mod tests {
         let explainer = &setting.explainer;
         let batch = setting.train.batch(&[0, 3, 4, 7]);
         let encoding = explainer.forward(batch.target.clone().autodiff());
-        let maps = encoding.interpretable[1].clone().inner().autodiff().require_grad();
+        let layer = &explainer.interpretable.layers[1];
+        let maps = explainer.interpretable.unwindowed(batch.target.clone().autodiff(), 1);
+        let maps = maps.inner().autodiff().require_grad();
+        let windows = layer.windows().expect("the default has them");
+        let (carried, read) = (|| windows.forward(maps.clone()), || windows.read(maps.clone()));
         // ∂L/∂x of the last layer, from the part of the network above it.
-        let upper = explainer
-            .encode(explainer.interpretable.layers[1].masked(maps.clone()), encoding.ordinary.clone());
+        let upper = explainer.encode(layer.masked(carried()), encoding.ordinary.clone());
         let terms = explainer.decoder.forward(upper).into_iter().zip(batch.upper).zip(&lambdas.weights);
         let rest = terms
             .fold(Tensor::zeros([1], &explainer.share_tensor().device()), |sum, ((own, theirs), weight)| {
@@ -560,14 +571,14 @@ mod tests {
         let share = explainer.share_tensor().inner().reshape([1, 1, 1, 1]).autodiff();
         let ordinary = encoding.ordinary.inner().autodiff();
         let seen: Tensor<4> = match loss_maps {
-            LossMaps::Own => maps.clone(),
+            LossMaps::Own => read(),
             LossMaps::Joined => {
-                explainer.interpretable_norm.forward(maps.clone()) * share.clone()
+                explainer.interpretable_norm.forward(carried()) * share.clone()
                     + explainer.ordinary_norm.forward(ordinary) * (1.0 - share)
             }
         };
         let mut categories = FilterCategories::new(explainer.filters(), 2);
-        categories.update(maps.clone().inner(), &batch.categories);
+        categories.update(read().inner(), &batch.categories);
         let members = categories.membership(&batch.categories, setting.train.device());
         let gradient = filter_loss.gradient(seen.clone().inner(), members);
         let pushed = (seen * gradient.autodiff()).sum().backward();
@@ -577,10 +588,10 @@ mod tests {
         let lambda = 0.4 * norm(rest.clone() * active) / norm(pushed.clone());
         assert!((outcome.terms.push[1] as f32 / lambda - 1.0).abs() < 1e-4, "{:?} {lambda}", outcome.terms);
         // The whole gradient of conv-interp-2 then is that of its maps through the conv-layer.
-        let conv = &explainer.interpretable.layers[1].conv;
+        let conv = &layer.conv;
         let input =
             explainer.interpretable.layers[0].masked(encoding.interpretable[0].clone().inner().autodiff());
-        let output = explainer.interpretable.layers[1].maps(input);
+        let output = relu(conv.forward(input));
         let grads = (output * (rest + pushed * lambda).autodiff()).sum().backward();
         let own = outcome.gradients.remove::<4>(conv.weight.id).unwrap();
         close(own, conv.weight.val().grad(&grads).unwrap());
