@@ -162,9 +162,9 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     assert!(report.contains("What narrow VGG-16 looks at in a bird"));
     assert!(report.contains("were not run"), "the control fits, which nobody asked for");
     let checks = assert_checks(&figures, &report);
-    assert!(checks[14..].iter().all(|check| check["verdict"] == "not-measured"), "{checks:?}");
+    assert!(checks[15..].iter().all(|check| check["verdict"] == "not-measured"), "{checks:?}");
     // The report measures by itself, on the same images.
-    for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "random_performer"] {
+    for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "places", "random_performer"] {
         let [instability, tracking] = [
             figures["location_instability"][layer].as_f64().expect("a number"),
             figures["tracking"][layer]["mean"].as_f64().expect("a number"),
@@ -191,7 +191,7 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
 /// The checks of the JSON file, which are those of the report.
 fn assert_checks<'a>(figures: &'a Value, report: &str) -> &'a [Value] {
     let checks = figures["trust"]["checks"].as_array().expect("checks");
-    assert_eq!(checks.len(), 18, "{checks:?}");
+    assert_eq!(checks.len(), 19, "{checks:?}");
     for check in checks {
         for key in ["question", "verdict", "found", "bar", "reason"] {
             let text = check[key].as_str().expect("a text");
@@ -253,7 +253,7 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     assert!(!report.contains("were not run") && report.contains("explainer, second seed"));
     let controls = figures["trust"]["control_fits"].as_array().expect("control fits");
     assert_eq!(controls.len(), 4);
-    for (control, check) in controls.iter().zip(&checks[14..]) {
+    for (control, check) in controls.iter().zip(&checks[15..]) {
         let name = control["control"].as_str().expect("a name");
         assert!(out.join("checkpoints").join(name).join("epoch-0001").is_dir(), "{name}");
         assert_numbers(&control["figures"], &["returned", "returned_null", "share"], name);

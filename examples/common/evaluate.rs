@@ -45,6 +45,8 @@ pub struct Layers {
     pub conv_interp_1: Layer,
     pub conv_interp_2: Layer,
     pub unfitted: Layer,
+    /// Of windows whatever is seen through them, where there are any.
+    pub places: Option<Layer>,
     pub random_performer: Layer,
     pub landmarks: Landmarks,
     /// The category of each image.
@@ -86,6 +88,7 @@ impl<P: Performer> Compared<'_, P> {
     ) -> Result<Layers, Failure> {
         let [mut target, mut top_conv, mut first, mut second, mut unfitted, mut random] =
             [const { None::<Layer> }; 6];
+        let mut places = None;
         let mut of_image = Vec::new();
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
         loop {
@@ -103,6 +106,9 @@ impl<P: Performer> Compared<'_, P> {
             let tapped = self.performer.tap(batch.clone());
             let encoding = self.explainer.forward(tapped.target.clone());
             let before = self.start.forward(tapped.target.clone()).0.pop();
+            if let Some(maps) = self.explainer.interpretable.places(tapped.target.clone()) {
+                Layer::push(&mut places, maps, field)?;
+            }
             let maps = &encoding.interpretable;
             let (lowest, last) = maps.first().zip(maps.last()).ok_or("no interpretable layer")?;
             Layer::push(&mut first, lowest.clone(), field)?;
@@ -119,6 +125,7 @@ impl<P: Performer> Compared<'_, P> {
             conv_interp_1: found(first)?,
             conv_interp_2: found(second)?,
             unfitted: found(unfitted)?,
+            places,
             random_performer: found(random)?,
             landmarks,
             of_image,
@@ -161,6 +168,7 @@ impl Layers {
             conv_interp_2_live: second.live_mean,
             conv_interp_2: second.mean,
             unfitted: mean(layer(&self.unfitted)),
+            places: self.places.as_ref().map(|places| mean(layer(places))),
             always_centre: centre,
             dead_filter: dead,
             random_unit: random,
@@ -206,6 +214,7 @@ impl Layers {
             conv_interp_1: summary(&self.conv_interp_1),
             conv_interp_2: summary(&self.conv_interp_2),
             unfitted: summary(&self.unfitted),
+            places: self.places.as_ref().map(summary),
             null,
             random_performer: summary(&self.random_performer),
         }

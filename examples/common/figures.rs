@@ -19,6 +19,8 @@ pub struct Instability {
     pub conv_interp_2_live: f64,
     /// conv-interp-2 before fitting.
     pub unfitted: f64,
+    /// conv-interp-2 if its filters fired at their places whatever they see there; `None` without windows.
+    pub places: Option<f64>,
     /// A filter that always fires at the image's centre.
     pub always_centre: f64,
     /// A filter that never fires.
@@ -38,6 +40,8 @@ pub struct TrackingFigures {
     pub conv_interp_2: Summary,
     /// conv-interp-2 before fitting.
     pub unfitted: Summary,
+    /// conv-interp-2 if its filters fired at their places whatever they see there; `None` without windows.
+    pub places: Option<Summary>,
     /// conv-interp-2 against the landmarks of other images.
     pub null: Summary,
     pub random_performer: Summary,

@@ -31,6 +31,9 @@ pub fn print(figures: &Figures) {
     row("explainer, conv-interp-2", place.conv_interp_2, Some(&follow.conv_interp_2), second);
     println!("controls");
     row("  conv-interp-2, unfitted", place.unfitted, Some(&follow.unfitted), None);
+    if let Some((instability, tracking)) = place.places.zip(follow.places.as_ref()) {
+        row("  conv-interp-2, places alone", instability, Some(tracking), None);
+    }
     row("  performer, random weights", place.random_performer, Some(&follow.random_performer), None);
     row("  conv-interp-2, permuted landmarks", f64::NAN, Some(&follow.null), None);
     row("  the landmarks themselves", f64::NAN, None, Some((figures.landmark_spread, f64::NAN)));

@@ -96,9 +96,11 @@ const EXPLAINERS: &[Column] = &[
     Column::new("×", 2, |cell| factor(cell, "/location_instability", ""))
         .beside(|paper| Some(paper.conv_interp_2 / paper.top_conv)),
     Column::new("unfitted", 4, |cell| number(cell, "/location_instability/unfitted")),
+    Column::new("places alone", 4, |cell| number(cell, "/location_instability/places")),
     Column::new("tracking", 3, |cell| number(cell, "/tracking/conv_interp_2/mean")),
     Column::new("×", 2, |cell| factor(cell, "/tracking", "/mean")),
     Column::new("unfitted", 3, |cell| number(cell, "/tracking/unfitted/mean")),
+    Column::new("places alone", 3, |cell| number(cell, "/tracking/places/mean")),
     Column::new("permuted", 3, |cell| number(cell, "/tracking/null/mean")),
     Column::new("live", 2, |cell| number(cell, "/live_filters") / number(cell, "/filters")),
     Column::new("spread ×", 2, |cell| factor(cell, "/peak_spread", "")),

@@ -138,6 +138,26 @@ impl InterpretableTrack {
         (stages.into_iter().map(|stage| stage.read).collect(), output)
     }
 
+    /// A control for the parts of the last layer: maps of filters that fire as strongly as its own, but at their place
+    /// on the object ([`StarWindow`]), whatever they see there; `None` where the layer has no windows.
+    ///
+    /// Each map is the window for what is carried, which is largest at the unit next to root + anchor, times what the
+    /// filter fires with at the unit where its part is read off.
+    ///
+    /// # Shapes
+    /// - target: target features, `[batch, C, L, L]`
+    /// - output: `[batch, D, L, L]`
+    pub fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
+        let Stage { read, windows, .. } = self.stages(Input::new(target)).pop()?;
+        let [batch, filters, height, width] = read.dims();
+        let strongest = |maps: Tensor<4>| maps.flatten::<3>(2, 3).max_dim(2).reshape([batch, filters, 1, 1]);
+        let window = windows?.carried;
+        let largest = strongest(window.clone());
+        // Of a window that lies beyond the map nothing is left.
+        let largest = largest.clone() + largest.equal_scalar(0.0).float();
+        Some(window / largest * strongest(read).expand([batch, filters, height, width]))
+    }
+
     /// What layer `index` (from 0) makes of what it reads, in front of its windows.
     pub(crate) fn unwindowed(&self, target: Tensor<4>, index: usize) -> Tensor<4> {
         let read = |input, layer: &InterpretableLayer| layer.masked(layer.maps(input));
@@ -194,5 +214,55 @@ impl OrdinaryTrack {
             last.windows = Some(Windows { read: carried.ones_like(), carried });
         }
         stages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::floats;
+    use crate::testing::{TinyPerformer, features};
+    use crate::{ExplainerConfig, FeatureConfig, Windowing};
+    use burn::tensor::Device;
+
+    #[test]
+    fn places_are_next_to_the_anchors_whatever_filters_see() {
+        let performer = TinyPerformer::new(4);
+        let train = features(&performer, 9, &FeatureConfig::plain().with_mirror(true));
+        let config = ExplainerConfig::for_performer(&performer);
+        let track = config.init_from(&performer, &Device::flex()).anchored(&train).interpretable;
+        let target = train.batch(&[0, 1, 2, 3, 4, 5]).target;
+        let places = track.places(target.clone()).expect("the default has windows");
+        let [images, filters, n, _] = places.dims();
+        let maps = track.unwindowed(target.clone(), 1);
+        let windows = track.layers[1].windows().unwrap();
+        let integers = |tensor: Tensor<2, burn::tensor::Int>| -> Vec<usize> {
+            tensor.into_data().iter::<i64>().map(|value| value as usize).collect()
+        };
+        let (roots, sides) = (integers(windows.roots(maps.clone())), integers(windows.facing(maps.clone())));
+        let offsets = floats(windows.offsets());
+        let read = floats(windows.read(maps));
+        let mut elsewhere = 0;
+        let rows = floats(places).chunks_exact(n * n).map(<[f32]>::to_vec).collect::<Vec<_>>();
+        for (at, (place, read)) in rows.iter().zip(read.chunks_exact(n * n)).enumerate() {
+            let (image, filter) = (at / filters, at % filters);
+            let strongest =
+                |values: &[f32]| (0..n * n).reduce(|a, b| if values[b] > values[a] { b } else { a });
+            let (unit, seen) = (strongest(place).unwrap(), strongest(read).unwrap());
+            assert!((place[unit] - read[seen]).abs() < 1e-6, "as strong as what is read off");
+            if read[seen] == 0.0 {
+                continue;
+            }
+            let along = |axis: usize, root: usize| {
+                let offset = offsets[(sides[image] * filters + filter) * 2 + axis];
+                (root as f32 + offset).clamp(0.0, (n - 1) as f32) as usize
+            };
+            assert_eq!(unit, along(0, roots[image] / n) * n + along(1, roots[image] % n));
+            elsewhere += usize::from(unit != seen);
+        }
+        assert!(images * filters == rows.len() && elsewhere > 0, "filters fire beside their places");
+
+        let bare = config.with_windows(vec![Windowing::None]).init_from(&performer, &Device::flex());
+        assert!(bare.interpretable.places(target).is_none());
     }
 }

@@ -145,6 +145,7 @@ impl Measure<'_> {
 /// Names of rows that the statement of trust looks up.
 pub(crate) const TOP_CONV: &str = "performer, top conv";
 pub(crate) const UNFITTED: &str = "last interpretable layer, unfitted";
+pub(crate) const PLACES: &str = "last interpretable layer, places alone";
 pub(crate) const RANDOM_PERFORMER: &str = "performer, random weights";
 pub(crate) const NULL: &str = "last interpretable layer, permuted landmarks";
 pub(crate) const LANDMARKS: &str = "the landmarks themselves";

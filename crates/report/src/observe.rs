@@ -79,6 +79,8 @@ pub(crate) struct Survey {
     /// conv-interp-1, -2, …
     pub(crate) interpretable: Vec<Layer>,
     pub(crate) unfitted: Option<Layer>,
+    /// Of windows whatever is seen through them, where there are any.
+    pub(crate) places: Option<Layer>,
     pub(crate) random_performer: Option<Layer>,
     /// Maps of the last interpretable layer, image by image, filter by filter, in 255ths of each map's
     /// largest activation.
@@ -104,6 +106,7 @@ struct Filling {
     top_conv: Option<Layer>,
     interpretable: Vec<Option<Layer>>,
     unfitted: Option<Layer>,
+    places: Option<Layer>,
     random_performer: Option<Layer>,
     maps: Vec<u8>,
 }
@@ -149,6 +152,7 @@ impl<P: Performer> Networks<'_, P> {
             top_conv: filling.top_conv.ok_or_else(nothing)?,
             interpretable: filling.interpretable.into_iter().flatten().collect(),
             unfitted: filling.unfitted,
+            places: filling.places,
             random_performer: filling.random_performer,
             maps: filling.maps,
             left_out,
@@ -196,6 +200,9 @@ impl<P: Performer> Networks<'_, P> {
         if let Some(start) = self.start {
             let maps = start.forward(tapped.target.clone()).0.pop();
             push(&mut filling.unfitted, maps, field)?;
+        }
+        if let Some(maps) = self.explainer.interpretable.places(tapped.target.clone()) {
+            push(&mut filling.places, Some(maps), field)?;
         }
         if let Some(random) = self.random_performer {
             push(&mut filling.random_performer, Some(random.tap(input).top_conv), top_field)?;

@@ -369,8 +369,11 @@ fn table(survey: &Survey, measure: &Measure) -> (Vec<Row>, String) {
     for (index, layer) in survey.interpretable.iter().enumerate() {
         rows.push(measure.row(&name(index), layer, false));
     }
-    let controls =
-        [(figures::UNFITTED, &survey.unfitted), (figures::RANDOM_PERFORMER, &survey.random_performer)];
+    let controls = [
+        (figures::UNFITTED, &survey.unfitted),
+        (figures::PLACES, &survey.places),
+        (figures::RANDOM_PERFORMER, &survey.random_performer),
+    ];
     for (name, layer) in controls {
         rows.extend(layer.as_ref().map(|layer| measure.row(name, layer, true)));
     }

@@ -116,6 +116,7 @@ impl Evidence<'_> {
         checks.extend([self.adds_up(), self.silencing(), self.live()]);
         checks.extend(self.stability());
         checks.extend(self.tracking());
+        checks.extend(self.seen());
         checks.extend(self.collapse());
         checks.extend([self.second_seed(), self.random_performer()]);
         checks.extend([self.shuffled_features(), self.permuted_categories()]);
@@ -254,6 +255,20 @@ impl Evidence<'_> {
         ]
     }
 
+    /// Of parts with windows.
+    fn seen(&self) -> Option<Check> {
+        let of = |row: &Row| row.tracking.map(|tracking| tracking.mean);
+        let places = self.row(figures::PLACES)?;
+        let pair = self.own().and_then(of).zip(of(places));
+        Some(check(
+            "Better than their places on the object alone?",
+            pair.map(|(own, places)| own > places),
+            versus(pair, 3),
+            "more".to_string(),
+            "All places move with one root. What a part follows beyond that, its own filter has seen.",
+        ))
+    }
+
     fn collapse(&self) -> [Check; 2] {
         let held = |question, other, of: fn(&Row) -> Option<f64>, digits, reason| {
             let pair = self.own().and_then(of).zip(self.row(other).and_then(of));
@@ -369,6 +384,7 @@ mod tests {
             own,
             row(figures::TOP_CONV, [0.13, 0.1, 0.26, 60.0]),
             row(figures::UNFITTED, [0.12, 0.2, 0.25, 30.0]),
+            row(figures::PLACES, [0.08, 0.15, 0.2, 40.0]),
             row(figures::RANDOM_PERFORMER, [0.14, 0.05, 0.27, 50.0]),
             row(figures::NULL, [0.0, 0.1, 0.0, 0.0]),
             row(figures::CENTRE, [0.07, 0.0, 0.0, 0.0]),
@@ -395,7 +411,7 @@ mod tests {
     }
 
     /// All checks but those of control fits.
-    const CHEAP: usize = 14;
+    const CHEAP: usize = 15;
 
     fn verdicts(evidence: Evidence<'_>) -> Vec<Verdict> {
         evidence.checks().into_iter().map(|check| check.verdict).collect()
@@ -441,7 +457,7 @@ mod tests {
         let blind = Evidence { rows: &rows, silenced: [0, 0], validation: None, ..evidence };
         let found = verdicts(blind);
         assert_eq!(found[..6], [Passed, NotMeasured, NotMeasured, Passed, NotMeasured, Passed]);
-        assert_eq!((&found[6..12], &found[12..CHEAP]), (&[NotMeasured; 6][..], &[Passed; 2][..]));
+        assert_eq!((&found[6..13], &found[13..CHEAP]), (&[NotMeasured; 7][..], &[Passed; 2][..]));
         assert_eq!(found[CHEAP..], [Passed, NotMeasured, Passed, NotMeasured], "where no landmark is needed");
     }
 
@@ -523,7 +539,7 @@ mod tests {
         ];
         assert_eq!(found, expected);
         let trust = Trust::new(480, checks, vec![diverged]);
-        assert_eq!((trust.passed, trust.failed, trust.not_measured), (13, 0, 5));
+        assert_eq!((trust.passed, trust.failed, trust.not_measured), (14, 0, 5));
         let json = serde_json::to_value(&trust).expect("JSON");
         assert_eq!(json["checks"][0]["verdict"], "not-measured");
         assert_eq!(json["control_fits"][0]["control"], "second-seed");

@@ -154,10 +154,10 @@ fn pictures_and_figures_can_be_had_one_by_one() {
         assert_eq!(mean.expect("filters that fired").dimensions(), (18, 18), "0.28 of 64");
         assert!((1..=4).contains(&patches.len()));
     }
-    assert_eq!(seen.checks().len(), 18);
+    assert_eq!(seen.checks().len(), 19);
     assert!(seen.checks().iter().all(|check| !check.found.is_empty()));
     let names: Vec<&str> = seen.rows().iter().map(|row| row.name.as_str()).collect();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert_eq!(names.len(), 11, "{names:?}");
 }
 
 #[test]
@@ -180,11 +180,11 @@ fn control_fits_are_seen_on_the_same_images() {
     controls.push(ControlPeaks::missing(ControlFit::PermutedCategories, "it diverged"));
     controls.push(seen_of(config(), ControlFit::RandomPerformer, &random));
     let seen = report(config()).with_control_fits(controls.clone()).observe().expect("observations");
-    assert_eq!(seen.rows().len(), 10 + 3);
+    assert_eq!(seen.rows().len(), 11 + 3);
     let trust = report(config()).with_control_fits(controls).trust().expect("checks");
     assert_eq!(trust, *seen.trust(), "with pictures and without");
-    assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 18, 4));
-    assert_eq!(trust.passed + trust.failed + trust.not_measured, 18);
+    assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 19, 4));
+    assert_eq!(trust.passed + trust.failed + trust.not_measured, 19);
     let open: Vec<_> = trust.checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
     assert!(open.iter().any(|check| check.found == "it diverged"), "{open:?}");
     for control in &trust.control_fits {
