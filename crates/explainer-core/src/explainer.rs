@@ -244,7 +244,7 @@ impl Explainer {
         let Tracks { interpretable, parts, ordinary, .. } = self.tracks(target);
         let encoded = self.encode(parts, ordinary.clone());
         let upper = self.decoder.forward(encoded.clone());
-        let interpretable = interpretable.into_iter().map(|stage| stage.read).collect();
+        let interpretable = interpretable.iter().map(Stage::read).collect();
         Encoding { interpretable, ordinary, encoded, upper }
     }
 
@@ -379,7 +379,7 @@ mod tests {
         let Tracks { parts, ordinary, interpretable } = explainer.tracks(target.clone());
         assert!(largest(parts.clone() + ordinary.clone() - whole(&explainer)) < 1e-5);
         assert!(largest(ordinary - whole(&explainer)) > 0.01);
-        assert!(largest(interpretable[1].read.clone() - parts) > 0.01, "read off from less than is carried");
+        assert!(largest(interpretable[1].read() - parts) > 0.01, "read off from less than is carried");
         for config in [config.clone().with_complement(false), config.with_windows(vec![Windowing::None])] {
             let explainer = config.init_from(&performer, &device).anchored(&train);
             assert_eq!(largest(explainer.forward(target.clone()).ordinary - whole(&explainer)), 0.0);

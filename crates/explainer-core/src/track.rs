@@ -24,19 +24,22 @@ pub(crate) struct Stage {
     pub(crate) whole: Tensor<4>,
     /// After the ReLU, within the windows for what is carried where there are any.
     pub(crate) maps: Tensor<4>,
-    /// After the ReLU, within the windows for what is read where there are any.
-    pub(crate) read: Tensor<4>,
     /// The maps' windows.
     pub(crate) windows: Option<Windows>,
 }
 
 impl Stage {
     fn new(input: Input, whole: Tensor<4>, windows: Option<Windows>) -> Self {
-        let [maps, read] = match &windows {
-            Some(Windows { carried, read }) => [carried, read].map(|window| whole.clone() * window.clone()),
-            None => [whole.clone(), whole.clone()],
+        let maps = match &windows {
+            Some(windows) => whole.clone() * windows.carried.clone(),
+            None => whole.clone(),
         };
-        Self { input, whole, maps, read, windows }
+        Self { input, whole, maps, windows }
+    }
+
+    /// After the ReLU, within the windows for what is read where there are any.
+    pub(crate) fn read(&self) -> Tensor<4> {
+        self.through_reading(self.whole.clone())
     }
 
     /// The gradient in front of the windows for what is carried, from the one behind them.
@@ -47,7 +50,7 @@ impl Stage {
         }
     }
 
-    /// The gradient in front of the windows for what is read, from the one behind them.
+    /// The gradient in front of the windows for what is read, from the one behind them; or maps within these.
     pub(crate) fn through_reading(&self, gradient: Tensor<4>) -> Tensor<4> {
         match &self.windows {
             Some(windows) => gradient * windows.read.clone(),
@@ -135,7 +138,7 @@ impl InterpretableTrack {
         let stages = self.stages(Input::new(target));
         let (layer, last) = self.layers.last().zip(stages.last()).expect("the track has a conv-layer");
         let output = layer.masked(last.maps.clone());
-        (stages.into_iter().map(|stage| stage.read).collect(), output)
+        (stages.iter().map(Stage::read).collect(), output)
     }
 
     /// A control for the parts of the last layer: maps of filters that fire as strongly as its own, but at their place
@@ -148,7 +151,8 @@ impl InterpretableTrack {
     /// - target: target features, `[batch, C, L, L]`
     /// - output: `[batch, D, L, L]`
     pub fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
-        let Stage { read, windows, .. } = self.stages(Input::new(target)).pop()?;
+        let stage = self.stages(Input::new(target)).pop()?;
+        let (read, windows) = (stage.read(), stage.windows);
         let [batch, filters, height, width] = read.dims();
         let strongest = |maps: Tensor<4>| maps.flatten::<3>(2, 3).max_dim(2).reshape([batch, filters, 1, 1]);
         let window = windows?.carried;
@@ -211,7 +215,8 @@ impl OrdinaryTrack {
         if let Some(carried) = windows {
             let last = stages.last_mut().expect("the track has a conv-layer");
             last.maps = last.maps.clone() * carried.clone();
-            last.windows = Some(Windows { read: carried.ones_like(), carried });
+            // No part is read off this track.
+            last.windows = Some(Windows { read: carried.clone(), carried });
         }
         stages
     }

@@ -167,12 +167,14 @@ impl Stepper<'_> {
         let mut stages = stages.into_iter().enumerate().rev().peekable();
         while let Some((index, stage)) = stages.next() {
             let ratio = self.config.push_ratio(index, categories.len(), epoch);
-            categories[index].update(stage.read.clone(), &batch.categories);
+            let read = stage.read();
+            categories[index].update(read.clone(), &batch.categories);
+            let seen = joined.take().unwrap_or(Seen { maps: read, slope: None });
             let members = categories[index].membership(&batch.categories, &stage.maps.device());
             let rest = arriving.take().expect("every layer is read by what is above it");
             let rest = stage.through_windows(rest);
             let alone = (!self.config.push_reaches_below).then(|| rest.clone());
-            let term = self.filter_term(index, &stage, joined.take(), members, rest, ratio);
+            let term = self.filter_term(index, &stage, seen, members, rest, ratio);
             figures.push(term.figures);
             let gradient = Gradient::new(term.gradient, stage.whole.clone());
             let conv = &plain.interpretable.layers[index].conv;
@@ -192,24 +194,24 @@ impl Stepper<'_> {
     }
 }
 
-/// The maps on which the last layer's filter loss acts, and how they depend on the layer's own.
-struct Joined {
-    /// x' = p · x_f / α + (1 − p) · x_ordin / α.
+/// The maps on which a layer's filter loss acts, and how they depend on the layer's own.
+struct Seen {
+    /// What parts are read off; or x' = p · x_f / α + (1 − p) · x_ordin / α, of what is carried.
     maps: Tensor<4>,
     /// ∂x'/∂x_f = p / α, `[1, D, 1, 1]`.
-    slope: Tensor<4>,
+    slope: Option<Tensor<4>>,
 }
 
 impl Stepper<'_> {
     /// x' of the last interpretable conv-layer; nothing of it flows to the ordinary track.
     ///
     /// Source: arXiv:1805.07468, filter loss of conv-interp-2.
-    fn joined(&self, explainer: &Explainer, maps: Tensor<4>, ordinary: Tensor<4>) -> Joined {
+    fn joined(&self, explainer: &Explainer, maps: Tensor<4>, ordinary: Tensor<4>) -> Seen {
         let share = explainer.share_tensor().reshape([1, 1, 1, 1]);
         let channels = |alpha: Tensor<1>| alpha.unsqueeze_dims::<4>(&[0, 2, 3]);
         let slope = share.clone() / channels(explainer.interpretable_norm.alpha());
         let rest = (1.0 - share) / channels(explainer.ordinary_norm.alpha());
-        Joined { maps: maps * slope.clone() + ordinary * rest, slope }
+        Seen { maps: maps * slope.clone() + ordinary * rest, slope: Some(slope) }
     }
 
     /// The filter loss on the maps of one layer, its gradient in front of the windows scaled to `ratio` times the norm
@@ -218,21 +220,15 @@ impl Stepper<'_> {
         &mut self,
         layer: usize,
         stage: &Stage,
-        joined: Option<Joined>,
+        seen: Seen,
         members: Tensor<2, Bool>,
         rest: Tensor<4>,
         ratio: f64,
     ) -> FilterTerm {
-        let loss = |maps| self.loss.value_and_gradient(layer, maps, members);
-        let (value, gradient) = match joined {
-            Some(Joined { maps, slope }) => {
-                let (value, gradient) = loss(maps);
-                (value, stage.through_windows(gradient * slope))
-            }
-            None => {
-                let (value, gradient) = loss(stage.read.clone());
-                (value, stage.through_reading(gradient))
-            }
+        let (value, gradient) = self.loss.value_and_gradient(layer, seen.maps, members);
+        let gradient = match seen.slope {
+            Some(slope) => stage.through_windows(gradient * slope),
+            None => stage.through_reading(gradient),
         };
         let (gradient, lambda) = pushed(gradient, stage.whole.clone(), rest, ratio);
         FilterTerm { gradient, figures: Tensor::cat(vec![value.mean(), lambda], 0) }

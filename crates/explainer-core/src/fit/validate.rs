@@ -83,7 +83,7 @@ impl Explainer {
             let [parts, ordinary] = tracks;
             let upper = self.decoder.forward(parts + ordinary);
             if features.landmarks().is_some() {
-                let maps = interpretable.pop().expect("there is an interpretable layer").read;
+                let maps = interpretable.pop().expect("there is an interpretable layer").read();
                 let [_, filters, height, width] = maps.dims();
                 let peaks = peaks.get_or_insert_with(|| Peaks::new(filters, [height, width]));
                 peaks.push_batch(&floats(maps))?;
