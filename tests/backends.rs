@@ -11,7 +11,7 @@ use burn::tensor::wgpu::WgpuInitError;
 use burn::tensor::{Bool, Device, Tensor, TensorData};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, LearningRates, LossWeights,
-    Masking, Performer, Pooling, Push, PushSchedule, Refit, Start, Windowing,
+    Masking, NormUpdate, Performer, Pooling, Push, PushSchedule, Refit, Start, Windowing,
 };
 use explainer_filter_loss::{Anchors, Facing, FilterLossConfig, Gradient, Scale, Shape, StarWindowConfig};
 use explainer_performers::{
@@ -58,6 +58,7 @@ fn fit(device: &Device) -> Fit {
         .with_rates(LearningRates::uniform(1e-3, 1e-2))
         .with_weights(LossWeights { eta: 0.1, share: 2.0 / 3.0, ..LossWeights::RELATIVE })
         .with_push(push.to_vec())
+        .with_norm(NormUpdate::Fixed)
         .with_gradient(Gradient::Released)
         .with_scale(Scale::Energy { trace: 0.7 })
         .with_diversity(0.1)

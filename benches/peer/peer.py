@@ -20,7 +20,8 @@ from safetensors.torch import load_file
 
 # FitConfig's defaults.
 PUSH = (0.3, 10.0)
-TRACE, BETA, WINDOW, READING = 0.7, 4.0, 0.4, 5.0
+TRACE, BETA, WINDOW, READING = 0.7, 4.0, 0.4, 6.0
+MOMENTUM, LEAST_ALPHA = 0.1, 0.01
 RATES = {
     "interpretable.layers": 3e-7,
     "ordinary.convs": 2e-5,
@@ -110,6 +111,7 @@ class Explainer(torch.nn.Module):
         self.pool = pool
         self.loss = FilterLoss(length)
         self.information = [None, None]
+        self.masses = {}
 
     def weight(self, name):
         return self.weights[name.replace(".", "/")]
@@ -136,7 +138,17 @@ class Explainer(torch.nn.Module):
         return maps
 
     def pooled(self, maps, track):
-        return F.max_pool2d(maps, *self.pool) / self.weight(track + "_norm.alpha")[:, None, None]
+        pooled = F.max_pool2d(maps, *self.pool)
+        self.masses[track] = pooled.detach().clamp_min(0).sum((0, 2, 3)) / len(pooled)
+        return pooled / self.weight(track + "_norm.alpha")[:, None, None]
+
+    def follow(self):
+        """Moves the norm-layers' α towards the masses of the batch."""
+        with torch.no_grad():
+            for track, mass in self.masses.items():
+                alpha = self.weight(track + "_norm.alpha")
+                alpha.lerp_(mass, MOMENTUM)
+                alpha.clamp_min_(LEAST_ALPHA * alpha.mean())
 
     def forward(self, target):
         first = self.pushed(self.conv(target, "interpretable.layers.0.conv"), 0)
@@ -310,6 +322,7 @@ def main():
         ]
         sum(terms).backward()
         optimizer.step()
+        explainer.follow()
         terms = [term.item() for term in terms]
         seconds.append(time.perf_counter() - started)
         losses.append({

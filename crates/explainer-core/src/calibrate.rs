@@ -184,7 +184,7 @@ mod tests {
 
         let target = train.batch(&objects(&train)).target;
         let Tracks { parts, ordinary, .. } = calibrated.tracks(target.clone());
-        let terms = calibrated.terms(parts, ordinary);
+        let terms = calibrated.terms(calibrated.pools(parts, ordinary));
         let [parts, ordinary] = terms.clone().map(|term| floats(channel_mass(term)));
         let p = calibrated.share();
         let mean = parts.iter().sum::<f32>() / parts.len() as f32;

@@ -269,14 +269,19 @@ impl Explainer {
 
     /// Joins what the last interpretable layer hands on and the ordinary maps.
     pub(crate) fn encode(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> Tensor<4> {
-        let [parts, ordinary] = self.terms(parts, ordinary);
+        let [parts, ordinary] = self.terms(self.pools(parts, ordinary));
         parts + ordinary
     }
 
-    /// What either track gives to the encoder's output.
-    pub(crate) fn terms(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> [Tensor<4>; 2] {
-        let parts = self.interpretable_norm.forward(self.pooled_parts(parts));
-        let ordinary = self.ordinary_norm.forward(self.pooled(ordinary));
+    /// Both tracks as the norm-layers read them: interpretable, ordinary.
+    pub(crate) fn pools(&self, parts: Tensor<4>, ordinary: Tensor<4>) -> [Tensor<4>; 2] {
+        [self.pooled_parts(parts), self.pooled(ordinary)]
+    }
+
+    /// What either pooled track gives to the encoder's output.
+    pub(crate) fn terms(&self, [parts, ordinary]: [Tensor<4>; 2]) -> [Tensor<4>; 2] {
+        let parts = self.interpretable_norm.forward(parts);
+        let ordinary = self.ordinary_norm.forward(ordinary);
         let share = self.share_tensor().reshape([1, 1, 1, 1]);
         [parts * share.clone(), ordinary * (1.0 - share)]
     }

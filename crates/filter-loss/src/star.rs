@@ -32,8 +32,8 @@ impl StarWindowConfig {
     /// A pyramid of β = 0.4: it ends two and a half maps away from its centre, and holds most of a map.
     pub const WINDOW: Shape = Shape::Pyramid { beta: 0.4 };
 
-    /// A pyramid of β = 5: it ends a fifth of a map away from its centre.
-    pub const READING: Shape = Shape::Pyramid { beta: 5.0 };
+    /// A pyramid of β = 6: it ends a sixth of a map away from its centre.
+    pub const READING: Shape = Shape::Pyramid { beta: 6.0 };
 
     /// Puts the windows on a device; every anchor is the root itself, all votes count alike, and all objects face the
     /// same way.

@@ -225,8 +225,8 @@ impl LearningRates {
 /// ω of the default scale: a map of mean energy at one unit has this trace with its template.
 const TRACE: f64 = 0.7;
 
-/// Momentum of the published running norms, that of batch-norm's statistics.
-const PUBLISHED_MOMENTUM: f64 = 0.1;
+/// Momentum of the running norms, that of batch-norm's statistics.
+const MOMENTUM: f64 = 0.1;
 
 /// Settings of a fit.
 #[derive(Config, Debug)]
@@ -280,7 +280,7 @@ pub struct FitConfig {
     #[config(default = true)]
     pub push_reaches_below: bool,
     /// The norm-layers' α.
-    #[config(default = "NormUpdate::Fixed")]
+    #[config(default = "NormUpdate::Running { momentum: MOMENTUM }")]
     pub norm: NormUpdate,
     /// Whether the interpretable track starts from what counts for the performer's decisions:
     /// [`Explainer::attuned`](crate::Explainer::attuned).
@@ -313,7 +313,7 @@ impl FitConfig {
             .with_rates(LearningRates::uniform(1e-4, 1e-2))
             .with_decay(0.0)
             .with_weights(weights)
-            .with_norm(NormUpdate::Running { momentum: PUBLISHED_MOMENTUM })
+            .with_norm(NormUpdate::Running { momentum: MOMENTUM })
             .with_gradient(Gradient::Approximate)
             .with_scale(Scale::AsIs)
             .with_loss_maps(LossMaps::Joined)

@@ -107,7 +107,9 @@ impl Stepper<'_> {
             Tensor::from_inner(last.maps.clone()).require_grad()
         });
         let masked = explainer.interpretable.layers.last().expect("as above").masked(parts.clone());
-        let encoded = explainer.encode(masked.clone(), rest.clone());
+        let pooled = explainer.pools(masked, rest.clone());
+        let [own, left] = explainer.terms(pooled.clone());
+        let encoded = own + left;
         let reconstructed = plain.decoder.forward(encoded.clone().inner());
         let upper: Vec<Tensor<2>> =
             reconstructed.iter().map(|upper| Tensor::from_inner(upper.clone()).require_grad()).collect();
@@ -144,8 +146,8 @@ impl Stepper<'_> {
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
         plain.decoder.register(&mut gradients, encoded.inner().flatten(1, 3), &reconstructed, deltas);
-        let pooled = matches!(self.config.norm, NormUpdate::Running { .. })
-            .then(|| [plain.pooled_parts(masked.inner()), plain.pooled(rest.clone().inner())]);
+        let pooled =
+            matches!(self.config.norm, NormUpdate::Running { .. }).then(|| pooled.map(Tensor::inner));
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
         for (index, (conv, stage)) in plain.ordinary.convs.iter().zip(ordinary).enumerate().rev() {
             let gradient = Gradient::new(stage.through_windows(arriving.clone()), stage.whole);

@@ -76,7 +76,7 @@ impl Explainer {
         for indices in batches(features.len(), BATCH) {
             let batch = features.batch(&indices);
             let Tracks { mut interpretable, parts, ordinary, .. } = self.tracks(batch.target);
-            let tracks = self.terms(parts, ordinary);
+            let tracks = self.terms(self.pools(parts, ordinary));
             for (mass, track) in masses.iter_mut().zip(&tracks) {
                 *mass += f64::from(track.clone().sum().into_scalar::<f32>());
             }
