@@ -60,7 +60,8 @@ class Windows:
         along = (centers[:, None] - torch.arange(n)).abs()
         distance = along[:, None, :, None] + along[None, :, None, :]
         self.tables = [
-            (1 - beta * distance / n).clamp_min(0).reshape(self.side**2, n * n) for beta in (WINDOW, READING)
+            (1 - beta * distance / length).clamp_min(0).reshape(self.side**2, n * n)
+            for beta, length in ((WINDOW, n), (READING, max(n, 12)))
         ]
 
     @torch.no_grad()

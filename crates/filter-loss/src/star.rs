@@ -23,7 +23,8 @@ pub struct StarWindowConfig {
     /// How what a part carries falls off around its anchor. [`Self::WINDOW`] by default.
     #[config(default = "Self::WINDOW")]
     pub window: Shape,
-    /// How what a part is read from falls off around its anchor. [`Self::READING`] by default.
+    /// How what a part is read from falls off around its anchor. [`Self::READING`] by default. Its distances are
+    /// fractions of n, but of twelve units at least, for on a small map it would hold its centre alone.
     #[config(default = "Self::READING")]
     pub reading: Shape,
 }
@@ -32,7 +33,7 @@ impl StarWindowConfig {
     /// A pyramid of β = 0.4: it ends two and a half maps away from its centre, and holds most of a map.
     pub const WINDOW: Shape = Shape::Pyramid { beta: 0.4 };
 
-    /// A pyramid of β = 6: it ends a sixth of a map away from its centre.
+    /// A pyramid of β = 6: it ends a sixth of a map away from its centre, and two units at least.
     pub const READING: Shape = Shape::Pyramid { beta: 6.0 };
 
     /// Puts the windows on a device; every anchor is the root itself, all votes count alike, and all objects face the
@@ -45,15 +46,14 @@ impl StarWindowConfig {
         assert!(self.length > 0, "a star window needs maps of at least one unit");
         [self.window, self.reading].into_iter().for_each(Shape::check);
         let (side, units) = (grid_side(self.length), self.length.pow(2));
-        let fraction = |to: usize, from: usize| {
-            (to as f64 - (from as f64 - (self.length as f64 - 1.0))) / self.length as f64
-        };
-        let table = |shape: Shape| {
+        let distance = |to: usize, from: usize| to as f64 - (from as f64 - (self.length as f64 - 1.0));
+        let table = |shape: Shape, length: usize| {
             let mut windows = Vec::with_capacity(side * side * units);
             for center in 0..side * side {
                 for unit in 0..units {
-                    let rows = fraction(unit / self.length, center / side);
-                    let columns = fraction(unit % self.length, center % side);
+                    let rows = distance(unit / self.length, center / side);
+                    let columns = distance(unit % self.length, center % side);
+                    let [rows, columns] = [rows, columns].map(|units| units / length as f64);
                     windows.push(shape.value(rows, columns).max(0.0) as f32);
                 }
             }
@@ -61,8 +61,8 @@ impl StarWindowConfig {
         };
         let maps = [self.filters, self.length, self.length];
         StarWindow {
-            windows: table(self.window),
-            readings: table(self.reading),
+            windows: table(self.window, self.length),
+            readings: table(self.reading, self.length.max(LEAST_LENGTH)),
             offsets: buffer(Tensor::zeros([SIDES, self.filters, 2], device)),
             votes: buffer(Tensor::ones(maps, device)),
             direction: buffer(Tensor::zeros(maps, device)),
@@ -71,6 +71,9 @@ impl StarWindowConfig {
         }
     }
 }
+
+/// Units of the smallest map of which the distances of what is read are fractions.
+const LEAST_LENGTH: usize = 12;
 
 /// A tensor that is saved with the module and never optimised.
 fn buffer<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
@@ -106,7 +109,7 @@ fn grid_side(length: usize) -> usize {
 /// y_f(u) = x_f(u) · max(w(u − ρ − o_f^s), 0)
 /// ```
 ///
-/// w is a window's shape, distances are fractions of n. There are two of them: a wide one for what a part carries
+/// w is a window's shape, distances are fractions of n (of what is read, of max(n, 12)). There are two of them: a wide one for what a part carries
 /// ([`forward`](Self::forward)), and a narrow one for where it is read off ([`read`](Self::read)).
 ///
 /// The root is the unit from which the votes are the least away, by sums of rows and columns: half of them lie on
@@ -384,8 +387,8 @@ mod tests {
     }
 
     /// max(w, 0) at `unit`, of a window centred at `center`.
-    fn falloff(shape: Shape, center: [f64; 2], unit: usize) -> f64 {
-        let [rows, columns] = [0, 1].map(|axis| (place(unit)[axis] - center[axis]) / LENGTH as f64);
+    fn falloff(shape: Shape, length: f64, center: [f64; 2], unit: usize) -> f64 {
+        let [rows, columns] = [0, 1].map(|axis| (place(unit)[axis] - center[axis]) / length);
         shape.value(rows, columns).max(0.0)
     }
 
@@ -508,12 +511,14 @@ mod tests {
             let windows = windows.with_anchors(&measured);
             let wide: Vec<_> = offsets.iter().flatten().flatten().map(|&offset| offset as f32).collect();
             assert_eq!(floats(windows.offsets()), wide);
-            for (kept, shape) in [(windows.forward(maps.clone()), window), (windows.read(maps), reading)] {
+            for (kept, shape, length) in
+                [(windows.forward(maps.clone()), window, LENGTH as f64), (windows.read(maps), reading, 12.0)]
+            {
                 for (index, (kept, &value)) in floats(kept).into_iter().zip(&values).enumerate() {
                     let (image, filter) = (index / (FILTERS * UNITS), index / UNITS % FILTERS);
                     let [row, column] = place(expected[image]);
                     let [down, over] = offsets[sides[image]][filter].map(|offset| offset as f64);
-                    let window = falloff(shape, [row + down, column + over], index % UNITS);
+                    let window = falloff(shape, length, [row + down, column + over], index % UNITS);
                     let by_hand = f64::from(value) * window;
                     assert!((f64::from(kept) - by_hand).abs() < 1e-6, "{index}: {kept} {by_hand}");
                 }
