@@ -109,8 +109,9 @@ fn grid_side(length: usize) -> usize {
 /// y_f(u) = x_f(u) · max(w(u − ρ − o_f^s), 0)
 /// ```
 ///
-/// w is a window's shape, distances are fractions of n (of what is read, of max(n, 12)). There are two of them: a wide one for what a part carries
-/// ([`forward`](Self::forward)), and a narrow one for where it is read off ([`read`](Self::read)).
+/// w is a window's shape, distances are fractions of n (of what is read, of max(n, 12)). There are two of them: a wide
+/// one for what a part carries ([`forward`](Self::forward)), and a narrow one for where it is read off
+/// ([`read`](Self::read)).
 ///
 /// The root is the unit from which the votes are the least away, by sums of rows and columns: half of them lie on
 /// either side (where several do, the middle of these). r_f(u) ≥ 0 is the *relevance* of filter f at unit u: what its
