@@ -88,7 +88,7 @@ fn features_of_half_precision_give_nearly_the_same_fit() {
 #[test]
 fn a_fit_reconstructs_better_and_records_every_term() {
     let (performer, train, _) = setup(24);
-    // As published, so that there is something to learn; at these rates running norms would silence filters.
+    // As published, so that there is something to learn; at these rates running norms leave a layer without a push.
     let start = ExplainerConfig::for_performer(&performer).published().init_from(&performer, train.device());
     let config = || config().with_norm(NormUpdate::Fixed);
     let fit = config().with_epochs(12).fit(start, &performer, &train, Some(&train)).unwrap();
