@@ -70,6 +70,7 @@ mod error;
 mod evidence;
 mod instability;
 mod landmarks;
+mod least_squares;
 mod matching;
 mod peaks;
 mod prediction;
@@ -87,9 +88,13 @@ pub use control::Control;
 pub use diversity::{Diversity, diversity};
 pub use error::MetricsError;
 pub use evidence::{
-    ErasedResponses, Estimate, EvidenceFigures, Figure, HIT_RADIUS, Halves, LandmarkEvidence, LandmarkImages,
-    LandmarkMatching, LandmarkResponses, Response, Responses, filter_evidence, landmark_evidence,
-    rank_filters,
+    Covariates, Deletion, DeletionImage, DistractionImage, ErasedResponses, Estimate, EvidenceFigures,
+    Figure, HIT_RADIUS, Halves, KeypointClustering, KeypointError, LandmarkData, LandmarkEvidence,
+    LandmarkImages, LandmarkMatching, LandmarkResponses, MatchedFigure, PartPurity, PresenceImages,
+    RELEVANT_DROP, ResidualTracking, Response, Responses, background_independence, crosstalk, deletion,
+    distractibility, filter_evidence, important_parts, keypoint_clustering, keypoint_regression,
+    landmark_evidence, part_purity, presence_auc, rank_filters, residual_tracking, selectivity,
+    strongest_filter_at,
 };
 pub use instability::{
     InstabilityConfig, LocationInstability, location_instability, location_instability_by_category,
