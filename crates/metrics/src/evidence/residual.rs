@@ -20,8 +20,8 @@ const FOLDS: usize = 5;
 
 /// B: what a position knows of each image, without looking for the part.
 ///
-/// METHOD: the filter's place alone, the root, the side faced, the extent of the box. An image's
-/// side enters as an indicator.
+/// That is the filter's place alone, the root of the object, the side that it faces (which enters
+/// as an indicator) and the extent of its box; or as much of it as there is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Covariates {
     /// Of each image, with an indicator of each side but the first.
@@ -111,7 +111,7 @@ pub struct ResidualTracking {
 /// **Null**: the same with the peaks permuted among images of one side; an image's peaks stay
 /// together.
 ///
-/// Source: METHOD, of this project: tracking, without what a place on the object explains.
+/// Source: this project's measure: [`tracking`](crate::tracking()) without what a place on the object explains.
 ///
 /// # Errors
 ///

@@ -94,6 +94,6 @@ fn bad_contributions_are_named() {
         without_background: vec![],
         important: Some(vec![]),
     };
-    assert!(distractibility(&[scene.clone()]).is_err());
+    assert!(distractibility(std::slice::from_ref(&scene)).is_err());
     assert!(background_independence(&[DistractionImage { score: f64::INFINITY, ..scene }]).is_err());
 }

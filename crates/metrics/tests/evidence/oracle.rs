@@ -210,13 +210,10 @@ fn solve(rows: &[Vec<f64>], targets: &[f64]) -> Vec<f64> {
     for at in 0..width {
         let pivot = (at..width).max_by(|&a, &b| matrix[a][at].abs().total_cmp(&matrix[b][at].abs()));
         matrix.swap(at, pivot.expect("a row"));
-        for other in 0..width {
-            if other != at {
-                let factor = matrix[other][at] / matrix[at][at];
-                for column in at..=width {
-                    matrix[other][column] -= factor * matrix[at][column];
-                }
-            }
+        let row = matrix[at].clone();
+        for (_, other) in matrix.iter_mut().enumerate().filter(|(other, _)| *other != at) {
+            let factor = other[at] / row[at];
+            other.iter_mut().zip(&row).for_each(|(cell, own)| *cell -= factor * own);
         }
     }
     (0..width).map(|at| matrix[at][width] / matrix[at][at]).collect()
@@ -257,7 +254,7 @@ fn residuals() {
         };
         // |e|² without and with the peak, of each filter and image.
         let mut errors = vec![vec![[0.0; 2]; IMAGES]; FILTERS];
-        for filter in 0..FILTERS {
+        for (filter, errors) in errors.iter_mut().enumerate() {
             let row = |image: usize| {
                 let mut row = vec![1.0, rows[image][0], rows[image][1], f64::from(sides[image] == 5)];
                 row.extend(places.get(filter, image).peak);
@@ -289,8 +286,8 @@ fn residuals() {
                     for axis in 0..2 {
                         let targets: Vec<f64> = fitted.iter().map(|&image| left(image, axis)[0]).collect();
                         let rest = left(image, axis)[0] - predict(&solve(&inside, &targets), &peaks(image));
-                        errors[filter][image][0] += left(image, axis)[0].powi(2);
-                        errors[filter][image][1] += rest.powi(2);
+                        errors[image][0] += left(image, axis)[0].powi(2);
+                        errors[image][1] += rest.powi(2);
                     }
                 }
             }
