@@ -5,6 +5,8 @@ mod error;
 mod region;
 mod scale;
 mod soft_mask;
+#[cfg(test)]
+mod tests;
 
 use image::RgbImage;
 
