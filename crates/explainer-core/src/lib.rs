@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod activation;
 mod anchor;
 mod calibrate;
 mod checkpoints;
@@ -78,6 +79,7 @@ mod track;
 mod upper;
 mod views;
 
+pub use activation::{Activation, Activations};
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
@@ -95,7 +97,7 @@ pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use masking::{MaskLayer, Masking, Windowing};
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
-pub use performer::{Blueprint, Performer, Tapped, TopLayer};
+pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use start::{Share, Start};
