@@ -84,7 +84,7 @@ pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
 pub use conv::{conv_step, convolve, convolve_relu};
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Reconstructed};
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part, decide_alike};
 pub use explainer::{Encoding, Explainer, ExplainerConfig};
