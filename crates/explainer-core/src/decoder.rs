@@ -270,7 +270,7 @@ mod tests {
             close(gradient(&gradients), gradient(&expected_weights));
             seen += 1;
         }
-        for conv in &decoder.maps {
+        if let Some(conv) = &decoder.maps {
             let gradient = |gradients: &GradientsParams| floats(gradients.get::<4>(conv.weight.id).unwrap());
             close(gradient(&gradients), gradient(&expected_weights));
             let gradient = |gradients: &GradientsParams| {

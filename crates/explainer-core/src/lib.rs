@@ -57,6 +57,8 @@ mod fit;
 mod grad_cam;
 mod half;
 mod init;
+#[cfg(test)]
+mod kinds;
 mod masking;
 mod memory;
 mod norm;
