@@ -220,6 +220,7 @@ pub(crate) fn linear(layer: &Linear, input: Tensor<2>) -> Tensor<2> {
 mod tests {
     use super::*;
     use crate::features::floats;
+    use crate::fit::product;
     use crate::init::Initializer;
     use burn::tensor::Device;
 
@@ -262,8 +263,9 @@ mod tests {
         close(floats(found), floats(expected));
         let mut seen = 0;
         for layer in &decoder.layers {
-            let gradient = |gradients: &GradientsParams| floats(gradients.get::<2>(layer.weight.id).unwrap());
-            close(gradient(&gradients), gradient(&expected_weights));
+            let gradient = |gradients: &GradientsParams| gradients.get::<2>(layer.weight.id).unwrap();
+            let found = product(gradient(&gradients), layer.weight.dims()[0]);
+            close(floats(found), floats(gradient(&expected_weights)));
             let gradient = |gradients: &GradientsParams| {
                 floats(gradients.get::<1>(layer.bias.as_ref().unwrap().id).unwrap())
             };

@@ -24,6 +24,8 @@ use rayon::prelude::*;
 
 use crate::decoder::scores_of;
 pub(crate) use adam::outer_product;
+#[cfg(test)]
+pub(crate) use adam::product;
 pub use config::{
     FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
     Refit,
