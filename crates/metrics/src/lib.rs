@@ -67,6 +67,7 @@ mod assignment;
 mod control;
 mod diversity;
 mod error;
+mod evidence;
 mod instability;
 mod landmarks;
 mod matching;
@@ -85,6 +86,11 @@ pub use assignment::best_assignment;
 pub use control::Control;
 pub use diversity::{Diversity, diversity};
 pub use error::MetricsError;
+pub use evidence::{
+    ErasedResponses, Estimate, EvidenceFigures, Figure, HIT_RADIUS, Halves, LandmarkEvidence, LandmarkImages,
+    LandmarkMatching, LandmarkResponses, Response, Responses, filter_evidence, landmark_evidence,
+    rank_filters,
+};
 pub use instability::{
     InstabilityConfig, LocationInstability, location_instability, location_instability_by_category,
 };
