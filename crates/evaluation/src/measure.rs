@@ -1,0 +1,140 @@
+//! From what was seen to figures.
+
+use burn::tensor::Device;
+use explainer_core::Performer;
+use explainer_datasets::{Dataset, Prefetch};
+use explainer_metrics::{
+    ErasedResponses, Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, landmark_evidence,
+    rank_filters,
+};
+
+use crate::evidence::{Evidence, Figures, LandmarkFigures, LayerEvidence};
+use crate::layer::Layer;
+use crate::names::CEILING;
+use crate::pass::{Pass, Seen};
+use crate::{EvaluationError, EvidenceConfig, Probes};
+
+impl EvidenceConfig {
+    /// Puts the probes and the controls to the test, all on the same images: those of a category of `dataset` that
+    /// show a landmark, at most [`images`](Self::images) of them. The controls that are always made are the channels
+    /// of the target layer and of the top conv, k-means of the target layer and the supervised ceiling.
+    ///
+    /// Each image is shown as it is; and for each of its landmarks with the landmark erased, with a control place
+    /// erased, and with the landmark transplanted there. So the performer runs `1 + 3 · landmarks` times over the
+    /// images, once for all probes.
+    ///
+    /// # Errors
+    /// A set without landmarks or without an image that shows one; images that cannot be read or are not of the
+    /// performer's size; a landmark outside of its image; two probes of one name; maps that are not finite or change
+    /// their shape; a setting that cannot be met.
+    pub fn measure<P: Performer>(
+        &self,
+        performer: &P,
+        dataset: &dyn Dataset,
+        probes: &Probes<'_>,
+        prefetch: Prefetch,
+        device: &Device,
+    ) -> Result<Evidence, EvaluationError> {
+        self.check()?;
+        let pass = Pass { performer, dataset, probes, config: self, device };
+        let seen = pass.run(prefetch)?;
+        let measure = Measure::new(&seen, pass.side(), self)?;
+        let layers = seen.layers.iter().map(|layer| measure.layer(layer));
+        Ok(Evidence {
+            landmarks: dataset.landmark_names().to_vec(),
+            layers: layers.collect::<Result<_, _>>()?,
+            images: seen.images.len(),
+            photos: seen.images.iter().map(|image| image.photo + 1).max().unwrap_or(0),
+            available: seen.available,
+            left_out: seen.left_out.len(),
+            took: seen.took,
+        })
+    }
+}
+
+/// The images of one landmark.
+struct OfLandmark {
+    /// Among those of the measurement.
+    images: Vec<usize>,
+    table: LandmarkImages,
+}
+
+/// What all layers are measured by.
+struct Measure<'a> {
+    seen: &'a Seen,
+    landmarks: Vec<OfLandmark>,
+    halves: Halves,
+}
+
+impl<'a> Measure<'a> {
+    fn new(seen: &'a Seen, side: usize, config: &EvidenceConfig) -> Result<Self, EvaluationError> {
+        let diagonal = (side as f64).hypot(side as f64);
+        let count = seen.ceilings.len();
+        let of = |landmark: usize| {
+            let shown = seen.images.iter().enumerate();
+            let shown = shown.filter_map(|(at, image)| Some((at, image.points[landmark]?, image.photo)));
+            let (mut images, mut points, mut photos) = (Vec::new(), Vec::new(), Vec::new());
+            for (at, point, photo) in shown {
+                images.push(at);
+                points.push(point);
+                photos.push(photo);
+            }
+            let pasted = seen.pastes.iter().filter(|paste| paste.landmark == landmark);
+            let pasted: Vec<[f64; 2]> = pasted.map(|paste| paste.center).collect();
+            let table = LandmarkImages::new(points, photos, diagonal)?.with_pasted(pasted)?;
+            Ok::<_, EvaluationError>(OfLandmark { images, table })
+        };
+        let photos: Vec<usize> = seen.images.iter().map(|image| image.photo).collect();
+        Ok(Self {
+            seen,
+            landmarks: (0..count).map(of).collect::<Result<_, _>>()?,
+            halves: Halves::new(&photos, config.seed),
+        })
+    }
+
+    fn layer(&self, layer: &Layer) -> Result<LayerEvidence, EvaluationError> {
+        let landmarks = (0..self.landmarks.len()).map(|landmark| self.landmark(layer, landmark));
+        Ok(LayerEvidence {
+            name: layer.name.clone(),
+            detectors: layer.filters(),
+            landmarks: landmarks.collect::<Result<_, _>>()?,
+            selectivity: None,
+            deletion: None,
+        })
+    }
+
+    /// `None` where no image shows the landmark, or where the ceiling is not known.
+    fn landmark(&self, layer: &Layer, landmark: usize) -> Result<Option<LandmarkFigures>, EvaluationError> {
+        let OfLandmark { images, table } = &self.landmarks[landmark];
+        if images.is_empty() || (layer.name == CEILING && !self.seen.ceilings[landmark]) {
+            return Ok(None);
+        }
+        let Some(responses) = layer.of_landmark(landmark, images) else { return Ok(None) };
+        // Its detectors were told their landmarks.
+        let responses = if layer.name == CEILING { alone(&responses, landmark) } else { responses };
+        let matching = LandmarkMatching::new(table, &responses.original, &self.halves)?;
+        let found = landmark_evidence(table, &responses, &matching)?;
+        let all: Vec<usize> = (0..images.len()).collect();
+        let ranked = rank_filters(table, &responses.original, &all)?;
+        Ok(Some(LandmarkFigures {
+            best: Figures::of(found.best),
+            all: Figures::of(found.all),
+            strongest: ranked.first().copied().unwrap_or(0),
+            images: images.len(),
+        }))
+    }
+}
+
+/// The responses of one detector.
+fn alone(responses: &LandmarkResponses, detector: usize) -> LandmarkResponses {
+    let LandmarkResponses { original, erased, transplanted } = responses;
+    let one = |all: &explainer_metrics::Responses| all.select_filters(&[detector]);
+    LandmarkResponses {
+        original: one(original),
+        erased: erased.as_ref().map(|erased| ErasedResponses {
+            landmark: one(&erased.landmark),
+            control: one(&erased.control),
+        }),
+        transplanted: transplanted.as_ref().map(one),
+    }
+}
