@@ -257,7 +257,14 @@ impl Dataset for Noise {
             }))
         });
         let id = index.to_string();
-        Ok(Sample { id, image, category: Some(0), bounding_box: None, landmarks: Vec::new() })
+        Ok(Sample {
+            id,
+            image,
+            category: Some(0),
+            bounding_box: None,
+            landmarks: Vec::new(),
+            masks: Vec::new(),
+        })
     }
     fn categories(&self) -> &[String] {
         &self.categories

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 pub use config::PhotoConfig;
 pub(crate) use config::photo_settings;
-pub(crate) use entry::{Coordinates, Entry, Picture};
+pub(crate) use entry::{Coordinates, Copies, Entry, Picture};
 pub use negatives::Negatives;
 pub use split::SplitRule;
 
 use crate::picture::{Orientation, read_picture};
 use crate::{
-    Crop, Dataset, DatasetError, Point, Report, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
+    Crop, Dataset, DatasetError, PartMask, Point, Report, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
 };
 
 /// Photos of objects with boxes and landmarks, and pictures without an object: what the readers of this
@@ -39,6 +39,8 @@ pub struct PhotoSet {
     landmark_names: Vec<String>,
     entries: Vec<Entry>,
     positives: usize,
+    /// Whether the annotations have masks of the parts.
+    has_masks: bool,
     /// Where synthetic negatives are drawn.
     scenes: Option<SyntheticBirds>,
     report: Report,
@@ -50,6 +52,7 @@ pub(crate) struct Draft {
     pub name: String,
     pub orientation: Orientation,
     pub coordinates: Coordinates,
+    pub copies: Copies,
     pub categories: Vec<String>,
     pub landmark_names: Vec<String>,
     /// Category by category.
@@ -75,8 +78,9 @@ impl Draft {
         split_by(rule, photos, &mut positives, &mut negatives);
         let mut entries = positives;
         entries.append(&mut negatives);
+        number_photos(self.copies, rule, &mut entries)?;
         if rule == Some(SplitRule::ByPhoto) {
-            split_by_photo(&mut entries)?;
+            split_by_photo(&mut entries);
         }
         Ok(PhotoSet {
             name: self.name,
@@ -86,6 +90,7 @@ impl Draft {
             categories: self.categories,
             landmark_names: self.landmark_names,
             scenes: scenes(photos, entries.len() - count)?,
+            has_masks: entries.iter().any(|entry| !entry.masks.is_empty()),
             entries,
             positives: count,
             report: self.report,
@@ -113,14 +118,24 @@ fn split_by(rule: Option<SplitRule>, photos: &PhotoConfig, positives: &mut [Entr
     }
 }
 
-fn split_by_photo(entries: &mut [Entry]) -> Result<(), DatasetError> {
+/// Gives the entries the numbers of their photographs: told by the bytes of their files where a set stores
+/// photographs several times, or is split by photograph, else by their paths.
+fn number_photos(copies: Copies, rule: Option<SplitRule>, entries: &mut [Entry]) -> Result<(), DatasetError> {
     let paths: Vec<Option<&Path>> = entries.iter().map(|e| e.path()).collect();
-    let photos = split::identical_files(&paths)?;
+    let photos = match (copies, rule) {
+        (Copies::Stored, _) | (_, Some(SplitRule::ByPhoto)) => split::identical_files(&paths)?,
+        (Copies::None, _) => split::identical_paths(&paths),
+    };
+    entries.iter_mut().zip(photos).for_each(|(entry, photo)| entry.source = photo);
+    Ok(())
+}
+
+fn split_by_photo(entries: &mut [Entry]) {
+    let photos: Vec<_> = entries.iter().map(|e| e.source).collect();
     let categories: Vec<_> = entries.iter().map(|e| e.category).collect();
     for (entry, side) in entries.iter_mut().zip(split::by_photo(&categories, &photos)) {
         entry.split = side;
     }
-    Ok(())
 }
 
 /// The set that draws synthetic negatives, if they are asked for.
@@ -192,13 +207,21 @@ impl PhotoSet {
         };
         let mut landmarks: Vec<_> = entry.landmarks.iter().map(|p| p.and_then(landmark)).collect();
         landmarks.resize(self.landmark_names.len(), None);
+        let masks = entry.masks.iter().map(|mask| mask.as_ref().and_then(|mask| crop.mask(mask)));
         Ok(Sample {
             id: entry.id.to_string(),
             image: crop.image(&picture),
             category: entry.category,
             bounding_box: entry.category.and(entry.frame).map(|frame| crop.bounding_box(frame)),
             landmarks,
+            masks: self.all_masks(masks),
         })
+    }
+
+    /// One entry for each landmark, or none at all if the set has no masks.
+    fn all_masks(&self, known: impl Iterator<Item = Option<PartMask>>) -> Vec<Option<PartMask>> {
+        let count = if self.has_masks { self.landmark_names.len() } else { 0 };
+        known.chain(std::iter::repeat(None)).take(count).collect()
     }
 }
 
@@ -220,6 +243,7 @@ impl Dataset for PhotoSet {
             (Picture::Synthetic(rank), Some(scenes)) => Ok(Sample {
                 id: entry.id.to_string(),
                 landmarks: vec![None; self.landmark_names.len()],
+                masks: self.all_masks(std::iter::empty()),
                 ..scenes.sample(*rank)?
             }),
             (&Picture::Synthetic(index), None) => {
@@ -242,6 +266,19 @@ impl Dataset for PhotoSet {
 
     fn category(&self, index: usize) -> Option<usize> {
         self.entries[index].category
+    }
+
+    /// Photographs are told apart by their files' paths; by the bytes of the files in Animal-Part, which
+    /// stores a photograph once for each object, and in any set that is split by photograph
+    /// ([`SplitRule::ByPhoto`]). A drawn negative is its own.
+    fn source(&self, index: usize) -> usize {
+        self.entries[index].source
+    }
+
+    fn box_extent(&self, index: usize) -> Option<[f32; 2]> {
+        let entry = &self.entries[index];
+        let frame = entry.category.and(entry.frame)?;
+        Some([frame.right - frame.left, frame.bottom - frame.top])
     }
 
     fn has_landmark(&self, index: usize, landmark: usize) -> bool {

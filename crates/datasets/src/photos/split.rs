@@ -74,6 +74,13 @@ pub(super) fn by_photo(categories: &[Option<usize>], photos: &[usize]) -> Vec<Sp
         .collect()
 }
 
+/// Numbers files such that those of the same path have the same number; what is no file (`None`) has its own.
+pub(super) fn identical_paths(paths: &[Option<&Path>]) -> Vec<usize> {
+    let mut of_path: HashMap<&Path, usize> = HashMap::new();
+    let number = |(i, path): (usize, &Option<_>)| path.map_or(i, |path| *of_path.entry(path).or_insert(i));
+    paths.iter().enumerate().map(number).collect()
+}
+
 /// Numbers files such that those with identical bytes have the same number; what is no file (`None`) has
 /// its own.
 pub(super) fn identical_files(paths: &[Option<&Path>]) -> Result<Vec<usize>, DatasetError> {
@@ -174,6 +181,8 @@ mod tests {
         assert_eq!(identical_files(&paths).unwrap(), [0, 1, 0, 3, 1]);
         paths.extend([None, paths[4], paths[3], None]);
         assert_eq!(identical_files(&paths).unwrap(), [0, 1, 0, 3, 1, 5, 1, 3, 8]);
+        // By their paths, only the two that occur twice.
+        assert_eq!(identical_paths(&paths), [0, 1, 2, 3, 4, 5, 4, 3, 8]);
         let missing = folder.path().join("5");
         assert!(
             matches!(identical_files(&[Some(&missing)]), Err(DatasetError::Io { path, .. }) if path == missing)
