@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use explainer_core::{
-    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Labels, Performer, Task,
-    UpperLayers,
+    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, Labels, Performer,
+    Task, UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
+use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_explainer, of_track};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
@@ -70,12 +71,17 @@ impl<P: Performer> Experiment<'_, P> {
         // What there is, before what takes long or may fail.
         keep(args, &outcome)?;
         let controls = match args.trust {
-            true => controls::run(self, &outcome, &settings, data, &views, device)?,
+            true => {
+                outcome.figures.evidence =
+                    controls::evidence(self, outcome.figures.evidence, &settings, &data, args.form, device)?;
+                controls::run(self, &outcome, &settings, data, &views, device)?
+            }
             false => {
                 drop(data);
                 Vec::new()
             }
         };
+        table::print_evidence(&outcome.figures.evidence);
         let report = self.report_of(&outcome)?.with_control_fits(controls).with_names(names);
         let started = Instant::now();
         let seen = args.report().map(|path| Ok::<_, Failure>((path, report.observe()?))).transpose()?;
@@ -187,6 +193,10 @@ impl<P: Performer> Experiment<'_, P> {
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let ((peak_spread, landmark_spread), diversity) = (layers.spread(side), layers.diversity());
+        let probes = Probes::new()
+            .with(names::EXPLAINED, of_explainer(&fit.explainer, performer))
+            .with(names::UNFITTED, of_track(&fit.start, performer));
+        let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
         seconds.evaluate = started.elapsed().as_secs_f64();
         let figures = Figures {
             dataset: self.dataset.name().to_string(),
@@ -213,6 +223,7 @@ impl<P: Performer> Experiment<'_, P> {
             error_among: decisions.among,
             agreement,
             agreement_among: decisions.agreement_among,
+            evidence,
             head_to_head: None,
             trust: None,
             seconds,
@@ -220,6 +231,18 @@ impl<P: Performer> Experiment<'_, P> {
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
         };
         Ok(Outcome { fit, figures })
+    }
+
+    /// What interventions on the images find of some probes; always on the same images for one seed.
+    pub fn evidence(
+        &self,
+        performer: &P,
+        probes: &Probes<'_>,
+        fit: &FitConfig,
+        device: &Device,
+    ) -> Result<Evidence, Failure> {
+        let config = EvidenceConfig::new().with_seed(fit.seed).with_progress(fit.progress);
+        Ok(config.measure(performer, self.dataset, probes, self.prefetch(), device)?)
     }
 
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
@@ -291,6 +314,7 @@ impl<P: Performer> Experiment<'_, P> {
         Ok(Report::new(&outcome.fit, performer, self.dataset)
             .with_config(config)
             .with_random_performer(random)
+            .with_evidence(&outcome.figures.evidence)
             .with_performer_name(name, &self.class_names())
             .with_faults(self.args.faults())
             .with_settings(&outcome.figures.settings)?)

@@ -19,6 +19,9 @@ pub struct EvidenceConfig {
     /// Units of the target layer on which these atoms are found, at most.
     #[config(default = 20_000)]
     pub vectors: usize,
+    /// Images of which the pictures are kept, with the peaks on them, for people to look at ([`Example`](crate::Example)).
+    #[config(default = 4)]
+    pub examples: usize,
     /// Seed of the halves of photos, of the atoms and of the nulls.
     #[config(default = 0)]
     pub seed: u64,

@@ -1,8 +1,10 @@
 //! The figures of a measurement: by layer or control, then by landmark.
 
 use explainer_metrics::{Estimate, EvidenceFigures, Figure};
+use image::RgbImage;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::layer::Trace;
 use crate::pass::Took;
 
 /// The figures of one set of detectors for one landmark; `None` where a figure was not measured. Their definitions are
@@ -77,6 +79,27 @@ pub struct LayerEvidence {
     pub deletion: Option<Deletion>,
 }
 
+/// The pictures of one image and landmark, and where the detectors of each layer fire that match the landmark best.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Example {
+    /// The sample.
+    pub id: String,
+    /// The landmark, by its number.
+    pub landmark: usize,
+    /// The image as it is.
+    pub original: RgbImage,
+    /// With the landmark erased.
+    pub erased: RgbImage,
+    /// With the landmark transplanted.
+    pub transplanted: RgbImage,
+    /// Where the landmark is, `[x, y]` in pixels.
+    pub place: [f64; 2],
+    /// Where it was transplanted.
+    pub paste: [f64; 2],
+    /// Layers and controls, and the peaks of the best detector of each.
+    pub traces: Vec<(String, Trace)>,
+}
+
 /// What detectors do when a picture changes and the object stays where it is.
 ///
 /// As JSON it is a map of layers and controls; each is a map of the set's landmarks (their [`Figures`], each
@@ -97,6 +120,8 @@ pub struct Evidence {
     pub left_out: usize,
     /// How long it took.
     pub took: Took,
+    /// Some of the pictures.
+    pub examples: Vec<Example>,
 }
 
 impl Evidence {
@@ -225,6 +250,7 @@ mod tests {
             available: 5,
             left_out: 0,
             took: Took::default(),
+            examples: Vec::new(),
         }
     }
 

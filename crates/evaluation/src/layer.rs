@@ -28,6 +28,17 @@ pub(crate) enum Picture {
     Intervened { landmark: usize, variant: Variant },
 }
 
+/// Where a detector's peak is, `[x, y]` in pixels; `None` where it does not fire.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// In the image as it is.
+    pub original: Option<[f64; 2]>,
+    /// With the landmark erased.
+    pub erased: Option<[f64; 2]>,
+    /// With the landmark transplanted.
+    pub transplanted: Option<[f64; 2]>,
+}
+
 /// The strongest units of all detectors of a probe.
 #[derive(Debug)]
 pub(crate) struct Layer {
@@ -110,9 +121,20 @@ impl Layer {
         })
     }
 
-    /// The strongest units in the original images.
-    pub(crate) fn peaks(&self) -> Option<&Peaks> {
-        self.original.as_ref()
+    /// Where a detector fires in an image as it is, with a landmark erased, and with it transplanted; `row` counts the
+    /// images that show the landmark.
+    pub(crate) fn trace(&self, detector: usize, image: usize, landmark: usize, row: usize) -> Trace {
+        let peak = |peaks: Option<&Peaks>, at: usize| {
+            let found = peaks?.get(detector, at);
+            let pixel = || [found.column, found.row].map(|unit| self.field.pixel(usize::from(unit)));
+            (f64::from(found.strength) > self.threshold).then(pixel)
+        };
+        let of = |variant: Variant| self.intervened[landmark * Variant::ALL.len() + variant as usize].as_ref();
+        Trace {
+            original: peak(self.original.as_ref(), image),
+            erased: peak(of(Variant::Erased), row),
+            transplanted: peak(of(Variant::Transplanted), row),
+        }
     }
 
     pub(crate) fn field(&self) -> &ReceptiveField {

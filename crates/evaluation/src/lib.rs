@@ -57,7 +57,8 @@ pub mod verdict;
 
 pub use config::EvidenceConfig;
 pub use error::EvaluationError;
-pub use evidence::{Deletion, Evidence, Figures, LandmarkFigures, LayerEvidence};
+pub use evidence::{Deletion, Evidence, Example, Figures, LandmarkFigures, LayerEvidence};
+pub use layer::Trace;
 pub use pass::Took;
 pub use probe::{Probe, Probes, Reading, from_fn, of_dictionary, of_explainer, of_track};
 pub use table::Table;

@@ -2,16 +2,16 @@
 
 use burn::tensor::Device;
 use explainer_core::Performer;
-use explainer_datasets::{Dataset, Prefetch};
+use explainer_datasets::{Dataset, Point, Prefetch};
 use explainer_metrics::{
     ErasedResponses, Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, landmark_evidence,
     rank_filters,
 };
 
-use crate::evidence::{Evidence, Figures, LandmarkFigures, LayerEvidence};
+use crate::evidence::{Evidence, Example, Figures, LandmarkFigures, LayerEvidence};
 use crate::layer::Layer;
 use crate::names::CEILING;
-use crate::pass::{Pass, Seen};
+use crate::pass::{Kept, Pass, Seen};
 use crate::{EvaluationError, EvidenceConfig, Probes};
 
 impl EvidenceConfig {
@@ -39,10 +39,11 @@ impl EvidenceConfig {
         let pass = Pass { performer, dataset, probes, config: self, device };
         let seen = pass.run(prefetch)?;
         let measure = Measure::new(&seen, pass.side(), self)?;
-        let layers = seen.layers.iter().map(|layer| measure.layer(layer));
+        let layers = seen.layers.iter().map(|layer| measure.layer(layer)).collect::<Result<Vec<_>, _>>()?;
         Ok(Evidence {
             landmarks: dataset.landmark_names().to_vec(),
-            layers: layers.collect::<Result<_, _>>()?,
+            examples: measure.examples(&layers),
+            layers,
             images: seen.images.len(),
             photos: seen.images.iter().map(|image| image.photo + 1).max().unwrap_or(0),
             available: seen.available,
@@ -103,6 +104,30 @@ impl<'a> Measure<'a> {
         })
     }
 
+    /// The pictures that were kept, with the peaks of the layers.
+    fn examples(&self, layers: &[LayerEvidence]) -> Vec<Example> {
+        let example = |kept: &Kept| {
+            let Kept { image, landmark, row, pictures } = kept;
+            let traces = self.seen.layers.iter().zip(layers).filter_map(|(layer, figures)| {
+                let strongest = figures.landmarks[*landmark].as_ref()?.strongest;
+                Some((layer.name.clone(), layer.trace(strongest, *image, *landmark, *row)))
+            });
+            let pixel = |point: Point| [f64::from(point.x), f64::from(point.y)];
+            let sample = &self.seen.images[*image].sample;
+            Example {
+                id: sample.id.clone(),
+                landmark: *landmark,
+                original: sample.image.clone(),
+                erased: pictures.erased.clone(),
+                transplanted: pictures.transplanted.clone(),
+                place: pixel(pictures.landmark),
+                paste: pixel(pictures.paste),
+                traces: traces.collect(),
+            }
+        };
+        self.seen.kept.iter().map(example).collect()
+    }
+
     /// `None` where no image shows the landmark, or where the ceiling is not known.
     fn landmark(&self, layer: &Layer, landmark: usize) -> Result<Option<LandmarkFigures>, EvaluationError> {
         let OfLandmark { images, table } = &self.landmarks[landmark];
@@ -111,7 +136,8 @@ impl<'a> Measure<'a> {
         }
         let Some(responses) = layer.of_landmark(landmark, images) else { return Ok(None) };
         // Its detectors were told their landmarks.
-        let responses = if layer.name == CEILING { alone(&responses, landmark) } else { responses };
+        let told = layer.name == CEILING;
+        let responses = if told { alone(&responses, landmark) } else { responses };
         let matching = LandmarkMatching::new(table, &responses.original, &self.halves)?;
         let found = landmark_evidence(table, &responses, &matching)?;
         let all: Vec<usize> = (0..images.len()).collect();
@@ -119,7 +145,7 @@ impl<'a> Measure<'a> {
         Ok(Some(LandmarkFigures {
             best: Figures::of(found.best),
             all: Figures::of(found.all),
-            strongest: ranked.first().copied().unwrap_or(0),
+            strongest: if told { landmark } else { ranked.first().copied().unwrap_or(0) },
             images: images.len(),
         }))
     }

@@ -22,10 +22,19 @@ use crate::{EvaluationError, EvidenceConfig, Probes};
 /// What was transplanted where.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paste {
-    pub(crate) image: usize,
     pub(crate) landmark: usize,
     /// `[x, y]` of the paste's centre.
     pub(crate) center: [f64; 2],
+}
+
+/// Pictures that are kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) image: usize,
+    pub(crate) landmark: usize,
+    /// Among the images that show the landmark.
+    pub(crate) row: usize,
+    pub(crate) pictures: Intervened,
 }
 
 /// How long a measurement took.
@@ -46,6 +55,7 @@ pub(crate) struct Seen {
     pub(crate) layers: Vec<Layer>,
     /// In the order of images.
     pub(crate) pastes: Vec<Paste>,
+    pub(crate) kept: Vec<Kept>,
     /// Whether the ceiling of each landmark could be measured in all its photos.
     pub(crate) ceilings: Vec<bool>,
     /// Which way each object faces, by a probe or else by the target features.
@@ -126,7 +136,7 @@ impl<P: Performer> Pass<'_, P> {
         }
         let ceilings = self.controls(&originals, &mut layers, &mut took)?;
         let Originals { images, differences, .. } = originals;
-        let pastes = self.intervene(&images, &mut layers, &mut took, &bar)?;
+        let (pastes, kept) = self.intervene(&images, &mut layers, &mut took, &bar)?;
         bar.finish_and_clear();
         let told: Option<Vec<usize>> = images.iter().map(|image| image.facing).collect();
         Ok(Seen {
@@ -135,6 +145,7 @@ impl<P: Performer> Pass<'_, P> {
             available: annotated.len(),
             images,
             pastes,
+            kept,
             ceilings,
             left_out,
             took,
@@ -254,8 +265,10 @@ impl<P: Performer> Pass<'_, P> {
         layers: &mut Layers<'_>,
         took: &mut Took,
         bar: &ProgressBar,
-    ) -> Result<Vec<Paste>, EvaluationError> {
-        let mut pastes = Vec::new();
+    ) -> Result<(Vec<Paste>, Vec<Kept>), EvaluationError> {
+        let (mut pastes, mut kept) = (Vec::new(), Vec::new());
+        let mut rows = vec![0; self.landmarks()];
+        let examples = spaced(images.len(), self.config.examples);
         let at_once = (self.config.batch_size / (Variant::ALL.len() * self.landmarks())).max(1);
         for (chunk, images) in images.chunks(at_once).enumerate() {
             let started = Instant::now();
@@ -276,8 +289,14 @@ impl<P: Performer> Pass<'_, P> {
                         pictures.push(Picture::Intervened { landmark, variant });
                         folds.push(original.fold());
                     }
+                    let image = chunk * at_once + at;
                     let center = [f64::from(made.paste.x), f64::from(made.paste.y)];
-                    pastes.push(Paste { image: chunk * at_once + at, landmark, center });
+                    pastes.push(Paste { landmark, center });
+                    if examples.contains(&image) {
+                        let (row, pictures) = (rows[landmark], made.clone());
+                        kept.push(Kept { image, landmark, row, pictures });
+                    }
+                    rows[landmark] += 1;
                 }
             }
             let parts = pixels.chunks(self.config.batch_size).zip(pictures.chunks(self.config.batch_size));
@@ -290,7 +309,7 @@ impl<P: Performer> Pass<'_, P> {
                 bar.inc(pictures.len() as u64);
             }
         }
-        Ok(pastes)
+        Ok((pastes, kept))
     }
 }
 
