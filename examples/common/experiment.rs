@@ -197,6 +197,10 @@ impl<P: Performer> Experiment<'_, P> {
             .with(names::EXPLAINED, of_explainer(&fit.explainer, performer))
             .with(names::UNFITTED, of_track(&fit.start, performer));
         let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
+        let took = evidence.took;
+        seconds.evidence_performer = took.performer.as_secs_f64();
+        seconds.evidence_pictures = took.pictures.as_secs_f64();
+        seconds.evidence_detectors = took.probes.as_secs_f64();
         seconds.evaluate = started.elapsed().as_secs_f64();
         let figures = Figures {
             dataset: self.dataset.name().to_string(),

@@ -90,7 +90,14 @@ pub struct FiltersFigures {
 pub struct Seconds {
     pub features: f64,
     pub fit: f64,
+    /// All that is below, too.
     pub evaluate: f64,
+    /// The performer on the images of the evidence and on what is made of them.
+    pub evidence_performer: f64,
+    /// Making these.
+    pub evidence_pictures: f64,
+    /// The detectors and controls.
+    pub evidence_detectors: f64,
 }
 
 /// All figures of one experiment.
@@ -153,9 +160,6 @@ fn evidence<S: Serializer>(found: &Evidence, serializer: S) -> Result<S::Ok, S::
         photographs: usize,
         available: usize,
         left_out: usize,
-        seconds_performer: f64,
-        seconds_pictures: f64,
-        seconds_probes: f64,
     }
     #[derive(Serialize)]
     struct Keys<'a, A: Serialize> {
@@ -163,16 +167,8 @@ fn evidence<S: Serializer>(found: &Evidence, serializer: S) -> Result<S::Ok, S::
         evidence_all_detectors: A,
         evidence_images: Looked,
     }
-    let took = found.took;
-    let evidence_images = Looked {
-        images: found.images,
-        photographs: found.photos,
-        available: found.available,
-        left_out: found.left_out,
-        seconds_performer: took.performer.as_secs_f64(),
-        seconds_pictures: took.pictures.as_secs_f64(),
-        seconds_probes: took.probes.as_secs_f64(),
-    };
+    let Evidence { images, photos, available, left_out, .. } = *found;
+    let evidence_images = Looked { images, photographs: photos, available, left_out };
     let evidence_all_detectors = found.all_detectors();
     Keys { evidence: found, evidence_all_detectors, evidence_images }.serialize(serializer)
 }

@@ -46,6 +46,8 @@ pub(crate) struct Layer {
     field: ReceptiveField,
     threshold: f64,
     landmarks: usize,
+    /// The layer of its detectors' places alone, by its name; of such a layer, itself.
+    pub(crate) places: Option<String>,
     /// `[detectors, h, w]`, known from the first maps on.
     shape: Option<[usize; 3]>,
     original: Option<Peaks>,
@@ -60,6 +62,7 @@ impl Layer {
             field,
             threshold,
             landmarks,
+            places: None,
             shape: None,
             original: None,
             intervened: vec![None; landmarks * Variant::ALL.len()],

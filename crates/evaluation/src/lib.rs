@@ -48,6 +48,7 @@ mod measure;
 pub mod names;
 mod originals;
 mod pass;
+mod position;
 mod probe;
 mod progress;
 mod side;

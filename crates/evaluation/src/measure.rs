@@ -4,8 +4,8 @@ use burn::tensor::Device;
 use explainer_core::Performer;
 use explainer_datasets::{Dataset, Point, Prefetch};
 use explainer_metrics::{
-    ErasedResponses, Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, landmark_evidence,
-    rank_filters,
+    ErasedResponses, Figure, Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, MatchedFigure,
+    ResidualTracking, landmark_evidence, presence_auc, rank_filters, residual_tracking,
 };
 
 use crate::evidence::{Evidence, Example, Figures, LandmarkFigures, LayerEvidence};
@@ -38,7 +38,7 @@ impl EvidenceConfig {
         self.check()?;
         let pass = Pass { performer, dataset, probes, config: self, device };
         let seen = pass.run(prefetch)?;
-        let measure = Measure::new(&seen, pass.side(), self)?;
+        let measure = Measure::new(&seen, pass.side(), dataset.states_visibility(), self)?;
         let layers = seen.layers.iter().map(|layer| measure.layer(layer)).collect::<Result<Vec<_>, _>>()?;
         Ok(Evidence {
             landmarks: dataset.landmark_names().to_vec(),
@@ -65,10 +65,18 @@ struct Measure<'a> {
     seen: &'a Seen,
     landmarks: Vec<OfLandmark>,
     halves: Halves,
+    /// Whether images without a landmark do not show it.
+    visibility: bool,
+    seed: u64,
 }
 
 impl<'a> Measure<'a> {
-    fn new(seen: &'a Seen, side: usize, config: &EvidenceConfig) -> Result<Self, EvaluationError> {
+    fn new(
+        seen: &'a Seen,
+        side: usize,
+        visibility: bool,
+        config: &EvidenceConfig,
+    ) -> Result<Self, EvaluationError> {
         let diagonal = (side as f64).hypot(side as f64);
         let count = seen.ceilings.len();
         let of = |landmark: usize| {
@@ -90,6 +98,8 @@ impl<'a> Measure<'a> {
             seen,
             landmarks: (0..count).map(of).collect::<Result<_, _>>()?,
             halves: Halves::new(&photos, config.seed),
+            visibility,
+            seed: config.seed,
         })
     }
 
@@ -140,14 +150,61 @@ impl<'a> Measure<'a> {
         let responses = if told { alone(&responses, landmark) } else { responses };
         let matching = LandmarkMatching::new(table, &responses.original, &self.halves)?;
         let found = landmark_evidence(table, &responses, &matching)?;
+        let residual = self.residual(layer, landmark, &responses, &matching)?;
+        let presence = self.presence(layer, landmark, &matching)?;
+        let figures = |found, residual: &[Option<Figure>; 2], presence: &Option<Figure>| Figures {
+            residual_tracking: residual[0].clone(),
+            residual_null: residual[1].clone(),
+            presence_auc: presence.clone(),
+            ..Figures::of(found)
+        };
+        let ResidualTracking { tracking, null } = residual;
         let all: Vec<usize> = (0..images.len()).collect();
         let ranked = rank_filters(table, &responses.original, &all)?;
         Ok(Some(LandmarkFigures {
-            best: Figures::of(found.best),
-            all: Figures::of(found.all),
+            best: figures(found.best, &[tracking.best, null.best], &presence.best),
+            all: figures(found.all, &[tracking.all, null.all], &presence.all),
             strongest: if told { landmark } else { ranked.first().copied().unwrap_or(0) },
             images: images.len(),
         }))
+    }
+}
+
+impl Measure<'_> {
+    /// ΔR² beyond what a position knows, the places of the layer's own detectors among it.
+    fn residual(
+        &self,
+        layer: &Layer,
+        landmark: usize,
+        responses: &LandmarkResponses,
+        matching: &LandmarkMatching,
+    ) -> Result<ResidualTracking, EvaluationError> {
+        let OfLandmark { images, table } = &self.landmarks[landmark];
+        let covariates = self.seen.covariates(images)?;
+        let places = layer.places.as_ref().and_then(|name| {
+            let layer = self.seen.layers.iter().find(|layer| layer.name == *name)?;
+            Some(layer.originals()?.select_images(images))
+        });
+        let covariates = match places {
+            Some(places) => covariates.with_places(places)?,
+            None => covariates,
+        };
+        Ok(residual_tracking(table, &responses.original, &covariates, matching, self.seed)?)
+    }
+
+    /// Whether detectors fall silent where the landmark is not visible; nothing where the set does not say whether it
+    /// is.
+    fn presence(
+        &self,
+        layer: &Layer,
+        landmark: usize,
+        matching: &LandmarkMatching,
+    ) -> Result<MatchedFigure, EvaluationError> {
+        let originals = layer.originals().filter(|_| self.visibility);
+        let Some(originals) = originals else { return Ok(MatchedFigure { best: None, all: None }) };
+        let told = layer.name == CEILING;
+        let originals = if told { originals.select_filters(&[landmark]) } else { originals };
+        Ok(presence_auc(&self.seen.presence(landmark)?, &originals, matching)?)
     }
 }
 

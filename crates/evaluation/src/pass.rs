@@ -222,8 +222,12 @@ impl<P: Performer> Pass<'_, P> {
             read.layer.push(maps, pictures)?;
             if let Some(places) = places {
                 let name = if name == EXPLAINED { PLACES.to_string() } else { format!("{name}, {PLACES}") };
-                let new = || Layer::new(&name, probe.field(), probe.threshold(), self.landmarks());
-                read.places.get_or_insert_with(new).push(places, pictures)?;
+                let places_of = || {
+                    let layer = Layer::new(&name, probe.field(), probe.threshold(), self.landmarks());
+                    Layer { places: Some(name.clone()), ..layer }
+                };
+                read.layer.places = Some(name.clone());
+                read.places.get_or_insert_with(places_of).push(places, pictures)?;
             }
         }
         Ok(position)
