@@ -65,17 +65,17 @@ pub fn landmark_evidence(
     matching: &LandmarkMatching,
 ) -> Result<LandmarkEvidence, MetricsError> {
     responses.check(images)?;
-    let measure = |figure: fn(&Measured, usize, &[usize]) -> Option<Figure>| {
-        let measured = Measured { images, responses };
-        both_ways(matching, images.photos(), responses.filters(), |filter, among| {
-            figure(&measured, filter, among)
-        })
+    matching.check(responses.filters())?;
+    let halves = matching.halves().images(images.photos())?;
+    let measured = LandmarkData { images, responses };
+    let measure = |figure: fn(&LandmarkData, usize, &[usize]) -> Option<Figure>| {
+        both_ways(matching, responses.filters(), |filter, half| figure(&measured, filter, &halves[half]))
     };
-    let erase_auc = measure(|of, filter, among| of.erase_auc(filter, among))?;
-    let hit = measure(|of, filter, among| of.hit(filter, among))?;
-    let transplant_hit = measure(|of, filter, among| of.transplant_hit(filter, among))?;
-    let stays = measure(|of, filter, among| of.stays(filter, among))?;
-    let gain = measure(|of, filter, among| of.gain(filter, among))?;
+    let erase_auc = measure(|of, filter, among| of.erase_auc(filter, among));
+    let hit = measure(|of, filter, among| of.hit(filter, among));
+    let transplant_hit = measure(|of, filter, among| of.transplant_hit(filter, among));
+    let stays = measure(|of, filter, among| of.stays(filter, among));
+    let gain = measure(|of, filter, among| of.gain(filter, among));
     let best = EvidenceFigures {
         erase_auc: erase_auc.best,
         hit: hit.best,
@@ -109,7 +109,7 @@ pub fn filter_evidence(
     among: &[usize],
 ) -> Result<EvidenceFigures, MetricsError> {
     responses.check(images)?;
-    let measured = Measured { images, responses };
+    let measured = LandmarkData { images, responses };
     Ok(EvidenceFigures {
         erase_auc: measured.erase_auc(filter, among),
         hit: measured.hit(filter, among),
@@ -119,14 +119,16 @@ pub fn filter_evidence(
     })
 }
 
-/// Images and responses that fit together.
-#[derive(Clone, Copy)]
-pub(super) struct Measured<'a> {
+/// The images that have one landmark (or part), and the responses of a set of detectors to them.
+#[derive(Debug, Clone, Copy)]
+pub struct LandmarkData<'a> {
+    /// The images.
     pub images: &'a LandmarkImages,
+    /// The responses.
     pub responses: &'a LandmarkResponses,
 }
 
-impl Measured<'_> {
+impl LandmarkData<'_> {
     fn photo(&self, image: usize) -> usize {
         self.images.photos()[image]
     }
@@ -162,12 +164,12 @@ impl Measured<'_> {
         }))
     }
 
-    pub fn gain(&self, filter: usize, among: &[usize]) -> Option<Figure> {
+    fn gain(&self, filter: usize, among: &[usize]) -> Option<Figure> {
         ratio(among.iter().map(|&image| self.gain_terms(filter, image)).collect::<Option<Vec<_>>>()?)
     }
 
     /// Photograph, ⟨displacement, δ⟩ and |δ|² of an image; `None` where nothing was transplanted.
-    pub fn gain_terms(&self, filter: usize, image: usize) -> Option<(usize, f64, f64)> {
+    pub(super) fn gain_terms(&self, filter: usize, image: usize) -> Option<(usize, f64, f64)> {
         let (pasted, after) = (self.images.pasted()?[image], self.responses.transplanted.as_ref()?);
         let landmark = self.images.landmarks()[image];
         let moved = [0, 1].map(|axis| pasted[axis] - landmark[axis]);

@@ -1,7 +1,7 @@
 //! Which filters stand for a landmark?
 
 use super::{
-    landmark::{LandmarkImages, distance},
+    landmark::{LandmarkImages, check_length, distance},
     split::Halves,
 };
 use crate::{MetricsError, Responses};
@@ -109,6 +109,12 @@ impl LandmarkMatching {
     pub fn best(&self, half: usize) -> &[usize] {
         let filters = self.ranked[half].len();
         &self.ranked[half][..(filters / 8).max(2).min(filters)]
+    }
+
+    /// That it is a matching of this number of filters.
+    pub(super) fn check(&self, filters: usize) -> Result<(), MetricsError> {
+        let other = self.ranked.iter().map(Vec::len).find(|&ranked| ranked != 0 && ranked != filters);
+        other.map_or(Ok(()), |ranked| check_length("filters of the matching", filters, ranked))
     }
 
     /// The halves of the photographs.

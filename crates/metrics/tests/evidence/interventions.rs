@@ -1,34 +1,17 @@
-//! Figures of evidence: worked by hand, against slow oracles, and of detectors whose figures are known.
+//! Erasing and transplanting, worked by hand; and what is refused.
 
 use explainer_metrics::{
     Figure, Halves, LandmarkEvidence, LandmarkImages, LandmarkMatching, LandmarkResponses, MetricsError,
-    Peaks, ReceptiveField, Responses, filter_evidence, landmark_evidence,
+    Peaks, ReceptiveField, Responses, filter_evidence, landmark_evidence, rank_filters,
 };
 
-const DIAGONAL: f64 = 100.0;
-
-/// One filter's strengths and peaks, image by image.
-fn one_filter(of_image: &[(f64, [f64; 2])]) -> Responses {
-    let mut responses = Responses::new(1);
-    for &(strength, peak) in of_image {
-        responses.push(&[strength], &[peak]).unwrap();
-    }
-    responses
-}
-
-fn value(figure: &Option<Figure>) -> f64 {
-    figure.as_ref().unwrap().value()
-}
-
-fn close(a: f64, b: f64) {
-    assert!((a - b).abs() < 1e-12, "{a} is not {b}");
-}
+use crate::{DIAGONAL, close, one_filter, value};
 
 /// Four images of three photographs; the landmark at x = 10, pasted 20 to the right.
 fn by_hand() -> (LandmarkImages, LandmarkResponses) {
     let images = LandmarkImages::new(vec![[10.0, 0.0]; 4], vec![7, 7, 3, 5], DIAGONAL)
         .and_then(|images| images.with_pasted(vec![[30.0, 0.0]; 4]))
-        .unwrap();
+        .expect("points and photographs of four images");
     let at = |x: f64| (1.0, [x, 0.0]);
     let silent = (0.0, [10.0, 0.0]);
     let responses = LandmarkResponses::new(one_filter(&[at(10.0), at(19.9), at(20.0), silent]))
@@ -159,4 +142,32 @@ fn bad_input_is_named() {
     assert_eq!(error, Err(MetricsError::UnknownPhoto { image: 0, photo: 4 }));
     let short = LandmarkResponses::new(one_filter(&[]));
     assert!(filter_evidence(&images, &short, 0, &[]).is_err());
+}
+
+#[test]
+fn filters_are_ranked_by_hits_then_distance() {
+    let images = LandmarkImages::new(vec![[0.0; 2]; 2], vec![0, 1], DIAGONAL).unwrap();
+    let mut original = Responses::new(5);
+    // Distances of each filter in both images; the last one is silent in the second.
+    let distances = [[50.0, 9.0], [9.9, 9.9], [9.0, 40.0], [1.0, 2.0], [0.0, 0.0]];
+    for image in 0..2 {
+        let strengths = [1.0, 1.0, 1.0, 1.0, if image == 0 { 1.0 } else { 0.0 }];
+        original.push(&strengths, &distances.map(|of| [0.0, of[image]])).unwrap();
+    }
+    assert_eq!(rank_filters(&images, &original, &[0, 1]).unwrap(), [3, 1, 2, 0, 4]);
+    assert_eq!(rank_filters(&images, &original, &[0]).unwrap(), [4, 3, 2, 1, 0]);
+    let halves = Halves::new(&[0, 1], 0);
+    let matching = LandmarkMatching::new(&images, &original, &halves).unwrap();
+    assert_eq!((matching.best(0).len(), matching.ranked(1).len()), (2, 5));
+}
+
+#[test]
+fn halves_are_of_photographs() {
+    let photos = [9, 4, 4, 7, 9, 1, 5];
+    let halves = Halves::new(&photos, 3);
+    assert_eq!(halves, Halves::new(&photos, 3));
+    let of = |half| [1, 4, 5, 7, 9].iter().filter(|&&photo| halves.of(photo) == Some(half)).count();
+    assert_eq!((of(0), of(1)), (3, 2));
+    assert_eq!(halves.of(2), None);
+    assert!((0..20).any(|seed| Halves::new(&photos, seed) != halves));
 }
