@@ -74,7 +74,7 @@ pub struct LayerEvidence {
     /// One entry for each landmark of the set; `None` where it was not measured.
     pub landmarks: Vec<Option<LandmarkFigures>>,
     /// Share of the detectors that fall most when the part they match is removed. Needs images that can be rendered.
-    pub selectivity: Option<Figure>,
+    pub selectivity: Option<Estimate>,
     /// Likewise.
     pub deletion: Option<Deletion>,
 }

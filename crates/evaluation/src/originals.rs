@@ -17,8 +17,6 @@ use crate::tensors::floats;
 #[derive(Debug)]
 pub(crate) struct Original {
     pub(crate) sample: Sample,
-    /// Index in the set.
-    pub(crate) index: usize,
     /// Its source photograph, numbered from 0 among those of the measurement.
     pub(crate) photo: usize,
     /// Width and height of the object's box in the photograph.
@@ -84,7 +82,6 @@ impl Originals {
                 root: roots.get(at).copied(),
                 facing: facing.get(at).copied(),
                 sample,
-                index,
                 photo,
             });
         }

@@ -223,8 +223,9 @@ impl<P: Performer> Pass<'_, P> {
             if let Some(places) = places {
                 let name = if name == EXPLAINED { PLACES.to_string() } else { format!("{name}, {PLACES}") };
                 let places_of = || {
-                    let layer = Layer::new(&name, probe.field(), probe.threshold(), self.landmarks());
-                    Layer { places: Some(name.clone()), ..layer }
+                    let mut layer = Layer::new(&name, probe.field(), probe.threshold(), self.landmarks());
+                    layer.places = Some(name.clone());
+                    layer
                 };
                 read.layer.places = Some(name.clone());
                 read.places.get_or_insert_with(places_of).push(places, pictures)?;

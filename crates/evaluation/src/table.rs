@@ -84,14 +84,14 @@ impl Table<'_> {
         for layer in &self.evidence.layers {
             let deletion = layer.deletion.clone().unwrap_or_default();
             let figures = [
-                ("selectivity", layer.selectivity.as_ref()),
-                ("single deletion", deletion.single.as_ref()),
-                ("deletion", deletion.deletion.as_ref()),
-                ("preservation", deletion.preservation.as_ref()),
+                ("selectivity", layer.selectivity),
+                ("single deletion", deletion.single.map(|f| f.estimate)),
+                ("deletion", deletion.deletion.map(|f| f.estimate)),
+                ("preservation", deletion.preservation.map(|f| f.estimate)),
             ];
             let figures = figures.into_iter().filter_map(|(name, figure)| Some((name, figure?)));
             let figures: Vec<String> =
-                figures.map(|(name, figure)| format!("{name} {}", plain(figure.estimate))).collect();
+                figures.map(|(name, figure)| format!("{name} {}", plain(figure))).collect();
             if !figures.is_empty() {
                 writeln!(f, "{}: {}", described(&layer.name), figures.join(", "))?;
             }

@@ -39,6 +39,7 @@ pub struct PhotoSet {
     landmark_names: Vec<String>,
     entries: Vec<Entry>,
     positives: usize,
+    states_visibility: bool,
     /// Whether the annotations have masks of the parts.
     has_masks: bool,
     /// Where synthetic negatives are drawn.
