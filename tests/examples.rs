@@ -146,7 +146,10 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     }
     assert_numbers(&figures, &["images", "live_filters", "filters", "share", "mass_share", "agreement"], "");
     assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
-    assert_evidence(&figures, &["target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling"]);
+    assert_evidence(
+        &figures,
+        &["target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling"],
+    );
     for (key, expected) in [
         ("dataset", json!("synthetic birds")),
         ("category", json!("bird")),
@@ -221,8 +224,11 @@ fn assert_evidence(figures: &Value, layers: &[&str]) {
             if ["selectivity", "deletion"].contains(&landmark.as_str()) {
                 continue;
             }
-            for key in ["erase_auc", "hit", "transplant_hit", "stays", "gain", "residual_tracking", "residual_null"] {
-                let pair = found[key].as_array().unwrap_or_else(|| panic!("{layer}.{landmark}.{key}: {found}"));
+            for key in
+                ["erase_auc", "hit", "transplant_hit", "stays", "gain", "residual_tracking", "residual_null"]
+            {
+                let pair =
+                    found[key].as_array().unwrap_or_else(|| panic!("{layer}.{landmark}.{key}: {found}"));
                 assert!(pair.len() == 2 && pair.iter().all(Value::is_number), "{layer}.{landmark}.{key}");
             }
             for key in ["crosstalk", "presence_auc"] {
@@ -232,7 +238,11 @@ fn assert_evidence(figures: &Value, layers: &[&str]) {
         assert!(landmarks["deletion"].get("single").is_some() && landmarks.get("selectivity").is_some());
         assert!(figures["evidence_all_detectors"].get(layer).is_some());
     }
-    assert_numbers(&figures["evidence_images"], &["images", "photographs", "available", "left_out"], "evidence");
+    assert_numbers(
+        &figures["evidence_images"],
+        &["images", "photographs", "available", "left_out"],
+        "evidence",
+    );
 }
 
 /// Synthetic birds in the layout of CUB-200-2011, one picture of them damaged.
@@ -292,8 +302,16 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     }
     assert_ne!(checks.last().expect("a check")["verdict"], "not-measured", "shuffled features");
     let all = [
-        "target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling", "published",
-        "random_performer", "random_ceiling",
+        "target",
+        "top_conv",
+        "conv_interp_2",
+        "places",
+        "unfitted",
+        "kmeans",
+        "ceiling",
+        "published",
+        "random_performer",
+        "random_ceiling",
     ];
     assert_evidence(&figures, &all);
     assert!(out.join("checkpoints/epoch-0001").is_dir(), "the fit's own");

@@ -80,7 +80,9 @@ pub fn print_evidence(evidence: &Evidence) {
     println!("\n{}", evidence.table(names::EXPLAINED));
     let Took { performer, pictures, probes } = evidence.took;
     let [performer, pictures, probes] = [performer, pictures, probes].map(|took| took.as_secs_f64());
-    println!("(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)");
+    println!(
+        "(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)"
+    );
 }
 
 /// Prints how many checks were passed, and each that was not.

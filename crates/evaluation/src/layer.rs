@@ -132,7 +132,8 @@ impl Layer {
             let pixel = || [found.column, found.row].map(|unit| self.field.pixel(usize::from(unit)));
             (f64::from(found.strength) > self.threshold).then(pixel)
         };
-        let of = |variant: Variant| self.intervened[landmark * Variant::ALL.len() + variant as usize].as_ref();
+        let of =
+            |variant: Variant| self.intervened[landmark * Variant::ALL.len() + variant as usize].as_ref();
         Trace {
             original: peak(self.original.as_ref(), image),
             erased: peak(of(Variant::Erased), row),

@@ -214,10 +214,9 @@ fn alone(responses: &LandmarkResponses, detector: usize) -> LandmarkResponses {
     let one = |all: &explainer_metrics::Responses| all.select_filters(&[detector]);
     LandmarkResponses {
         original: one(original),
-        erased: erased.as_ref().map(|erased| ErasedResponses {
-            landmark: one(&erased.landmark),
-            control: one(&erased.control),
-        }),
+        erased: erased
+            .as_ref()
+            .map(|erased| ErasedResponses { landmark: one(&erased.landmark), control: one(&erased.control) }),
         transplanted: transplanted.as_ref().map(one),
     }
 }

@@ -243,7 +243,8 @@ impl<P: Performer> Pass<'_, P> {
         took: &mut Took,
     ) -> Result<Vec<bool>, EvaluationError> {
         let started = Instant::now();
-        let layer = |name| Layer::new(name, self.performer.target_field(), f64::NEG_INFINITY, self.landmarks());
+        let layer =
+            |name| Layer::new(name, self.performer.target_field(), f64::NEG_INFINITY, self.landmarks());
         layers.kmeans =
             kmeans::fit(&originals.targets, self.config, self.device)?.map(|atoms| (atoms, layer(KMEANS)));
         layers.ceiling = originals.ceiling.solve(self.device)?.map(|found| (found, layer(CEILING)));

@@ -10,7 +10,7 @@ use crate::verdict::{described, in_words};
 /// Width of the names of layers.
 const NAME: usize = 34;
 /// Width of a figure.
-const CELL: usize = 20;
+const CELL: usize = 19;
 
 /// A column: its heading, what is better, and its figure.
 struct Column {
@@ -63,7 +63,12 @@ impl Display for Table<'_> {
             };
             let columns: Vec<&Column> =
                 COLUMNS.iter().filter(|column| self.measured(landmark, column)).collect();
-            writeln!(f, "\n{:<NAME$}{}", format!("{name}, {shown} images"), headings(&columns, |c| c.heading))?;
+            writeln!(
+                f,
+                "\n{:<NAME$}{}",
+                format!("{name}, {shown} images"),
+                headings(&columns, |c| c.heading)
+            )?;
             writeln!(f, "{:NAME$}{}", "", headings(&columns, |column| column.better))?;
             layers.iter().try_for_each(|layer| row(f, layer, landmark, &columns))?;
         }
@@ -120,5 +125,5 @@ fn row(f: &mut Formatter<'_>, layer: &LayerEvidence, landmark: usize, columns: &
 }
 
 fn plain(estimate: Estimate) -> String {
-    format!("{:.2} ± {:.2}", estimate.value, estimate.standard_error)
+    format!("{:.2}±{:.2}", estimate.value, estimate.standard_error)
 }

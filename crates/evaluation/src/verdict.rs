@@ -97,12 +97,18 @@ impl Follows {
     }
 }
 
+/// The gain from which on a detector goes with a landmark rather than to stay: on average its peak moves more than
+/// half of the way.
+const HALF_WAY: f64 = 0.5;
+
 /// Whether the explained layer holds a landmark: whether a detector that was told where it is (the ceiling) follows
-/// it. It does if, by more than two standard errors over photographs,
+/// it. It does if
 ///
 /// - it is weaker with the landmark erased than with a control place erased (erase-AUC above ½),
-/// - its peak moves along with the landmark more than a blind place's (gain above that of places alone, or 0),
-/// - and with the landmark moved it is more often at the new place than at the old one (transplant hit above stays).
+/// - with the landmark moved it is more often at the new place than at the old one (transplant hit above stays),
+/// - its peak moves along more than that of places alone (or 0), and more than half of the way (gain above ½),
+///
+/// each but the last by more than two standard errors over photographs.
 ///
 /// A supervised detector that stays behind reads where the landmark must be from what is around it. Then no
 /// unsupervised part of this layer can be asked for more, and the layer holds no such part. No comparison with the
@@ -136,35 +142,34 @@ impl Holds {
 
     /// Whether it does.
     pub fn passed(&self) -> bool {
-        [self.erased, self.moved, self.left].iter().all(Estimate::exceeds_zero)
+        let far = self.ceiling.gain.as_ref().is_some_and(|gain| gain.value() > HALF_WAY);
+        far && [self.erased, self.moved, self.left].iter().all(Estimate::exceeds_zero)
     }
 }
 
-/// The verdict on a layer, landmark by landmark, in a sentence or two.
+/// The verdict on a layer, landmark by landmark, in a sentence each.
 pub fn in_words(evidence: &Evidence, layer: &str) -> String {
-    let mut sentences = Vec::new();
-    for (landmark, name) in evidence.landmarks.iter().enumerate() {
+    let sentence = |(landmark, name): (usize, &String)| {
         let (follows, holds) = (Follows::of(evidence, layer, landmark), Holds::of(evidence, landmark));
-        let passed = follows.as_ref().map(Follows::passed);
-        let held = holds.as_ref().map(Holds::passed);
-        sentences.push(match (passed, held) {
-            (Some(true), _) => format!("parts follow the {name} beyond every control: trust them there."),
+        match (follows.as_ref().map(Follows::passed), holds.as_ref().map(Holds::passed)) {
+            (Some(true), _) => format!("The parts follow the {name} beyond every control: trust them there."),
             (_, Some(false)) => format!(
-                "this layer holds no part for the {name} (even a detector that was told of it stays behind): trust \
-                 none there, choose another layer."
+                "This layer holds no part for the {name}, for even a detector that was told of it does not follow it: \
+                 trust none there, and choose another layer."
             ),
             (Some(false), _) => {
                 let worst = follows.as_ref().and_then(Follows::worst).map_or(String::new(), |worst| {
-                    format!(" ({} is not above that of {})", worst.figure, described(worst.control))
+                    let Comparison { figure, control, .. } = worst;
+                    format!(" (their {figure} is not above that of {})", described(control))
                 });
-                format!("the layer holds the {name}, but the parts do not follow it{worst}: do not trust them there.")
+                format!(
+                    "The parts do not follow the {name} beyond every control{worst}: do not trust them there."
+                )
             }
-            (None, _) => format!("whether parts follow the {name} was not measured."),
-        });
-    }
-    let text = sentences.join(" ");
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+            (None, _) => format!("Whether the parts follow the {name} was not measured."),
+        }
+    };
+    evidence.landmarks.iter().enumerate().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 /// A layer or control for people.

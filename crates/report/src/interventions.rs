@@ -67,9 +67,14 @@ mod tests {
         let marks = |from: u32| columns(from).filter(|&(x, y)| *picture.get_pixel(x, y) == green).count();
         let [original, erased, transplanted] = [0, 84, 168].map(marks);
         assert!(original > 20 && transplanted > 20 && erased == 0, "{original} {erased} {transplanted}");
-        assert!(columns(0).all(|(x, y)| *picture.get_pixel(x, y) != DRAWN[0].2), "no filter of the explainer");
+        assert!(
+            columns(0).all(|(x, y)| *picture.get_pixel(x, y) != DRAWN[0].2),
+            "no filter of the explainer"
+        );
         let center = (40.0, 40.0);
         let far = columns(0).filter(|&(x, y)| *picture.get_pixel(x, y) == green);
-        assert!(far.into_iter().all(|(x, y)| (f64::from(x) - center.0).hypot(f64::from(y) - center.1) < 14.0));
+        assert!(
+            far.into_iter().all(|(x, y)| (f64::from(x) - center.0).hypot(f64::from(y) - center.1) < 14.0)
+        );
     }
 }

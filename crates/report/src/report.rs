@@ -290,11 +290,7 @@ impl<'a, P: Performer> Report<'a, P> {
     }
 
     /// The rows of the table, and the checks that the fit is put to.
-    fn measured(
-        &self,
-        survey: &Survey,
-        measure: &Measure<'_>,
-    ) -> Result<(Vec<Row>, Trust), ReportError> {
+    fn measured(&self, survey: &Survey, measure: &Measure<'_>) -> Result<(Vec<Row>, Trust), ReportError> {
         let controls = self.control_fits.iter().map(|control| control.figures(survey.explained(), measure));
         let control_fits = controls.collect::<Result<Vec<ControlFigures>, _>>()?;
         let mut rows = table(survey, measure);

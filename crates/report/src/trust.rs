@@ -164,9 +164,10 @@ impl Grounds<'_> {
 }
 
 fn follows(landmark: &str, found: Option<&Follows>) -> Check {
-    let mut bar = "each above that of every control, and of a place that looks at nothing, by more than two standard \
+    let mut bar =
+        "each above that of every control, and of a place that looks at nothing, by more than two standard \
                    errors of the paired difference over photographs"
-        .to_string();
+            .to_string();
     if let Some(found) = found {
         let controls: Vec<&str> = CONTROLS
             .into_iter()
@@ -221,7 +222,7 @@ fn holds(landmark: &str, found: Option<&Holds>) -> Check {
         found.map(Holds::passed),
         found.map_or_else(unmeasured, figures),
         "that detector: erase-AUC above ½, gain above that of places alone, transplant hit above stays, each by more \
-         than two standard errors"
+         than two standard errors; and gain above ½"
             .to_string(),
         "No unsupervised part can be asked for more than a detector of the same layer that was told. Where even that \
          one stays behind, choose another layer.",

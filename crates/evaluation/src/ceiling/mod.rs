@@ -62,8 +62,7 @@ impl CeilingFit {
             if points.iter().all(Option::is_none) {
                 continue;
             }
-            let units: Tensor<2> =
-                directions.clone().narrow(0, image, 1).reshape([channels, height * width]);
+            let units: Tensor<2> = directions.clone().narrow(0, image, 1).reshape([channels, height * width]);
             let inputs = floats(units.clone().sum_dim(1));
             let products = floats(units.clone().matmul(units.clone().transpose()));
             let units = floats(units);

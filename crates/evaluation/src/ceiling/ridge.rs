@@ -107,19 +107,23 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
+/// What a pivot keeps of its diagonal entry at least: what is less is rounding.
+const LEAST: f64 = 64.0 * f64::EPSILON;
+
 /// Solves `A x = b` for a symmetric positive definite A by its Cholesky factor, A = L Lᵀ.
 fn solve(mut matrix: Vec<f64>, mut right: Vec<f64>) -> Result<Vec<f64>, NotPositive> {
     let size = right.len();
     for i in 0..size {
         let (above, from) = matrix.split_at_mut(i * size);
         let row = &mut from[..size];
+        let least = LEAST * row[i];
         for j in 0..i {
             let other = &above[j * size..(j + 1) * size];
             row[j] = (row[j] - dot(&row[..j], &other[..j])) / other[j];
         }
         let pivot = row[i] - dot(&row[..i], &row[..i]);
         // Not a number is not positive either.
-        if pivot.is_nan() || pivot <= 0.0 {
+        if pivot.is_nan() || pivot <= least {
             return Err(NotPositive { pivot });
         }
         row[i] = pivot.sqrt();
@@ -157,8 +161,10 @@ mod tests {
     fn worked_by_hand() {
         // z = 0, 2 and y = 1, 5: means 1 and 3, Σ(z − z̄)² = 2, Σ(z − z̄)(y − ȳ) = 4.
         let sums = sums(&[(vec![0.0], 1.0), (vec![2.0], 5.0)]);
-        assert_eq!(sums.ridge(0.0), Ok(Weights { weights: vec![2.0], intercept: 1.0 }));
-        assert_eq!(sums.ridge(2.0), Ok(Weights { weights: vec![1.0], intercept: 2.0 }));
+        for (strength, weight, offset) in [(0.0, 2.0, 1.0), (2.0, 1.0, 2.0)] {
+            let Weights { weights, intercept } = sums.ridge(strength).expect("positive definite");
+            assert!((weights[0] - weight).abs() < 1e-12 && (intercept - offset).abs() < 1e-12);
+        }
     }
 
     /// At the minimum every derivative is 0.

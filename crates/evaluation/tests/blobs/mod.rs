@@ -22,17 +22,22 @@ const UNIT: usize = 8;
 /// Grey scenes with a white body, on either side of which sits a purple head at a distance that varies; red and blue
 /// spots lie around. The tail is annotated in every second picture only.
 pub struct Blobs {
-    pub count: usize,
+    count: usize,
     landmarks: Vec<String>,
     categories: Vec<String>,
-    /// Moves every head out of the picture.
-    pub outside: bool,
+    /// Whether every head is said to be out of the picture.
+    outside: bool,
 }
 
 impl Blobs {
     pub fn new(count: usize) -> Self {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         Self { count, landmarks: names(&["head", "tail"]), categories: names(&["blob"]), outside: false }
+    }
+
+    /// Annotations that place every head out of the picture.
+    pub fn outside(self) -> Self {
+        Self { outside: true, ..self }
     }
 
     pub fn with_landmarks(self, landmarks: &[&str]) -> Self {
@@ -63,7 +68,8 @@ impl Dataset for Blobs {
         });
         let side = if rng.random_bool(0.5) { 1.0 } else { -1.0 };
         let body = [32.0 + rng.random_range(-6.0..6.0), 32.0 + rng.random_range(-6.0..6.0f32)];
-        let head = [body[0] + side * 12.0 + rng.random_range(-5.0..5.0), body[1] + rng.random_range(-16.0..16.0)];
+        let head =
+            [body[0] + side * 12.0 + rng.random_range(-5.0..5.0), body[1] + rng.random_range(-16.0..16.0)];
         for color in [[220, 30, 30], [30, 30, 220], [220, 30, 30], [30, 30, 220]] {
             let place = [rng.random_range(4.0..60.0), rng.random_range(4.0..60.0)];
             spot(&mut image, place, 4.0, color);

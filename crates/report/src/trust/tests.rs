@@ -54,7 +54,12 @@ fn evidence(layers: Vec<LayerEvidence>) -> Evidence {
 }
 
 fn held_out(relative_error: [f64; 2], agreement: f64) -> Validation {
-    Validation { relative_error: relative_error.to_vec(), agreement, mass_share: Some(0.5), instability: None }
+    Validation {
+        relative_error: relative_error.to_vec(),
+        agreement,
+        mass_share: Some(0.5),
+        instability: None,
+    }
 }
 
 /// A control fit with shuffled features of such relative error and agreement.
@@ -114,7 +119,11 @@ fn parts_that_follow_evidence_pass_and_places_do_not() {
         [Passed, Passed, NotMeasured, NotMeasured, NotMeasured, Passed, Passed, Passed]
     );
     assert_eq!(passed[0].question, "Do the parts follow evidence of the head?");
-    assert!(passed[0].bar.contains("places alone") && !passed[0].bar.contains("top conv"), "{}", passed[0].bar);
+    assert!(
+        passed[0].bar.contains("places alone") && !passed[0].bar.contains("top conv"),
+        "{}",
+        passed[0].bar
+    );
     assert_eq!(passed[2].found, "interventions were not measured");
     // As good as a control, and no better: that is not enough.
     for own in [0, 7, 9] {
@@ -186,11 +195,9 @@ fn what_was_not_measured_says_why() {
 
 #[test]
 fn shuffled_features_pass_and_fail_by_their_bars() {
-    for (error, agreement, expected) in [
-        (0.37, 0.84, Verdict::Passed),
-        (0.35, 0.84, Verdict::Failed),
-        (0.37, 0.86, Verdict::Failed),
-    ] {
+    for (error, agreement, expected) in
+        [(0.37, 0.84, Verdict::Passed), (0.35, 0.84, Verdict::Failed), (0.37, 0.86, Verdict::Failed)]
+    {
         let found = checks(None, &held_out([0.01; 2], 0.97), &[shuffled(error, agreement)]);
         assert_eq!(found.last().expect("a check").verdict, expected, "{error} {agreement}");
     }
