@@ -202,8 +202,9 @@ mod tests {
         for sigma in [16.0, 24.0, 27.5] {
             let corner = RgbImage::from_fn(40, 37, |x, y| Rgb([255 * u8::from(x >= 20 && y >= 17); 3]));
             let off = largest_difference(&corner, sigma);
-            assert!(off < 0.2, "σ {sigma}: {off}");
-            assert!(largest_difference(&noise(31, 44, 6), sigma) < 0.2);
+            // 0.12 along each axis.
+            assert!(off < 0.25, "σ {sigma}: {off}");
+            assert!(largest_difference(&noise(31, 44, 6), sigma) < 0.25);
         }
     }
 

@@ -5,6 +5,8 @@ mod error;
 mod region;
 mod scale;
 mod soft_mask;
+#[cfg(test)]
+mod tests;
 
 use image::RgbImage;
 
@@ -40,9 +42,10 @@ const LEAST_SIDE: u32 = 16;
 ///
 /// # Pixels
 ///
-/// The rules are in pixels counted from 1 and halves: the centre of a picture is at 112, and a square has the
-/// rows `max(0, int(y − 36)) .. min(224, int(y + 36))`, counted from 0, likewise the columns. So a
-/// [`Point`], which counts from 0, has 1 added on the way in and taken off on the way out.
+/// The reference uses landmarks that count from 1 as they stand: the centre of a picture is at (112, 112), and a
+/// square has the rows `max(0, int(y − 36)) .. min(224, int(y + 36))`, counted from 0, likewise the columns. A
+/// [`Point`] counts from 0, so that 1 is added on the way in and taken off on the way out. A square is thus
+/// centred on its landmark as closely as whole pixels allow.
 ///
 /// # Example
 ///
@@ -164,7 +167,7 @@ impl<'a> Interventions<'a> {
                 let pasted = part.moved([place[0] - from[0], place[1] - from[1]], self.size());
                 let shift = pasted.shift();
                 let paste = [from[0] + shift[0] as f64, from[1] + shift[1] as f64];
-                (part, pasted.clone(), pasted, paste)
+                (part, pasted, pasted, paste)
             }
         };
         let erased = self.without(&part);

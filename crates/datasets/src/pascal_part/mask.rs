@@ -121,6 +121,11 @@ mod tests {
                 .filter(|&(x, y)| at(&one, x, y) || at(&other, x, y))
                 .map(|(x, y)| [x as f64, y as f64])
                 .collect();
+            let covered = |x: u32, y: u32| {
+                let [x, y] = [x as usize, y as usize];
+                at(&one, x, y) || at(&other, x, y)
+            };
+            assert_eq!(m.part(), PartMask::from_fn([width as u32, height as u32], covered));
             let Some(center) = m.center() else {
                 assert!(pixels.is_empty() && m.bounding_box().is_none());
                 continue;

@@ -4,6 +4,7 @@ mod config;
 pub(crate) mod entry;
 pub(crate) mod listing;
 mod negatives;
+mod source;
 pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
@@ -81,7 +82,7 @@ impl Draft {
         split_by(rule, photos, &mut positives, &mut negatives);
         let mut entries = positives;
         entries.append(&mut negatives);
-        number_photos(self.copies, rule, &mut entries)?;
+        source::number_photos(self.copies, rule, &mut entries)?;
         if rule == Some(SplitRule::ByPhoto) {
             split_by_photo(&mut entries);
         }
@@ -120,18 +121,6 @@ fn split_by(rule: Option<SplitRule>, photos: &PhotoConfig, positives: &mut [Entr
         let sides = split::share_of(negatives.len(), trained, positives.len().max(1));
         put(negatives, sides);
     }
-}
-
-/// Gives the entries the numbers of their photographs: told by the bytes of their files where a set stores
-/// photographs several times, or is split by photograph, else by their paths.
-fn number_photos(copies: Copies, rule: Option<SplitRule>, entries: &mut [Entry]) -> Result<(), DatasetError> {
-    let paths: Vec<Option<&Path>> = entries.iter().map(|e| e.path()).collect();
-    let photos = match (copies, rule) {
-        (Copies::Stored, _) | (_, Some(SplitRule::ByPhoto)) => split::identical_files(&paths)?,
-        (Copies::None, _) => split::identical_paths(&paths),
-    };
-    entries.iter_mut().zip(photos).for_each(|(entry, photo)| entry.source = photo);
-    Ok(())
 }
 
 fn split_by_photo(entries: &mut [Entry]) {
