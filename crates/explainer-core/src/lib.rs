@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod activation;
 mod anchor;
 mod calibrate;
 mod checkpoints;
@@ -56,6 +57,8 @@ mod fit;
 mod grad_cam;
 mod half;
 mod init;
+#[cfg(test)]
+mod kinds;
 mod masking;
 mod memory;
 mod norm;
@@ -78,11 +81,12 @@ mod track;
 mod upper;
 mod views;
 
+pub use activation::{Activation, Activations};
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
 pub use conv::{conv_step, convolve, convolve_relu};
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Reconstructed};
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part, decide_alike};
 pub use explainer::{Encoding, Explainer, ExplainerConfig};
@@ -95,7 +99,7 @@ pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use masking::{MaskLayer, Masking, Windowing};
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
-pub use performer::{Blueprint, Performer, Tapped, TopLayer};
+pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use start::{Share, Start};

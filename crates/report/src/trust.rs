@@ -99,7 +99,7 @@ impl Grounds<'_> {
     /// For each landmark: do the parts follow it, and does the layer hold it?
     fn interventions(&self) -> Vec<Check> {
         let Some(evidence) = self.evidence else {
-            return vec![follows("a landmark", None), holds("a landmark", None)];
+            return vec![follows("landmarks", None), holds("landmarks", None)];
         };
         let of = |(landmark, name): (usize, &String)| {
             [

@@ -7,7 +7,7 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped, TopLayer};
+use explainer_core::{Activations, Blueprint, Performer, Pooling, Preprocessing, TopLayer, UpperTaps};
 use explainer_datasets::{Dataset, DatasetError, Point, Sample, Split};
 use explainer_metrics::ReceptiveField;
 use image::{Rgb, RgbImage};
@@ -133,11 +133,10 @@ impl Colors {
 }
 
 impl Performer for Colors {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
-        let target = self.target_features(images);
-        let top_conv = relu(self.conv.forward(target.clone()));
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        let top_conv = relu(self.conv.forward(target));
         let upper = Pooling::global_average(SIDE / UNIT).forward(top_conv.clone()).flatten(1, 3);
-        Tapped { target, top_conv, scores: self.head(upper.clone()), upper: vec![upper] }
+        UpperTaps { top_conv, scores: self.head(upper.clone()), upper: vec![upper] }
     }
     fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
         let options = AvgPoolOptions::new([UNIT, UNIT]).with_stride([UNIT, UNIT]);
@@ -158,6 +157,7 @@ impl Performer for Colors {
     fn blueprint(&self) -> Blueprint<'_> {
         let length = SIDE / UNIT;
         let pool = Pooling::global_average(length);
-        Blueprint { top: TopLayer::Conv(&self.conv), length, pool, upper: Vec::new() }
+        let top = TopLayer::Conv(&self.conv);
+        Blueprint { top, length, pool, upper: Vec::new(), activations: Activations::default() }
     }
 }
