@@ -154,6 +154,12 @@ pub trait Dataset: Send + Sync {
     /// The names of the landmarks, in the order of [`Sample::landmarks`].
     fn landmark_names(&self) -> &[String];
 
+    /// Whether a landmark that a sample of a category lacks is one that cannot be seen in it. By default it may just as
+    /// well not be annotated, and nothing can be said of images without it.
+    fn states_visibility(&self) -> bool {
+        false
+    }
+
     /// The split the sample belongs to.
     ///
     /// # Panics

@@ -78,6 +78,7 @@ impl AnimalPart {
             positives,
             others,
             own_negatives: Some(root.join("neg")),
+            states_visibility: false,
             report: sieve.report,
         };
         draft.finish(&config.photos, Some(config.split))

@@ -87,6 +87,7 @@ impl Cub {
             positives: positives.concat(),
             others,
             own_negatives: None,
+            states_visibility: true,
             report: sieve.report,
         };
         draft.finish(&config.photos, None)

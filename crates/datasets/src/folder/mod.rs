@@ -120,6 +120,7 @@ impl ImageFolder {
             positives,
             others: negatives,
             own_negatives: None,
+            states_visibility: false,
             report: sieve.report,
         };
         draft.finish(&config.photos, rule)

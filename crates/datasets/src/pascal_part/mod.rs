@@ -84,6 +84,7 @@ impl PascalPart {
             positives: found.positives.concat(),
             others: found.others,
             own_negatives: None,
+            states_visibility: true,
             report: found.sieve.report,
         };
         draft.finish(&config.photos, Some(config.split))

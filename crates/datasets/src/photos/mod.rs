@@ -40,6 +40,7 @@ pub struct PhotoSet {
     landmark_names: Vec<String>,
     entries: Vec<Entry>,
     positives: usize,
+    states_visibility: bool,
     /// Whether the annotations have masks of the parts.
     has_masks: bool,
     /// Where synthetic negatives are drawn.
@@ -62,6 +63,8 @@ pub(crate) struct Draft {
     pub others: Vec<Entry>,
     /// The folder of negatives that the set comes with.
     pub own_negatives: Option<PathBuf>,
+    /// Whether a landmark that a positive lacks is not to be seen in it.
+    pub states_visibility: bool,
     pub report: Report,
 }
 
@@ -90,6 +93,7 @@ impl Draft {
             coordinates: self.coordinates,
             categories: self.categories,
             landmark_names: self.landmark_names,
+            states_visibility: self.states_visibility,
             scenes: scenes(photos, entries.len() - count)?,
             has_masks: entries.iter().any(|entry| !entry.masks.is_empty()),
             entries,
@@ -247,6 +251,10 @@ impl Dataset for PhotoSet {
 
     fn landmark_names(&self) -> &[String] {
         &self.landmark_names
+    }
+
+    fn states_visibility(&self) -> bool {
+        self.states_visibility
     }
 
     fn split(&self, index: usize) -> Split {
