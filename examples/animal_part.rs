@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
 use common::decisions::one_against;
-use common::program::exit;
+use common::program::{exit, say};
 use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
@@ -62,7 +62,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let config =
         AnimalPartConfig::new().with_image_size(performer.preprocessing().size as u32).with_split(split);
     let dataset = AnimalPart::open(&args.data, &[&args.category], &config)?;
-    println!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
+    say!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
     Experiment {
         dataset: &dataset,
         networks: &Networks { performer, random, name: "AlexNet".to_string() },

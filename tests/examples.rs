@@ -11,6 +11,7 @@ mod custom_performer;
 mod description;
 #[path = "../examples/inspect/mod.rs"]
 mod inspect;
+mod kill;
 #[path = "../examples/paper/mod.rs"]
 mod paper;
 mod plans;
