@@ -12,6 +12,8 @@ mod description;
 #[path = "../examples/inspect/mod.rs"]
 mod inspect;
 mod kill;
+#[path = "../crates/datasets/tests/mutations/mod.rs"]
+mod mutations;
 #[path = "../examples/paper/mod.rs"]
 mod paper;
 mod plans;

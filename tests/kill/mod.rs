@@ -107,9 +107,9 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         }
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         // What a killed process of a plan was writing stays: others may be at work in the folder.
-        let hidden = path.file_name().is_some_and(|name| {
-            name == ".lock" || name.to_string_lossy().starts_with(".writing-")
-        });
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name == ".lock" || name.to_string_lossy().starts_with(".writing-"));
         if ending == "lock" || hidden {
             continue;
         }

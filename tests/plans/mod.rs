@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use crate::common::Failure;
 use crate::common::program::failure::told;
+use crate::mutations::fuzz;
+use crate::paper::plan::Plan;
 use crate::paper::table::mean_and_half_interval;
 use crate::paper::{Args, run as run_plan, side_by_side};
 
@@ -256,4 +258,17 @@ fn processes_are_waited_for() {
     side_by_side([with("--exact"), with("--exact")].into_iter()).expect("two that succeed");
     let error = side_by_side([with("--no-flag"), with("--exact")].into_iter()).expect_err("one fails");
     assert!(error.to_string().contains("ended with"), "{error}");
+}
+
+#[test]
+fn damaged_plans_are_read_or_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plans");
+    let seeds = ["ablations", "here", "paper"]
+        .map(|name| fs::read(folder.join(name).with_extension("toml")).expect("a plan"));
+    let place = Place::new();
+    let path = place.path("plan.toml");
+    fuzz("plans", 2000, &seeds, |bytes| {
+        fs::write(&path, bytes).expect("a plan");
+        Plan::read(&path).is_ok()
+    });
 }

@@ -2,6 +2,8 @@
 
 mod convnet;
 mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod layout;
 #[cfg(feature = "matconvnet")]
 mod matconvnet;
