@@ -179,6 +179,7 @@ impl<P: Performer> Experiment<'_, P> {
         let heeding = Heeding::new();
         let fit = settings.fit.fit(start, performer, train, Some(validation))?;
         drop(heeding);
+        stopping::check()?;
         seconds.fit = started.elapsed().as_secs_f64();
 
         let started = Instant::now();

@@ -45,18 +45,21 @@ impl Drop for Heeding {
 /// The flag of this program, which SIGINT, SIGTERM and SIGHUP raise from now on. The second one ends the program at
 /// once. Elsewhere than on Unix an interrupt always does.
 pub fn flag() -> StopFlag {
-    HANDLER.call_once(|| {
-        // Without a handler an interrupt ends the program, as it always did.
-        #[cfg(unix)]
-        match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
-            Ok(mut signals) => {
-                thread::spawn(move || signals.forever().for_each(|_| interrupt(true)));
-            }
-            Err(error) => aloud(&format!("interrupts end the program at once: {error}")),
-        }
-    });
+    HANDLER.call_once(listen);
     STOP.clone()
 }
+
+/// Has signals raise the flag. Without a handler an interrupt ends the program, as it always did.
+#[cfg(unix)]
+fn listen() {
+    match Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+        Ok(mut signals) => drop(thread::spawn(move || signals.forever().for_each(|_| interrupt(true)))),
+        Err(error) => aloud(&format!("interrupts end the program at once: {error}")),
+    }
+}
+
+#[cfg(not(unix))]
+fn listen() {}
 
 /// Tells the program to end; a second `signal` does not wait.
 pub fn interrupt(signal: bool) {
@@ -75,6 +78,11 @@ pub fn interrupt(signal: bool) {
 #[derive(Debug, thiserror::Error)]
 #[error("stopped; the same command goes on from what is finished")]
 pub struct Stopped;
+
+/// Ends what goes on behind something that heeded the flag, or was done too soon to.
+pub fn check() -> Result<(), Failure> {
+    if STOP.is_raised() { Err(Stopped.into()) } else { Ok(()) }
+}
 
 /// Ends this program when the one that started it closes its standard input, or is no more.
 pub fn end_with_parent() {

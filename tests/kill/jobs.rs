@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use burn::tensor::{DType, Device};
-use explainer_core::{LossWeights, Performer as _};
+use explainer_core::LossWeights;
 use explainer_datasets::{Framing, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::train::TrainConfig;
 use explainer_performers::{Vgg16, Vgg16Config};

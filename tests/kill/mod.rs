@@ -272,3 +272,60 @@ fn workers_end_with_the_process_that_started_them() {
         }
     }
 }
+
+/// A small file system in memory, mounted until it is dropped.
+#[cfg(target_os = "linux")]
+struct Disk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl Disk {
+    /// `None` where this process may not mount one.
+    fn of(kib: u64) -> Option<Self> {
+        let disk = Self(tempfile::tempdir().expect("a folder"));
+        disk.mount(&format!("size={kib}k")).then_some(disk)
+    }
+
+    fn mount(&self, options: &str) -> bool {
+        let mut command = Command::new("mount");
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(self.0.path()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).stderr(Stdio::null()).status();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_costs_nothing_that_was_finished() {
+    const ROOMY: u64 = 1 << 16;
+    let sizes = std::env::var("EXPLAINER_DISKS").map_or(3, |sizes| sizes.parse().expect("a number"));
+    if Disk::of(ROOMY).is_none() {
+        println!("skipped: no file system can be mounted here");
+        return;
+    }
+    for job in Job::ALL {
+        let (expected, _) = undisturbed(job);
+        let needed = expected.values().map(|bytes| bytes.len() as u64).sum::<u64>().div_ceil(1024);
+        let mut full = 0;
+        for size in 1..=sizes {
+            // From a fraction of what a whole run leaves to all of it; on the way it takes more.
+            let disk = Disk::of((needed * size / sizes).max(8)).expect("as before");
+            let (status, said) = Running::start(job, disk.0.path()).end();
+            if status != 0 {
+                full += 1;
+                assert!(status == 1 && !said.contains("panicked"), "{}: {status}: {said}", job.name());
+                assert!(said.contains("No space left"), "{}: {said}", job.name());
+            }
+            assert!(disk.mount(&format!("remount,size={ROOMY}k")), "it grows");
+            finish(job, disk.0.path());
+            assert_alike(disk.0.path(), &expected, job.name());
+        }
+        println!("{}: {full} of {sizes} disks were full", job.name());
+        assert!(full > 0, "{}: the disks were too large for a test", job.name());
+    }
+}
