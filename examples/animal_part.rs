@@ -20,7 +20,7 @@ use burn::tensor::Device;
 use clap::{Parser, ValueEnum};
 use common::args::{CROPS, Defaults};
 use common::decisions::one_against;
-use common::program::exit;
+use common::program::{exit, say};
 use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{Labels, LossWeights, Performer};
 use explainer_datasets::{AnimalPart, AnimalPartConfig, SplitRule};
@@ -158,7 +158,7 @@ fn explain<P: Performer>(
     let side = networks.performer.preprocessing().size as u32;
     let config = AnimalPartConfig::new().with_image_size(side).with_split(split);
     let dataset = AnimalPart::open(&args.data, &[&args.category], &config)?;
-    println!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
+    say!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
     Experiment {
         dataset: &dataset,
         networks: &networks,

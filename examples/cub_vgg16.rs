@@ -17,7 +17,7 @@ use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
 use common::decisions::one_against;
-use common::program::{at_least_one, exit};
+use common::program::{at_least_one, exit, say};
 use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{LossWeights, Performer, Preprocessing};
 use explainer_datasets::{Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig};
@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 /// Birds drawn by a program.
 fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
-    println!("The data is synthetic: birds drawn by a program, not photographs.");
+    say!("The data is synthetic: birds drawn by a program, not photographs.");
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, device)?;
     let config = SyntheticBirdsConfig::new(args.birds, args.birds.div_ceil(3))
@@ -104,11 +104,11 @@ fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Re
         .with_faults(args.run.fit.faults());
     let birds = Cub::open(data, &config)?;
     if !birds.report().is_empty() {
-        println!("annotations: {}", birds.report());
+        say!("annotations: {}", birds.report());
     }
-    println!("Real images; the official split.");
+    say!("Real images; the official split.");
     explain(args, performer, "VGG-16", classes, &birds, device)?;
-    println!("{PUBLISHED}");
+    say!("{PUBLISHED}");
     Ok(())
 }
 

@@ -7,6 +7,10 @@
 //! What the library asks of it is the `impl Performer`, some forty lines: run your layers up to the target layer,
 //! run the rest from there, and say where a unit lies in the image.
 
+#[cfg(not(test))]
+#[expect(dead_code, unused_imports, reason = "no device is asked for, and no file written")]
+mod program;
+
 use std::error::Error;
 
 use burn::module::Module;
@@ -215,19 +219,27 @@ const SETTINGS: Settings = Settings { birds: 240, training: 8, epochs: 2, seed: 
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(not(test))]
-fn main() -> Result<(), Failure> {
+fn main() -> std::process::ExitCode {
+    program::exit(shown())
+}
+
+/// Runs and prints what came of it.
+#[cfg(not(test))]
+fn shown() -> Result<(), Failure> {
+    use program::say;
+
     let Run { validation_error, fit, explanation } = run(&SETTINGS, &Device::default())?;
-    println!("The performer is wrong on {:.1} % of new pictures.", 100.0 * validation_error);
+    say!("The performer is wrong on {:.1} % of new pictures.", 100.0 * validation_error);
     if let Some(validation) = &fit.validation {
         let error = validation.relative_error[0];
-        println!("What its head reads is reconstructed to a relative error of {error:.4}.");
+        say!("What its head reads is reconstructed to a relative error of {error:.4}.");
     }
-    println!("Share of the interpretable signal: p = {:.3}", fit.share());
+    say!("Share of the interpretable signal: p = {:.3}", fit.share());
     let (score, explained) = (explanation.scores[0], explanation.explained_scores[0]);
-    println!("Score of a bird {score:.2}, by the explainer's features {explained:.2}; its strongest parts:");
+    say!("Score of a bird {score:.2}, by the explainer's features {explained:.2}; its strongest parts:");
     for part in explanation.top_parts(5) {
         let [x, y] = part.center;
-        println!("  filter {:2} at ({x:.0}, {y:.0}): {:.2}", part.filter, part.strength);
+        say!("  filter {:2} at ({x:.0}, {y:.0}): {:.2}", part.filter, part.strength);
     }
     Ok(())
 }

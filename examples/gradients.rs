@@ -5,13 +5,17 @@
 //! cargo run --release --example gradients
 //! ```
 
-use std::error::Error;
+#[expect(dead_code, unused_imports, reason = "no device is asked for, and no file written")]
+mod program;
+
+use std::process::ExitCode;
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use explainer_core::{Performer, Preprocessing};
 use explainer_datasets::{Dataset, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_filter_loss::{FilterLossConfig, Gradient, Scale};
 use explainer_performers::{Vgg16, Weights};
+use program::{Failure, exit, say};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -23,7 +27,11 @@ const SIZE: usize = 128;
 /// Images, three of four with a bird.
 const IMAGES: usize = 32;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    exit(run())
+}
+
+fn run() -> Result<(), Failure> {
     let device = Device::default();
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, &device)?;
@@ -43,8 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let uniform = TensorData::random::<f32, _, _>(trained.dims(), Distribution::Uniform(-1.0, 1.0), &mut rng);
     let random = Tensor::<4>::from_data(uniform, &device).clamp_min(0.0);
 
-    println!("cosine with the exact gradient, and norm over its norm; medians over filters\n");
-    println!("{:<20} {:<22} {:>13} {:>20}", "maps", "scale", "approximate", "released");
+    say!("cosine with the exact gradient, and norm over its norm; medians over filters\n");
+    say!("{:<20} {:<22} {:>13} {:>20}", "maps", "scale", "approximate", "released");
     for (name, maps) in [("random", random), ("trained (conv5-3)", trained)] {
         let scales = [
             Scale::AsIs,
@@ -60,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let exact = gradient(Gradient::Exact);
             let [approximate, released] = [Gradient::Approximate, Gradient::Released]
                 .map(|kind| compare(gradient(kind), exact.clone()));
-            println!(
+            say!(
                 "{name:<20} {:<22} {:>5.2} {:>9.2e} {:>8.2} {:>11.2e}",
                 format!("{scale:?}"),
                 approximate.0,

@@ -4,7 +4,10 @@
 //! cargo run --release --example own_loss
 //! ```
 
-use std::error::Error;
+#[expect(dead_code, unused_imports, reason = "no device is asked for, and no file written")]
+mod program;
+
+use std::process::ExitCode;
 
 use burn::tensor::{Bool, Device, Int, Tensor};
 use explainer_core::{
@@ -12,6 +15,7 @@ use explainer_core::{
 };
 use explainer_datasets::{Dataset, DatasetError, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_performers::{Vgg16, Weights};
+use program::{Failure, exit, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -59,7 +63,11 @@ impl InterpretabilityLoss for Compactness {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    exit(run())
+}
+
+fn run() -> Result<(), Failure> {
     let device = Device::default();
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, &device)?;
@@ -73,8 +81,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fit = FitConfig::new().fit_with(&mut Compactness, explainer, &performer, &features, None)?;
     for record in &fit.records {
         let [first, second] = record.filter_loss[..] else { continue };
-        println!("epoch {}: conv-interp-1 {first:.4}, conv-interp-2 {second:.4}", record.epoch);
+        say!("epoch {}: conv-interp-1 {first:.4}, conv-interp-2 {second:.4}", record.epoch);
     }
-    println!("share p = {:.3}", fit.share());
+    say!("share p = {:.3}", fit.share());
     Ok(())
 }

@@ -22,7 +22,7 @@ use explainer_core::{Performer, Preprocessing};
 use explainer_datasets::{Framing, SyntheticBirdsConfig};
 use explainer_performers::train::{EpochRecord, Examples, Objective, TrainConfig, validation_error};
 use explainer_performers::{Vgg16, Vgg16Config, Weights};
-use program::{DeviceArgs, Failure, at_least_one, exit, files};
+use program::{DeviceArgs, Failure, at_least_one, exit, files, say};
 use serde::Serialize;
 
 #[global_allocator]
@@ -167,7 +167,7 @@ fn run(args: &Args) -> Result<(), Failure> {
     let accuracy = 1.0 - validation_error(&network, Objective::Softmax, &validation, args.batch)?;
     let live = live_channels(&network, &validation, args.validation.min(500), &device)?;
     let sizes = network.sizes();
-    println!("validation accuracy {accuracy:.4}, live channels of conv5-3: {live} of {}", sizes.widths[4]);
+    say!("validation accuracy {accuracy:.4}, live channels of conv5-3: {live} of {}", sizes.widths[4]);
 
     let record = Record {
         architecture: "VGG-16",

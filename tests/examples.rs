@@ -11,6 +11,9 @@ mod custom_performer;
 mod description;
 #[path = "../examples/inspect/mod.rs"]
 mod inspect;
+mod kill;
+#[path = "../crates/datasets/tests/mutations/mod.rs"]
+mod mutations;
 #[path = "../examples/paper/mod.rs"]
 mod paper;
 mod plans;

@@ -12,6 +12,8 @@ use explainer_report::ControlPeaks;
 use super::args::Form;
 use super::experiment::{Data, Networks, Outcome};
 use super::figures::Settings;
+use super::program::say;
+use super::program::stopping::Heeding;
 use super::{Experiment, Failure};
 
 /// Makes all control fits of an outcome, one after the other, and keeps what a report needs of each. `settings` are
@@ -29,13 +31,15 @@ pub fn run<P: Performer>(
     let report = experiment.report_of(outcome)?;
     let made = |control: ControlFit, performer: &P, data: &Data| {
         if let Some(why) = fits.idle(control, &data.train) {
-            println!("control fit {}: left out, {why}", control.name());
+            say!("control fit {}: left out, {why}", control.name());
             return Ok(ControlPeaks::missing(control, format!("this control fit could tell nothing: {why}")));
         }
         let started = Instant::now();
+        let heeding = Heeding::new();
         let fit = fits.run(control, performer, &data.train, Some(&data.validation))?;
+        drop(heeding);
         let seen = report.control(control, &fit, performer)?;
-        println!("control fit {}: {:.1} s", control.name(), started.elapsed().as_secs_f64());
+        say!("control fit {}: {:.1} s", control.name(), started.elapsed().as_secs_f64());
         Ok(seen)
     };
     let networks = experiment.networks;
@@ -108,7 +112,7 @@ fn or_why(control: ControlFit, made: Result<ControlPeaks, Failure>) -> Result<Co
     };
     match error.downcast_ref::<CoreError>() {
         Some(found @ (CoreError::Diverged { .. } | CoreError::Singular { .. })) => {
-            println!("control fit {}: {found}", control.name());
+            say!("control fit {}: {found}", control.name());
             Ok(ControlPeaks::missing(control, format!("this control fit failed: {found}")))
         }
         _ => Err(error),

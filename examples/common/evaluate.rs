@@ -11,6 +11,7 @@ use explainer_metrics::{
 
 use super::Failure;
 use super::figures::{CategoryFigures, FiltersFigures, Instability, LayerFigures, TrackingFigures};
+use super::program::say;
 
 /// Images of one pass.
 pub const BATCH: usize = 32;
@@ -75,7 +76,7 @@ impl<P: Performer> Compared<'_, P> {
         let (layers, report) =
             prefetch.run(dataset, images, |samples| self.layers_of(samples, landmarks, device));
         if !report.is_empty() {
-            println!("images with landmarks: {report}");
+            say!("images with landmarks: {report}");
         }
         layers
     }

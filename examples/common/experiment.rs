@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use explainer_core::{
-    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, Labels, Performer,
-    Task,
+    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, FolderLock, LabelledImage, Labels,
+    Performer, Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_explainer, of_track};
@@ -19,7 +19,8 @@ use super::evaluate::{Compared, positions};
 use super::figures::{Figures, Reconstruction, Seconds, Settings};
 use super::head_to_head::Contest;
 use super::memory::peak_rss_mib;
-use super::program::files;
+use super::program::stopping::{self, Heeding};
+use super::program::{files, say};
 use super::{Failure, FitArgs, RunArgs, table};
 
 /// The performer and its control.
@@ -58,15 +59,20 @@ impl<P: Performer> Experiment<'_, P> {
     /// Computes features, fits, evaluates, prints the table and writes what was asked for.
     pub fn run(&self, args: &RunArgs, device: &Device) -> Result<(), Failure> {
         args.check_outputs()?;
-        let views = self.args.views(&self.defaults, args.seed);
+        // One run at a time has the folder, from before the first picture to the end.
+        let _locked = args.out.as_ref().map(FolderLock::take).transpose()?;
+        // What memory does not hold goes where the results do, and has no name there.
+        let views = self.args.views(&self.defaults, args.seed).with_directory(args.out.clone());
         let mut settings = self.settings(&views, &args.wanted())?;
         settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
+        settings.fit.stop = Some(stopping::flag());
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
         let data = self.data(&views, device)?;
         let outcome = self.outcome(&data, settings.clone(), args.form, device)?;
+        // What there is, before it is told, and before what takes long or may fail.
+        keep(args, &outcome)?;
         table::print(&outcome.figures);
         let mut outcome = self.head_to_head(args, &data, outcome, device)?;
-        // What there is, before what takes long or may fail.
         keep(args, &outcome)?;
         let controls = match args.trust {
             true => {
@@ -87,13 +93,13 @@ impl<P: Performer> Experiment<'_, P> {
             Some((_, seen)) => seen.trust().clone(),
             None => report.trust()?,
         };
-        table::print_trust(&trust);
         drop(report);
-        outcome.figures.trust = Some(trust);
+        outcome.figures.trust = Some(trust.clone());
         outcome.figures.peak_rss_mib = peak_rss_mib();
         keep(args, &outcome)?;
+        table::print_trust(&trust);
         if let Some(folder) = &args.out {
-            println!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
+            say!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
         }
         let Some((path, seen)) = seen else { return Ok(()) };
         seen.write(&path)?;
@@ -102,7 +108,7 @@ impl<P: Performer> Experiment<'_, P> {
                 Ok(seen.contact_sheet().write_to(file, image::ImageFormat::Png)?)
             })?;
         }
-        println!("report: {} ({:.1} s)", path.display(), started.elapsed().as_secs_f64());
+        say!("report: {} ({:.1} s)", path.display(), started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -124,7 +130,7 @@ impl<P: Performer> Experiment<'_, P> {
             seed: args.seed,
         };
         let met = contest.run(self.dataset, &self.annotated(), self.prefetch(), &outcome.figures, device)?;
-        println!("\nhead to head; dictionaries of {} activation vectors\n\n{}", met.vectors, met.table());
+        say!("\nhead to head; dictionaries of {} activation vectors\n\n{}", met.vectors, met.table());
         outcome.figures.head_to_head = Some(met);
         Ok(outcome)
     }
@@ -177,9 +183,12 @@ impl<P: Performer> Experiment<'_, P> {
         let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
         let started = Instant::now();
         let start = settings.explainer.init_from(performer, device);
+        let heeding = Heeding::new();
         let fit = settings.fit.fit(start, performer, train, Some(validation))?;
+        drop(heeding);
+        stopping::check()?;
         seconds.fit = started.elapsed().as_secs_f64();
-        fit.notes.iter().for_each(|note| println!("note: {note}"));
+        fit.notes.iter().for_each(|note| say!("note: {note}"));
 
         let started = Instant::now();
         let images = self.annotated();
@@ -234,7 +243,7 @@ impl<P: Performer> Experiment<'_, P> {
             trust: None,
             seconds,
             peak_rss_mib: peak_rss_mib(),
-            settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
+            settings: Settings { fit: settings.fit.with_checkpoints(None).with_stop(None), ..settings },
         };
         Ok(Outcome { fit, figures })
     }
@@ -277,7 +286,7 @@ impl<P: Performer> Experiment<'_, P> {
             Features::extract(performer, images, config, device)
         });
         if !report.is_empty() {
-            println!("{split:?}: {report}");
+            say!("{split:?}: {report}");
         }
         Ok((features?, landmarks))
     }

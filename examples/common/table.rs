@@ -5,20 +5,32 @@ use explainer_metrics::Summary;
 use explainer_report::{Trust, Verdict};
 
 use super::figures::Figures;
+use super::program::say;
 
 /// Prints all figures with their controls.
 pub fn print(figures: &Figures) {
     let (place, follow) = (&figures.location_instability, &figures.tracking);
     let (spread, diversity) = (&figures.peak_spread, &figures.diversity);
-    println!(
+    say!(
         "\n{} · {} · {} · seed {} · {} epochs · {} images with landmarks\n",
-        figures.dataset, figures.category, figures.performer, figures.seed, figures.epochs, figures.images
+        figures.dataset,
+        figures.category,
+        figures.performer,
+        figures.seed,
+        figures.epochs,
+        figures.images
     );
-    println!(
+    say!(
         "{:<34}{:>12}{:>10}{:>9}{:>9}{:>9}{:>11}",
-        "", "instability", "tracking", "median", "p90", "spread", "diversity"
+        "",
+        "instability",
+        "tracking",
+        "median",
+        "p90",
+        "spread",
+        "diversity"
     );
-    println!("{:<34}{:>12}{:>10}{:>9}{:>9}{:>9}{:>11}", "", "lower", "higher", "", "", "", "peaks");
+    say!("{:<34}{:>12}{:>10}{:>9}{:>9}{:>9}{:>11}", "", "lower", "higher", "", "", "", "peaks");
     row("performer, target layer", place.target, Some(&follow.target), None);
     row(
         "performer, top conv",
@@ -30,7 +42,7 @@ pub fn print(figures: &Figures) {
     row("explainer, conv-interp-1", place.conv_interp_1, Some(&follow.conv_interp_1), first);
     let second = Some((spread.conv_interp_2, diversity.conv_interp_2));
     row("explainer, conv-interp-2", place.conv_interp_2, Some(&follow.conv_interp_2), second);
-    println!("controls");
+    say!("controls");
     row("  conv-interp-2, unfitted", place.unfitted, Some(&follow.unfitted), None);
     if let Some((instability, tracking)) = place.places.zip(follow.places.as_ref()) {
         row("  conv-interp-2, places alone", instability, Some(tracking), None);
@@ -41,18 +53,19 @@ pub fn print(figures: &Figures) {
     row("  always at the centre", place.always_centre, None, None);
     row("  dead filter", place.dead_filter, None, None);
     row("  random unit", place.random_unit, None, None);
-    println!(
+    say!(
         "(all {} images with landmarks, nine in ten fitted on; error and agreement: {} validation images)",
-        figures.images, figures.validation_images
+        figures.images,
+        figures.validation_images
     );
-    println!(
+    say!(
         "\nconv-interp-2 over the top conv: instability {:.2}×, tracking {:.2}×, spread {:.2}×, diversity {:.2}×",
         place.conv_interp_2 / place.top_conv,
         follow.conv_interp_2.mean / follow.top_conv.mean,
         spread.conv_interp_2 / spread.top_conv,
         diversity.conv_interp_2 / diversity.top_conv,
     );
-    println!(
+    say!(
         "live filters {} of {} · share p {:.3}{} · relative error fc-dec-1 {:.4}{}",
         figures.live_filters,
         figures.filters,
@@ -61,28 +74,30 @@ pub fn print(figures: &Figures) {
         figures.reconstruction.fc_dec_1,
         figures.reconstruction.fc_dec_2.map_or(String::new(), |error| format!(", fc-dec-2 {error:.4}"))
     );
-    if let Some(error) = &figures.error {
-        print!(
+    let errors = figures.error.as_ref().map_or(String::new(), |error| {
+        format!(
             "error of the performer {:.2} %, with the explainer's features {:.2} %, ",
             100.0 * error.performer,
             100.0 * error.explainer
-        );
-    }
-    println!("agreement {:.3}", figures.agreement);
+        )
+    });
+    say!("{errors}agreement {:.3}", figures.agreement);
     let seconds = &figures.seconds;
     let memory = figures.peak_rss_mib.map_or(String::new(), |mib| format!(" · {mib:.0} MiB at most"));
-    println!(
+    say!(
         "features {:.1} s, fit {:.1} s, evaluation {:.1} s{memory}",
-        seconds.features, seconds.fit, seconds.evaluate
+        seconds.features,
+        seconds.fit,
+        seconds.evaluate
     );
 }
 
 /// Prints what interventions found, and how long they took.
 pub fn print_evidence(evidence: &Evidence) {
-    println!("\n{}", evidence.table(names::EXPLAINED));
+    say!("\n{}", evidence.table(names::EXPLAINED));
     let Took { performer, pictures, probes } = evidence.took;
     let [performer, pictures, probes] = [performer, pictures, probes].map(|took| took.as_secs_f64());
-    println!(
+    say!(
         "(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)"
     );
 }
@@ -90,10 +105,10 @@ pub fn print_evidence(evidence: &Evidence) {
 /// Prints how many checks were passed, and each that was not.
 pub fn print_trust(trust: &Trust) {
     let Trust { passed, failed, not_measured, checks, .. } = trust;
-    println!("\ntrust: {passed} of {} checks passed, {not_measured} not measured", passed + failed);
+    say!("\ntrust: {passed} of {} checks passed, {not_measured} not measured", passed + failed);
     for check in checks.iter().filter(|check| check.verdict != Verdict::Passed) {
         let word = if check.verdict == Verdict::Failed { "not passed" } else { "not measured" };
-        println!("  {word}: {} {}; asked: {}", check.question, check.found, check.bar);
+        say!("  {word}: {} {}; asked: {}", check.question, check.found, check.bar);
     }
 }
 
@@ -103,7 +118,7 @@ fn row(name: &str, instability: f64, tracking: Option<&Summary>, peaks: Option<(
         Some(value) if value.is_finite() => format!("{value:>width$.digits$}"),
         _ => " ".repeat(width),
     };
-    println!(
+    say!(
         "{name:<34}{}{}{}{}{}{}",
         cell(Some(instability), 12, 4),
         cell(tracking.map(|t| t.mean), 10, 3),

@@ -13,7 +13,7 @@ use explainer_datasets::{
 };
 use image::{ImageFormat, RgbImage, imageops};
 
-use crate::program::{Failure, at_least_one, files};
+use crate::program::{Failure, at_least_one, files, say};
 
 /// Pictures side by side on the sheet.
 const COLUMNS: usize = 8;
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let set = open(args, data)?;
     if !set.report().is_empty() {
-        println!("annotations: {}", set.report());
+        say!("annotations: {}", set.report());
     }
     shown(args, format, &set)
 }
@@ -143,19 +143,19 @@ fn open(args: &Args, data: &Path) -> Result<PhotoSet, Failure> {
 }
 
 fn shown(args: &Args, format: ImageFormat, set: &dyn Dataset) -> Result<(), Failure> {
-    print!("{}", counts::table(set));
+    say!("{}", counts::table(set).trim_end());
     if args.read {
         let all: Vec<usize> = (0..set.len()).collect();
         let read = |samples: &mut explainer_datasets::Samples<'_>| {
             samples.try_fold(0, |count, sample| sample.map(|_| count + 1))
         };
         let (count, report) = Prefetch::new().with_faults(args.faults()).run(set, &all, read);
-        println!("pictures: {} of {} read; {report}", count?, set.len());
+        say!("pictures: {} of {} read; {report}", count?, set.len());
     }
     let chosen = chosen(set, args.samples);
     let sheet = sheet(set, &chosen, args)?;
     files::write(&args.sheet, |file| Ok(sheet.write_to(file, format)?))?;
-    println!("{}: {} samples; {}", args.sheet.display(), chosen.len(), marks::legend(set.landmark_names()));
+    say!("{}: {} samples; {}", args.sheet.display(), chosen.len(), marks::legend(set.landmark_names()));
     Ok(())
 }
 
@@ -186,7 +186,7 @@ fn sheet(set: &dyn Dataset, chosen: &[usize], args: &Args) -> Result<RgbImage, F
     });
     drawn?;
     if !report.is_empty() {
-        println!("sheet: {report}");
+        say!("sheet: {report}");
     }
     Ok(sheet)
 }

@@ -25,15 +25,16 @@ impl Cells {
     /// All that are finished by now.
     pub fn read(&self) -> Result<Vec<Value>, Failure> {
         let text = match self.path.exists() {
-            true => fs::read_to_string(&self.path).map_err(|error| self.at(&error))?,
-            false => String::new(),
+            true => fs::read(&self.path).map_err(|error| self.at(&error))?,
+            false => Vec::new(),
         };
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        // Bytes: the last line may be torn within a character.
+        let Some(end) = text.iter().rposition(|&byte| byte == b'\n') else { return Ok(Vec::new()) };
         let cell = |(index, line)| {
-            serde_json::from_str(line)
+            serde_json::from_slice(line)
                 .map_err(|error| self.at(&format!("line {}: {error}", index + 1)).into())
         };
-        whole.lines().enumerate().map(cell).collect()
+        text[..end].split(|&byte| byte == b'\n').enumerate().map(cell).collect()
     }
 
     /// Adds one, on disk before this returns.
@@ -47,7 +48,9 @@ impl Cells {
             file.set_len(end)?;
             file.seek(SeekFrom::Start(end))?;
             file.write_all(format!("{cell}\n").as_bytes())?;
-            file.sync_all()
+            file.sync_all()?;
+            // The file may be new.
+            explainer_core::sync_folder(files::folder_of(&self.path))
         };
         pushed().map_err(|error| self.at(&error).into())
     }

@@ -8,6 +8,7 @@ use explainer_datasets::{
 use super::places::{Missing, Places};
 use super::plan;
 use crate::common::Failure;
+use crate::common::program::say;
 
 impl plan::Negatives {
     fn find(&self, places: &Places, needs: &str) -> Result<Negatives, Missing> {
@@ -39,6 +40,20 @@ impl plan::Dataset {
         Some(config.with_strays(strays).with_lookalikes(lookalikes))
     }
 
+    /// A checksum of the photographs that it would be opened with, and of what is known of them; `None` of what a
+    /// program draws, which its settings say all of.
+    pub fn checksum(
+        &self,
+        categories: &[String],
+        size: usize,
+        faults: Faults,
+        places: &Places,
+        needs: &str,
+    ) -> Result<Option<u32>, Failure> {
+        let photos = self.photos(categories, size, faults, places, needs)?;
+        Ok(photos.map(|photos| photos.checksum()).transpose()?)
+    }
+
     /// Opens it with pictures of `size` pixels a side.
     pub fn open(
         &self,
@@ -48,6 +63,26 @@ impl plan::Dataset {
         places: &Places,
         needs: &str,
     ) -> Result<Box<dyn Dataset>, Failure> {
+        if let Some(photos) = self.photos(categories, size, faults, places, needs)? {
+            if !photos.report().is_empty() {
+                say!("{needs}: annotations: {}", photos.report());
+            }
+            return Ok(Box::new(photos));
+        }
+        let Self::SyntheticBirds { birds, seed, .. } = self else { return Err("no photographs".into()) };
+        let scenes = self.scenes(*birds, birds.div_ceil(3), size).ok_or("no birds")?;
+        Ok(Box::new(SyntheticBirds::new(scenes.with_seed(*seed))?))
+    }
+
+    /// Its photographs; `None` where a program draws them.
+    fn photos(
+        &self,
+        categories: &[String],
+        size: usize,
+        faults: Faults,
+        places: &Places,
+        needs: &str,
+    ) -> Result<Option<PhotoSet>, Failure> {
         let names: Vec<&str> = categories.iter().map(String::as_str).collect();
         let one_bird = || match names[..] {
             ["bird"] => Ok(()),
@@ -61,11 +96,10 @@ impl plan::Dataset {
                     .with_faults(faults)
             };
         }
-        let photos: PhotoSet = match self {
-            Self::SyntheticBirds { birds, seed, .. } => {
+        Ok(Some(match self {
+            Self::SyntheticBirds { .. } => {
                 one_bird()?;
-                let scenes = self.scenes(*birds, birds.div_ceil(3), size).ok_or("no birds")?;
-                return Ok(Box::new(SyntheticBirds::new(scenes.with_seed(*seed))?));
+                return Ok(None);
             }
             Self::AnimalPart { root, split, negatives } => {
                 let config = AnimalPartConfig::new().with_split(*split);
@@ -85,10 +119,6 @@ impl plan::Dataset {
                     .with_annotations(places.find(annotations, needs)?);
                 ImageFolder::open(places.find(root, needs)?, &with_photos!(config, negatives))?
             }
-        };
-        if !photos.report().is_empty() {
-            println!("{needs}: annotations: {}", photos.report());
-        }
-        Ok(Box::new(photos))
+        }))
     }
 }

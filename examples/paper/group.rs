@@ -1,11 +1,12 @@
 //! The fits that share a performer and its features, and who makes which of them.
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use explainer_core::{
-    CoreError, ExplainerConfig, FeatureConfig, Labels, LossWeights, Performer as _, Pooling,
+    CoreError, ExplainerConfig, FeatureConfig, Labels, LossWeights, NUMERICS_VERSION, Performer as _, Pooling,
 };
 use explainer_datasets::Dataset;
 use explainer_performers::{
@@ -16,10 +17,11 @@ use serde_json::{Value, json};
 use super::Args;
 use super::cells::{Cells, find};
 use super::performers::Found;
-use super::places::{Place, Places};
+use super::places::{Missing, Place, Places};
 use super::plan::{Experiment, Network, Performer, Plan, Training, Variation};
 use crate::common::args::{Defaults, Wanted};
 use crate::common::experiment::{Data, Outcome};
+use crate::common::program::{say, stopping};
 use crate::common::{self, Failure, Networks};
 
 /// Seed of the crops of all features, and of the performers with random weights.
@@ -34,6 +36,8 @@ pub struct Run<'a> {
     pub places: Places,
     pub out: &'a Path,
     pub cells: Cells,
+    /// Checksums of the photographs that were read, by dataset and categories.
+    pub checksums: RefCell<Vec<(Value, Option<u32>)>>,
 }
 
 /// One performer of an experiment.
@@ -155,7 +159,9 @@ impl<'a> Run<'a> {
         let views = self.args.fit.views(&group.defaults(), FEATURES_SEED);
         let jobs = self.args.jobs;
         let limit = (self.args.memory * f64::from(1 << 30)) as usize / jobs;
-        views.with_memory_limit(limit).with_progress(jobs == 1)
+        // What memory does not hold goes where the results do.
+        let folder = Some(self.out.to_path_buf());
+        views.with_memory_limit(limit).with_directory(folder).with_progress(jobs == 1)
     }
 
     /// The file of a performer that is not made here.
@@ -183,6 +189,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 let identity = json!({
+                    "numerics": NUMERICS_VERSION,
                     "dataset": group.experiment.dataset,
                     "skip_damaged": self.args.fit.skip_damaged,
                     "categories": group.categories,
@@ -198,15 +205,39 @@ impl<'a> Run<'a> {
         Ok(cells)
     }
 
-    /// The cells of a group with the performer that its file holds.
+    /// A checksum of a group's photographs; `None` where a program draws them.
+    pub fn checksum(&self, group: &Group<'_>) -> Result<Option<u32>, Failure> {
+        let dataset = &group.experiment.dataset;
+        let set = json!([dataset, group.categories]);
+        if let Some((_, known)) = self.checksums.borrow().iter().find(|(known, _)| *known == set) {
+            return Ok(*known);
+        }
+        let faults = self.args.fit.faults();
+        let sum = dataset.checksum(group.categories, CHECKED_SIZE, faults, &self.places, &group.name())?;
+        self.checksums.borrow_mut().push((set, sum));
+        Ok(sum)
+    }
+
+    /// The cells of a group as it is here: with the performer that its file holds and the photographs there are.
     pub fn cells_of_file(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
         let mut cells = self.cells(group)?;
+        if let Some(sum) = self.checksum(group)? {
+            cells.iter_mut().for_each(|cell| cell.identity["data"] = json!(sum));
+        }
         if let Some(path) = self.weights(group)? {
             let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             let sum = crc32fast::hash(&bytes);
             cells.iter_mut().for_each(|cell| cell.identity["weights"] = json!(sum));
         }
         Ok(cells)
+    }
+
+    /// The cells of a group as it is here; where its files are not, those of whatever files there were.
+    pub fn cells_known(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
+        match self.cells_of_file(group) {
+            Err(error) if error.is::<Missing>() => self.cells(group),
+            found => found,
+        }
     }
 
     /// Checks that all is there that unfinished groups need, and that their settings exist.
@@ -261,11 +292,12 @@ impl<'a> Run<'a> {
                 prepared = self.prepare::<A>(group, claim, device)?;
             }
             let Some(prepared) = &prepared else { return Ok(()) };
-            println!("{}: {}, seed {}", group.name(), cell.variation.name, cell.seed);
+            say!("{}: {}, seed {}", group.name(), cell.variation.name, cell.seed);
             let experiment = self.experiment(group, &*prepared.dataset, &prepared.networks, &prepared.labels);
             let wanted = Wanted { seed: cell.seed, form: cell.variation.form, set: &cell.variation.set };
             let mut settings = experiment.settings(&self.views(group), &wanted)?;
             settings.fit.progress &= self.args.jobs == 1;
+            settings.fit.stop = Some(stopping::flag());
             let outcome = experiment.outcome(&prepared.data, settings, wanted.form, device);
             let outcome = outcome.and_then(|mut outcome| {
                 let trust = experiment.report_of(&outcome)?.trust()?;
@@ -289,7 +321,7 @@ impl<'a> Run<'a> {
         let (size, faults, name) = (performer.preprocessing().size, self.args.fit.faults(), group.name());
         let set = &group.experiment.dataset;
         let dataset = set.open(group.categories, size, faults, &self.places, &name)?;
-        println!("{name}: features");
+        say!("{name}: features");
         let random = performer.randomized(FEATURES_SEED);
         let networks = Networks { performer, random, name: A::NAME.to_string() };
         let data = self.experiment(group, &*dataset, &networks, &labels).data(&self.views(group), device)?;
@@ -323,7 +355,7 @@ impl<'a> Run<'a> {
             Ok(outcome) => line["figures"] = serde_json::to_value(&outcome.figures)?,
             Err(error) => match error.downcast_ref::<CoreError>() {
                 Some(found @ (CoreError::Diverged { .. } | CoreError::Singular { .. })) => {
-                    println!("{}: {}, seed {}: {found}", group.name(), cell.variation.name, cell.seed);
+                    say!("{}: {}, seed {}: {found}", group.name(), cell.variation.name, cell.seed);
                     line["failure"] = json!(found.to_string());
                 }
                 _ => return Err(error),

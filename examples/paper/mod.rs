@@ -9,18 +9,25 @@ pub mod plan;
 mod published;
 pub mod table;
 
+use std::cell::RefCell;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use clap::Parser;
 
-use crate::common::program::{at_least_one, failure::told, files};
+use crate::common::program::failure::told;
+use crate::common::program::stopping::{self, Heeding};
+use crate::common::program::{at_least_one, files, say};
 use crate::common::{Failure, FitArgs};
 use cells::Cells;
 use group::{Claim, Run};
 use places::{Given, Places};
 use plan::{Dataset, Plan};
+
+/// How often it is seen whether a process has ended.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Makes the experiments of a plan, and a table of them.
 #[derive(Parser, Debug)]
@@ -82,9 +89,11 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         places: Places::new(&args.data),
         out: &args.out,
         cells: Cells::open(args.out.join("cells.jsonl"))?,
+        checksums: RefCell::default(),
     };
     run.check_names()?;
     if args.worker {
+        stopping::end_with_parent();
         return work(&run);
     }
     let made = match args.table {
@@ -92,8 +101,8 @@ pub fn run(mut args: Args) -> Result<(), Failure> {
         false => make(&run),
     };
     let table = table::of(&run)?;
-    println!("\n{table}");
     files::write(&args.out.join("table.md"), |file| Ok(std::io::Write::write_all(file, table.as_bytes())?))?;
+    say!("\n{table}");
     made
 }
 
@@ -113,22 +122,36 @@ fn make(run: &Run<'_>) -> Result<(), Failure> {
     side_by_side((0..run.args.jobs).map(|_| worker()))
 }
 
-/// Runs commands side by side and waits for all of them.
+/// Runs commands side by side and waits for all of them. Each has a pipe as its standard input whose other end only this
+/// process has: it ends when this one is told to end, or is no more.
 pub fn side_by_side(commands: impl Iterator<Item = Command>) -> Result<(), Failure> {
+    let flag = stopping::flag();
+    let _heeding = Heeding::new();
     let mut children = Vec::new();
     let mut failures = Vec::new();
     for mut command in commands {
-        match command.spawn() {
+        match command.stdin(Stdio::piped()).spawn() {
             Ok(child) => children.push(child),
             Err(error) => failures.push(format!("a process could not be started: {error}")),
         }
     }
-    for mut child in children {
-        match child.wait() {
-            Ok(status) if status.success() => {}
-            Ok(status) => failures.push(format!("a process ended with {status}")),
-            Err(error) => failures.push(error.to_string()),
-        }
+    while !children.is_empty() {
+        children.retain_mut(|child: &mut Child| {
+            if flag.is_raised() {
+                drop(child.stdin.take());
+            }
+            match child.try_wait() {
+                Ok(None) => return true,
+                Ok(Some(status)) if status.success() => {}
+                Ok(Some(status)) => failures.push(format!("a process ended with {status}")),
+                Err(error) => failures.push(error.to_string()),
+            }
+            false
+        });
+        std::thread::sleep(POLL);
+    }
+    if flag.is_raised() {
+        return Err(stopping::Stopped.into());
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
 }
@@ -144,6 +167,9 @@ fn work(run: &Run<'_>) -> Result<(), Failure> {
                 continue;
             }
             if let Err(error) = run.make(group, claim, &device) {
+                if stopping::is_stop(&error) {
+                    return Err(error);
+                }
                 eprintln!("{}: {}", group.name(), told(error.as_ref()));
                 failed.push(index);
             }

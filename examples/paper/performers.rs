@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
-use explainer_core::Labels;
+use explainer_core::{Labels, NUMERICS_VERSION};
 use explainer_datasets::{Dataset, Split};
 use explainer_performers::train::{Examples, Objective, SourceError, TrainConfig};
 use explainer_performers::{Architecture, ConvNet, ConvNetConfig, Head, Weights};
@@ -14,7 +14,8 @@ use super::plan::{Performer, Training};
 use crate::birds::Birds;
 use crate::common::Failure;
 use crate::common::decisions::one_against;
-use crate::common::program::files;
+use crate::common::program::stopping::{self, Heeding};
+use crate::common::program::{files, say};
 use crate::description;
 
 /// Seeds of the birds that a performer is trained on start here, one for each epoch; those of the
@@ -77,8 +78,13 @@ impl Run<'_> {
                         Err(fs::TryLockError::Error(error)) => return Err(error.into()),
                     },
                 }
+                let checkpoints = path.with_extension("checkpoints");
                 if !path.exists() {
-                    self.train::<A>(group, training, &path, device)?;
+                    self.train::<A>(group, training, &path, &checkpoints, device)?;
+                }
+                // Also those of a run that was killed when it was done.
+                if checkpoints.exists() {
+                    fs::remove_dir_all(checkpoints)?;
                 }
                 let labels = self.trained_labels(group);
                 (ConvNet::load(Weights::file(path), device)?, labels)
@@ -125,6 +131,8 @@ impl Run<'_> {
         let folder = self.out.join("performers");
         files::check_folder(&folder)?;
         let made_from = serde_json::json!([
+            NUMERICS_VERSION,
+            self.checksum(group)?,
             group.experiment.dataset,
             group.experiment.performer,
             group.network,
@@ -139,9 +147,10 @@ impl Run<'_> {
         group: &Group<'_>,
         training: &Training,
         path: &Path,
+        checkpoints: &Path,
         device: &Device,
     ) -> Result<(), Failure> {
-        println!("{}: training a performer", group.name());
+        say!("{}: training a performer", group.name());
         let labels = self.trained_labels(group);
         let single = group.categories.len() == 1;
         let classes = if single { 1 } else { labels.categories.iter().chain(&labels.negative).count() };
@@ -163,13 +172,14 @@ impl Run<'_> {
             Some(_) => TrainConfig::fine_tuning(training.epochs),
             None => TrainConfig::new(training.epochs),
         };
-        let checkpoints = path.with_extension("checkpoints");
         let config = config
             .with_batch_size(training.batch)
             .with_learning_rate(training.rate)
             .with_objective(if single { Objective::Logistic } else { Objective::Softmax })
-            .with_checkpoints(Some(checkpoints.clone()))
+            .with_checkpoints(Some(checkpoints.to_path_buf()))
+            .with_stop(Some(stopping::flag()))
             .with_seed(training.seed);
+        let _heeding = Heeding::new();
         let size = network.sizes().input;
         let negative = labels.negative.filter(|_| !single);
         let set = &group.experiment.dataset;
@@ -192,7 +202,6 @@ impl Run<'_> {
         let folder = tempfile::tempdir()?;
         let saved = folder.path().join("weights.safetensors");
         network.save(&saved, DType::F32)?;
-        files::write(path, |file| Ok(std::io::Write::write_all(file, &fs::read(saved)?)?))?;
-        Ok(fs::remove_dir_all(checkpoints)?)
+        files::write(path, |file| Ok(std::io::Write::write_all(file, &fs::read(saved)?)?))
     }
 }

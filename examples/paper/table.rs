@@ -192,7 +192,7 @@ fn rows<'a>(run: &Run<'a>, cells: &'a [Value]) -> Result<Vec<Row<'a>>, Failure> 
         let lists = groups
             .iter()
             .filter(|other| std::ptr::eq(other.experiment, experiment) && other.network == network);
-        let lists = lists.map(|list| run.cells(list)).collect::<Result<Vec<_>, _>>()?;
+        let lists = lists.map(|list| run.cells_known(list)).collect::<Result<Vec<_>, _>>()?;
         for variation in run.variations() {
             let mut row =
                 Row { name: String::new(), experiment, network, finished: Vec::new(), failed: Vec::new() };

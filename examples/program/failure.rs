@@ -3,15 +3,22 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use super::{say, stopping};
+
 /// Whatever an example runs into.
 pub type Failure = Box<dyn Error + Send + Sync>;
 
-/// The end of `main`: an error is told on standard error, with its causes.
+/// The end of `main`: an error is told on standard error, with its causes; what was stopped, that it was.
 pub fn exit(result: Result<(), Failure>) -> ExitCode {
-    match result {
+    let said = say::finish();
+    match result.and(said) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if stopping::is_stop(&error) => {
+            say::aloud(&error.to_string());
+            ExitCode::from(stopping::INTERRUPTED)
+        }
         Err(error) => {
-            eprintln!("{}", told(error.as_ref()));
+            say::aloud(&told(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -34,7 +34,8 @@ pub fn write(
         let file = file.into_inner().map_err(|error| error.into_error())?;
         file.as_file().sync_all()?;
         file.persist(path)?;
-        Ok(())
+        // The file has its name for good once its folder is on the disk.
+        Ok(explainer_core::sync_folder(folder_of(path))?)
     });
     written.map_err(|error| format!("{}: cannot be written: {error}", path.display()).into())
 }
@@ -50,6 +51,8 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
 /// A file without its final name, in a folder that is made if it does not exist.
 fn staged(folder: &Path) -> Result<NamedTempFile, Failure> {
     let mut builder = Builder::new();
+    // By which a run that has the folder knows what a killed one left.
+    builder.prefix(".writing-");
     // Temporary files are for their owner only unless told otherwise. The umask still applies.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
@@ -58,6 +61,7 @@ fn staged(folder: &Path) -> Result<NamedTempFile, Failure> {
         .map_err(|error| format!("{}: files cannot be written there: {error}", folder.display()).into())
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a file is in.
+pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

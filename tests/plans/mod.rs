@@ -10,11 +10,13 @@ use serde_json::{Value, json};
 
 use crate::common::Failure;
 use crate::common::program::failure::told;
+use crate::mutations::fuzz;
+use crate::paper::plan::Plan;
 use crate::paper::table::mean_and_half_interval;
 use crate::paper::{Args, run as run_plan, side_by_side};
 
 /// A performer that is trained within seconds.
-const BIRDS: &str = r#"
+pub const BIRDS: &str = r#"
 [[experiment]]
 name = "birds"
 dataset = { kind = "synthetic-birds", birds = 24, seed = 5, strays = 0, lookalikes = 0.0 }
@@ -24,7 +26,7 @@ epochs = 1
 crops = 0
 beside = "cub"
 "#;
-const NO_LOSS: &str = "[[variation]]\nname = \"no loss\"\nset = [\"fit.push=[]\"]\n";
+pub const NO_LOSS: &str = "[[variation]]\nname = \"no loss\"\nset = [\"fit.push=[]\"]\n";
 const DEFAULT: &str = "[[variation]]\nname = \"default\"\n";
 
 /// A folder with a plan in it.
@@ -60,7 +62,7 @@ impl Place {
     }
 }
 
-fn run(plan: &Path, out: &Path, flags: &[&str]) -> Result<(), Failure> {
+pub fn run(plan: &Path, out: &Path, flags: &[&str]) -> Result<(), Failure> {
     let own = ["paper", "--plan", plan.to_str().expect("UTF-8"), "--out", out.to_str().expect("UTF-8")];
     run_plan(Args::try_parse_from(own.iter().chain(flags)).expect("flags"))
 }
@@ -86,10 +88,11 @@ fn each_fit_of_a_plan_is_made_once() {
     assert!(table.contains("| no loss | 2 |") && !table.contains("default"), "{table}");
     assert!(table.contains("| *paper: CUB-200-2011, alexnet* |  |") && table.contains("*0.0906*"), "{table}");
 
-    // A torn line does not count, and is taken off.
+    // A torn line does not count, and is taken off, even where it is torn within a character.
     let path = place.path("out/cells.jsonl");
     let whole = fs::read_to_string(&path).expect("cells");
-    fs::write(&path, format!("{whole}{{\"identity\":")).expect("cells");
+    let torn = [whole.as_bytes(), b"{\"identity\": \"", &"→".as_bytes()[..1]].concat();
+    fs::write(&path, torn).expect("cells");
     // Two at once share the work.
     std::thread::scope(|scope| {
         let two = [(); 2].map(|()| scope.spawn(|| place.run(&[])));
@@ -255,4 +258,17 @@ fn processes_are_waited_for() {
     side_by_side([with("--exact"), with("--exact")].into_iter()).expect("two that succeed");
     let error = side_by_side([with("--no-flag"), with("--exact")].into_iter()).expect_err("one fails");
     assert!(error.to_string().contains("ended with"), "{error}");
+}
+
+#[test]
+fn damaged_plans_are_read_or_refused() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/plans");
+    let seeds = ["ablations", "here", "paper"]
+        .map(|name| fs::read(folder.join(name).with_extension("toml")).expect("a plan"));
+    let place = Place::new();
+    let path = place.path("plan.toml");
+    fuzz("plans", 2000, &seeds, |bytes| {
+        fs::write(&path, bytes).expect("a plan");
+        Plan::read(&path).is_ok()
+    });
 }

@@ -26,6 +26,12 @@ pub enum DatasetError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// A set is to be written where there is one.
+    #[error("{}: stands where a set is to be written: take another folder", path.display())]
+    Occupied {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A picture could not be decoded, or exceeds the limits on its size.
     #[error("{}: expected a picture within the limits: {source}", path.display())]
     Image {
@@ -106,6 +112,7 @@ impl DatasetError {
         match self {
             Self::Io { .. } => "cannot be read",
             Self::Write { .. } => "cannot be written",
+            Self::Occupied { .. } => "there already",
             Self::Image { .. } => "no sound picture",
             Self::Format { .. } => "not in the expected format",
             Self::Value { .. } => "of a value that makes no sense",

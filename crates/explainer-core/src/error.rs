@@ -1,6 +1,6 @@
 //! What can go wrong outside the caller's control.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An error of someone else's code: of the iterator that yields images, of Burn's records.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -105,6 +105,32 @@ pub enum CoreError {
         /// What was expected and what was found.
         what: String,
     },
+    /// Another run writes into the folder, or another part of this one.
+    #[error("{}: in use by another run: wait for it, or take another folder", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A [`StopFlag`](crate::StopFlag) was raised.
+    #[error("stopped in epoch {epoch}: {}", kept(*epoch, checkpoints.as_deref()))]
+    Stopped {
+        /// The epoch that was not finished, from 1; one beyond the last if all were.
+        epoch: usize,
+        /// The folder of checkpoints, if there is one.
+        checkpoints: Option<PathBuf>,
+    },
+}
+
+/// What is left of a fit that was stopped in an epoch.
+fn kept(epoch: usize, checkpoints: Option<&Path>) -> String {
+    match (checkpoints, epoch - 1) {
+        (None, _) => "nothing of it is kept, for it has no folder of checkpoints".to_string(),
+        (Some(_), 0) => "none was finished yet".to_string(),
+        (Some(folder), done) => {
+            let are = if done == 1 { "is" } else { "are" };
+            format!("{done} {are} kept in {}, and the same command goes on from there", folder.display())
+        }
+    }
 }
 
 impl CoreError {

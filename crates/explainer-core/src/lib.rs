@@ -59,9 +59,12 @@ mod half;
 mod init;
 #[cfg(test)]
 mod kinds;
+mod lock;
 mod masking;
 mod memory;
 mod norm;
+mod number;
+mod numerics;
 mod occlusion;
 #[cfg(test)]
 mod oracle;
@@ -74,6 +77,7 @@ mod refit;
 mod regression;
 mod relevance;
 mod start;
+mod stop;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -96,13 +100,16 @@ pub use fit::{
     NormUpdate, Push, PushSchedule, ReconstructionWeight, Refit, Task, Validation,
 };
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
+pub use lock::{FolderLock, sync_folder};
 pub use masking::{MaskLayer, Masking, Windowing};
 pub use norm::ScaleNorm;
+pub use numerics::NUMERICS_VERSION;
 pub use occlusion::{Occlusion, OcclusionConfig};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use start::{Share, Start};
+pub use stop::StopFlag;
 pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack, Position, TrackReading};
 pub use upper::UpperLayers;
 pub use views::{mirrored, random_crop};

@@ -78,6 +78,8 @@ pub use vgg::{
     Vgg11, Vgg11Config, Vgg11Layers, Vgg13, Vgg13Config, Vgg13Layers, Vgg16, Vgg16Config, Vgg16Layers, Vgg19,
     Vgg19Config, Vgg19Layers,
 };
+#[doc(hidden)]
+pub use weights::fuzzing;
 pub use weights::{Head, Weights};
 
 /// The README's example compiles.

@@ -43,6 +43,8 @@ enum Answer {
     Redirect,
     /// No.
     Status(u16),
+    /// All of it, in a response that does not say how long it is.
+    Endless,
     /// The end of the connection instead of an answer.
     HangUp,
     /// Another part than that which is asked for.
@@ -126,6 +128,7 @@ fn serve(mut stream: TcpStream, answer: Answer) -> usize {
         Answer::Status(status) => {
             format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
         }
+        Answer::Endless => [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", &whole[..]].concat(),
         Answer::HangUp => Vec::new(),
         Answer::WrongPart => part(start + 1, &whole[start + 1..]),
     };
@@ -226,8 +229,8 @@ fn other_contents_are_refused_and_not_kept() {
     let error = server.downloads(folder.path()).fetch(&file()).expect_err("not the file");
     let DownloadError::Checksum { expected, found, .. } = &error else { panic!("{error}") };
     assert_ne!(expected, found);
-    assert!(error.to_string().contains("/models/net.pth: expected a SHA-256"), "{error}");
-    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
+    assert!(error.to_string().contains("/models/net.pth: expected the SHA-256"), "{error}");
+    assert_eq!(names(folder.path()), [".net.pth.lock"]);
 }
 
 #[test]
@@ -254,4 +257,50 @@ fn servers_that_refuse_break_off_for_good_or_are_not_there_are_told() {
     gone.asked();
     let error = downloads.fetch(&file()).expect_err("nobody listens");
     assert!(matches!(error, DownloadError::Transfer { .. }), "{error}");
+}
+
+/// What is in a folder, in order.
+fn names(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = names.map(|name| name.into_string().expect("UTF-8")).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_limit_holds_for_the_file_and_not_for_a_response() {
+    for (answers, limit) in [
+        // By its length; by what comes; by what came before and what comes now.
+        (&[Answer::Serve][..], 199_999),
+        (&[Answer::Endless], 199_999),
+        (&[Answer::CutAfter(150_000), Answer::Serve], 199_999),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::start(answers);
+        let downloads = server.downloads(folder.path()).with_limit(limit);
+        let error = downloads.fetch(&file()).expect_err("too large");
+        assert!(matches!(error, DownloadError::TooLarge { limit: 199_999, .. }), "{answers:?}: {error}");
+        assert_eq!(names(folder.path()), [".net.pth.lock"], "{answers:?}");
+        server.asked();
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&[Answer::CutAfter(150_000), Answer::Serve]);
+    server.downloads(folder.path()).with_limit(200_000).fetch(&file()).expect("as large as may be");
+}
+
+#[test]
+fn of_many_that_fetch_at_once_one_downloads() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // The first to come is cut short once: the others wait meanwhile, and find the file with its name.
+    let server = Server::start(&[Answer::CutAfter(1000), Answer::Serve]);
+    let downloads = server.downloads(folder.path());
+    thread::scope(|scope| {
+        let all: Vec<_> = (0..4).map(|_| scope.spawn(|| downloads.fetch(&file()))).collect();
+        for one in all {
+            let path = one.join().expect("no panic").expect("the file");
+            assert_eq!(fs::read(path).expect("the file"), contents());
+        }
+    });
+    assert_eq!(server.asked(), [0, 1000]);
+    assert_eq!(names(folder.path()), [".net.pth.lock", NAME]);
 }

@@ -11,13 +11,16 @@ pub(crate) fn write(text: &str, path: &Path) -> Result<(), ReportError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io)?;
     let mut builder = tempfile::Builder::new();
+    // By which a run that has the folder knows what a killed one left.
+    builder.prefix(".writing-");
     // Temporary files are for their owner only unless told otherwise. The umask still applies.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut file = builder.tempfile_in(folder).map_err(io)?;
     file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(io)?;
     file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    // The file has its name for good once its folder is on the disk.
+    explainer_core::sync_folder(folder).map_err(io)
 }
 
 #[cfg(test)]

@@ -51,7 +51,12 @@ impl PartNames {
             if name.trim().is_empty() {
                 return Err(bad("a name", format!("nothing beside filter {filter}")));
             }
-            names.insert(number, name.trim().to_string());
+            if let Some(other) = names.insert(number, name.trim().to_string()) {
+                return Err(bad(
+                    "one name for each filter",
+                    format!("{other:?} and {name:?} beside {number}"),
+                ));
+            }
         }
         Ok(Self { path: path.into(), names })
     }

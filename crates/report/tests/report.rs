@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
@@ -15,6 +17,7 @@ use explainer_evaluation::{EvidenceConfig, Probes, names, of_explainer};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{ControlPeaks, Network, PartNames, Report, ReportConfig, ReportError, Verdict};
 use image::{Rgb, RgbImage};
+use sha2::{Digest, Sha256};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -118,6 +121,7 @@ fn a_report_is_one_whole_file() {
     assert!(html.contains("Receptive fields: squares of 9 pixels"), "how the fields were found");
     let seen = report.observe().expect("the same again");
     assert_eq!(seen.html().expect("a text"), html, "the same report of the same fit");
+    assert_policy(&html);
 }
 
 #[test]
@@ -396,4 +400,26 @@ fn what_cannot_be_looked_at_is_told() {
     let other = SyntheticBirds::new(SyntheticBirdsConfig::new(4, 1).with_size(32)).expect("birds");
     let error = Report::new(&fit, &performer, &other).observe().err().expect("small birds").to_string();
     assert!(error.contains("bytes"), "{error}");
+}
+
+/// A browser that heeds the file's policy runs its script, uses its style sheet, and nothing else.
+fn assert_policy(html: &str) {
+    let between = |start: &str, end: &str| {
+        let (_, rest) = html.split_once(start).expect(start);
+        rest.split_once(end).expect(end).0
+    };
+    let policy = between("<meta http-equiv=\"Content-Security-Policy\" content=\"", "\"");
+    for (directive, text) in
+        [("style-src", between("<style>", "</style>")), ("script-src", between("<script>", "</script>"))]
+    {
+        let hash = STANDARD.encode(Sha256::digest(text));
+        assert!(policy.contains(&format!("{directive} 'sha256-{hash}';")), "{directive}: {policy}");
+    }
+    for directive in ["default-src 'none'", "base-uri 'none'", "form-action 'none'"] {
+        assert!(policy.split("; ").any(|found| found == directive), "{directive}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    // What it would not run or use.
+    assert_eq!((html.matches("<script").count(), html.matches("<style").count()), (1, 1));
+    assert!(!html.contains(" style=") && !html.contains(" onclick=") && !html.contains(" onload="));
 }

@@ -1,7 +1,7 @@
 //! Any set in CUB's layout.
 
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -29,6 +29,8 @@ const PARTS: [&str; 15] = [
 ];
 /// The part that a landmark of this name is written as; others go by their own name.
 const HEAD: [&str; 2] = ["head", "forehead"];
+/// What is in the folder of a set.
+const SET: [&str; 5] = ["images", "parts", "images.txt", "bounding_boxes.txt", "train_test_split.txt"];
 /// Quality of the JPEG files.
 const QUALITY: u8 = 95;
 
@@ -50,8 +52,12 @@ const QUALITY: u8 = 95;
 ///
 /// # Errors
 ///
-/// If a sample cannot be had, has a category but no box, or a file cannot be written.
+/// If a folder holds a set or pictures already ([`DatasetError::Occupied`]): what is there is not mixed with what is
+/// written. If a sample cannot be had, has a category but no box, or a file cannot be written.
 pub fn write_cub(set: &dyn Dataset, root: &Path, negatives: Option<&Path>) -> Result<(), DatasetError> {
+    for folder in std::iter::once(root).chain(negatives) {
+        check_free(folder)?;
+    }
     let [mut images, mut boxes, mut split, mut parts, mut locations] = [
         "images.txt",
         "bounding_boxes.txt",
@@ -100,6 +106,24 @@ pub fn write_cub(set: &dyn Dataset, root: &Path, negatives: Option<&Path>) -> Re
     [images, boxes, split, parts, locations].into_iter().try_for_each(Text::save)
 }
 
+/// Refuses a folder that holds anything of a set: one of its files, or a picture.
+fn check_free(folder: &Path) -> Result<(), DatasetError> {
+    let io = |source| DatasetError::Io { path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    for entry in entries {
+        let path = entry.map_err(io)?.path();
+        let of_a_set = SET.iter().any(|name| path.ends_with(name));
+        if of_a_set || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("jpg")) {
+            return Err(DatasetError::Occupied { path });
+        }
+    }
+    Ok(())
+}
+
 /// A text file to be.
 struct Text {
     path: std::path::PathBuf,
@@ -138,4 +162,32 @@ fn save(image: &RgbImage, path: &Path) -> Result<(), DatasetError> {
         file.flush()
     };
     write().map_err(|source| DatasetError::Write { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{SyntheticBirds, SyntheticBirdsConfig};
+
+    #[test]
+    fn a_folder_that_holds_a_set_is_left_alone() {
+        let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(2, 2).with_size(32)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let [root, none, other] = ["set", "none", "other"].map(|name| folder.path().join(name));
+        fs::create_dir(&root).unwrap();
+        fs::write(root.join("README"), "no set").unwrap();
+        write_cub(&birds, &root, Some(&none)).unwrap();
+        let before = fs::read(root.join("images.txt")).unwrap();
+        for (root, negatives, named) in [
+            (&root, None, "set"),
+            (&other, Some(&*none), "none"),
+            (&other, Some(&*root.join("images/001.bird")), "001.bird"),
+        ] {
+            let error = write_cub(&birds, root, negatives).unwrap_err();
+            assert!(matches!(error, DatasetError::Occupied { .. }), "{error}");
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        assert_eq!(fs::read(root.join("images.txt")).unwrap(), before);
+        assert!(!other.exists(), "it is found before anything is written");
+    }
 }

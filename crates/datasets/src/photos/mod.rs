@@ -1,5 +1,6 @@
 //! Photos on disk, listed with what is known of them.
 
+mod checksum;
 mod config;
 pub(crate) mod entry;
 pub(crate) mod listing;

@@ -1,6 +1,7 @@
 //! The performer's features of a set of images, computed once.
 
 mod extraction;
+mod spill;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +50,8 @@ pub struct FeatureConfig {
     /// Features beyond this many bytes go to a memory-mapped file without a name.
     #[config(default = "4 << 30")]
     pub memory_limit: usize,
-    /// Folder of that file; the system's temporary folder if `None`.
+    /// Folder of that file. If `None`, the system's temporary folder; or, where that is kept in memory, `/var/tmp`
+    /// or the current folder.
     pub directory: Option<PathBuf>,
     /// Whether target features are kept in half precision (IEEE binary16, 11 significant bits, at most 65504):
     /// half of their memory, and of what is read in every epoch. Upper features and scores, which are
@@ -106,7 +108,7 @@ struct MemoryLimit {
 
 impl MemoryLimit {
     fn of(config: &FeatureConfig) -> Self {
-        let directory = config.directory.clone().unwrap_or_else(std::env::temp_dir);
+        let directory = config.directory.clone().unwrap_or_else(spill::folder);
         Self { bytes: config.memory_limit, directory }
     }
 

@@ -12,7 +12,7 @@ use super::config::FitConfig;
 use super::loss::InterpretabilityLoss;
 use super::record::EpochRecord;
 use crate::file::bad;
-use crate::{Checkpoints, CoreError, Explainer, Features, MaskLayer, checksum};
+use crate::{Checkpoints, CoreError, Explainer, Features, MaskLayer, NUMERICS_VERSION, checksum};
 
 const EXPLAINER: &str = "explainer.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -55,10 +55,13 @@ pub(crate) fn setting(
     let epochs = if config.decay > 0.0 { config.epochs } else { 0 };
     let config = config.clone().with_epochs(epochs).with_checkpoints(None).with_progress(false);
     let mut config = serde_json::json!(config);
-    config.as_object_mut().expect("a struct").remove("refit");
+    for unread in ["refit", "stop"] {
+        config.as_object_mut().expect("a struct").remove(unread);
+    }
     let windows = explainer.interpretable.layers.iter().map(|layer| layer.windows().map(StarWindow::config));
     let masks = explainer.interpretable.layers.iter().map(|layer| layer.mask().map(MaskLayer::setting));
     serde_json::json!({
+        "numerics": NUMERICS_VERSION,
         "fit": config,
         "loss": loss.description(),
         "parameters": explainer.num_params(),
@@ -77,39 +80,51 @@ pub(crate) fn setting(
 
 /// Writes the checkpoint of `state`'s last epoch and removes the one before it.
 pub(crate) fn save(
-    folder: &Path,
+    checkpoints: &Checkpoints,
     explainer: &Explainer,
     optimizer: &ModuleOptimizer,
     loss: &dyn InterpretabilityLoss,
     state: &State,
 ) -> Result<(), CoreError> {
-    Checkpoints::in_folder(folder).save(state.records.len(), |place| {
+    let refused = |what: String| CoreError::Checkpoint { path: checkpoints.folder().join(STATE), what };
+    let json = serde_json::to_vec_pretty(state).map_err(|error| refused(error.to_string()))?;
+    let write = |place: &Path| {
         let inside = |name: &str| place.join(name);
         explainer.save(&inside(EXPLAINER))?;
         optimizer.save(inside(OPTIMIZER)).map_err(bad(&inside(OPTIMIZER)))?;
-        let json = serde_json::to_vec_pretty(state)
-            .map_err(|error| CoreError::Checkpoint { path: folder.join(STATE), what: error.to_string() })?;
-        fs::write(inside(STATE), json).map_err(CoreError::io(inside(STATE), "writing"))?;
+        fs::write(inside(STATE), &json).map_err(CoreError::io(inside(STATE), "writing"))?;
         loss.save(place)
-    })
+    };
+    // What a state does not say again, a fit that goes on from it would not find.
+    let read = |place: &Path| match serde_json::to_vec_pretty(&read(place)?) {
+        Ok(again) if again == json => Ok(()),
+        _ => Err(refused("it is not read as it was written; the checkpoint before it stays".to_string())),
+    };
+    checkpoints.save(state.records.len(), write, read)
 }
 
-/// The newest checkpoint of `folder`, if it has one.
+/// The state in a folder.
+fn read(place: &Path) -> Result<State, CoreError> {
+    let path = place.join(STATE);
+    let json = fs::read(&path).map_err(CoreError::io(&path, "reading"))?;
+    let refused = |error| CoreError::Checkpoint { path, what: format!("not the state of a fit: {error}") };
+    serde_json::from_slice(&json).map_err(refused)
+}
+
+/// The newest checkpoint, if there is one.
 ///
 /// # Errors
 /// If it belongs to a fit of other settings, or cannot be read.
 pub(crate) fn resume(
-    folder: &Path,
+    checkpoints: &Checkpoints,
     setting: &serde_json::Value,
     explainer: Explainer,
     optimizer: ModuleOptimizer,
     loss: &mut dyn InterpretabilityLoss,
 ) -> Result<Option<(Explainer, ModuleOptimizer, State)>, CoreError> {
-    let Some((epoch, place)) = Checkpoints::in_folder(folder).newest()? else { return Ok(None) };
+    let Some((epoch, place)) = checkpoints.newest()? else { return Ok(None) };
     let refused = |what: String| CoreError::Checkpoint { path: place.join(STATE), what };
-    let json = fs::read(place.join(STATE)).map_err(CoreError::io(place.join(STATE), "reading"))?;
-    let state: State =
-        serde_json::from_slice(&json).map_err(|error| refused(format!("not the state of a fit: {error}")))?;
+    let state = read(&place)?;
     if let Some(difference) = difference("", &state.setting, setting) {
         let what = format!("belongs to another fit: {difference}; take another folder or the same settings");
         return Err(refused(what));

@@ -9,6 +9,7 @@ use explainer_filter_loss::{FilterLossConfig, Gradient, Population, Scale, Shape
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
+use crate::StopFlag;
 use crate::track::entry;
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
@@ -294,8 +295,11 @@ pub struct FitConfig {
     #[config(default = 0)]
     pub seed: u64,
     /// Folder for a checkpoint after every epoch. If it holds one of the same settings, the fit
-    /// goes on from there.
+    /// goes on from there. One fit at a time has the folder.
     pub checkpoints: Option<PathBuf>,
+    /// Stops the fit behind the step it is at ([`CoreError::Stopped`](crate::CoreError::Stopped)), its
+    /// checkpoints whole. It is not written with the settings.
+    pub stop: Option<StopFlag>,
     /// Whether a bar is drawn (on a terminal only).
     #[config(default = true)]
     pub progress: bool,

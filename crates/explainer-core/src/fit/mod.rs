@@ -36,7 +36,7 @@ pub use task::{Labels, Task};
 
 use crate::norm::channel_mass;
 use crate::progress::progress_bar;
-use crate::{CoreError, Explainer, Features, InterpretableTrack, Performer};
+use crate::{Checkpoints, CoreError, Explainer, Features, InterpretableTrack, Performer, StopFlag};
 use checkpoint::State;
 use loss::LayeredFilterLoss;
 pub(crate) use step::batches;
@@ -80,7 +80,8 @@ impl FitConfig {
     /// # Errors
     /// Too few rows; a loss, a weight or λ_f that is not finite, or a reconstruction that diverges
     /// ([`CoreError::Diverged`] names the layer, epoch and step); a checkpoint that cannot be
-    /// written, belongs to another fit or lies beyond the last epoch.
+    /// written, belongs to another fit or lies beyond the last epoch; a folder of checkpoints that another run has
+    /// ([`CoreError::InUse`]); a flag that was raised ([`CoreError::Stopped`]).
     ///
     /// # Panics
     /// If the batch size is 0 or `decay` is not within 0..=1, or if images are to be classified that have no
@@ -172,9 +173,9 @@ impl FitConfig {
         bar.set_position((fitting.state.records.len() * fitting.steps()) as u64);
         while fitting.state.records.len() < last {
             fitting = fitting.epoch(performer, validation, &bar)?;
-            if let Some(folder) = &self.checkpoints {
+            if let Some(checkpoints) = &fitting.checkpoints {
                 checkpoint::save(
-                    folder,
+                    checkpoints,
                     &fitting.explainer,
                     &fitting.optimizer,
                     &*fitting.loss,
@@ -183,7 +184,9 @@ impl FitConfig {
             }
         }
         bar.finish_and_clear();
-        let Fitting { explainer, start, state, mut notes, .. } = fitting;
+        fitting.check_stop()?;
+        // The folder stays locked until the whole fit is done.
+        let Fitting { explainer, start, state, mut notes, checkpoints: _locked, .. } = fitting;
         // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
         let refit = match self.task {
             Task::Reconstruction => self.refit,
@@ -213,6 +216,7 @@ struct Fitting<'a> {
     explainer: Explainer,
     start: InterpretableTrack,
     optimizer: ModuleOptimizer,
+    checkpoints: Option<Checkpoints>,
     state: State,
     notes: Vec<String>,
 }
@@ -225,15 +229,17 @@ impl<'a> Fitting<'a> {
         performer: &P,
         train: &'a Features,
     ) -> Result<Self, CoreError> {
+        // Locked, and found to be writable, before any work.
+        let checkpoints = config.checkpoints.as_ref().map(Checkpoints::open).transpose()?;
         // Reads all rows: only where there is something to compare it with.
-        let setting = match config.checkpoints {
+        let setting = match checkpoints {
             Some(_) => checkpoint::setting(config, &*loss, &explainer, train),
             None => serde_json::Value::Null,
         };
         let optimizer = adam::optimizer();
         let lambdas = Lambdas::measure(train, &explainer.decoder, config);
-        let saved = match &config.checkpoints {
-            Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone(), loss)?,
+        let saved = match &checkpoints {
+            Some(found) => checkpoint::resume(found, &setting, explainer.clone(), optimizer.clone(), loss)?,
             None => None,
         };
         let (windowed, note) = config.windowed(explainer, performer, train);
@@ -241,14 +247,25 @@ impl<'a> Fitting<'a> {
         let start = windowed.interpretable.clone();
         if let Some((explainer, optimizer, state)) = saved {
             checkpoint::within(&state, config)?;
-            return Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state, notes });
+            return Ok(Self {
+                config,
+                train,
+                loss,
+                lambdas,
+                explainer,
+                start,
+                optimizer,
+                checkpoints,
+                state,
+                notes,
+            });
         }
         let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
         let layers = start.layers.iter();
         let categories = layers.map(|_| FilterCategories::new(windowed.filters(), classes)).collect();
         let explainer = config.normed(windowed, train).train();
         let state = State { setting, records: Vec::new(), categories };
-        Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state, notes })
+        Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, checkpoints, state, notes })
     }
 
     fn steps(&self) -> usize {
@@ -265,6 +282,7 @@ impl<'a> Fitting<'a> {
         let epoch = self.state.records.len() + 1;
         let mut sum = Terms::default();
         for (step, indices) in self.order(epoch).chunks(self.config.batch_size).enumerate() {
+            self.check_stop()?;
             let done =
                 ((epoch - 1) * self.steps() + step) as f64 / (self.config.epochs * self.steps()) as f64;
             let terms;
@@ -293,6 +311,17 @@ impl<'a> Fitting<'a> {
             seconds: started.elapsed().as_secs_f64(),
         });
         Ok(self)
+    }
+
+    /// Ends the fit if it was told to stop.
+    fn check_stop(&self) -> Result<(), CoreError> {
+        let checkpoints = || self.config.checkpoints.clone();
+        match self.config.stop.as_ref().is_some_and(StopFlag::is_raised) {
+            true => {
+                Err(CoreError::Stopped { epoch: self.state.records.len() + 1, checkpoints: checkpoints() })
+            }
+            false => Ok(()),
+        }
     }
 
     /// Stops a fit whose last update left a weight that is not finite.

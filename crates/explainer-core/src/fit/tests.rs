@@ -10,6 +10,8 @@ use crate::features::floats;
 use crate::testing::{SIZE, TinyPerformer, features, images};
 use crate::{ExplainerConfig, FeatureConfig, InterpretableLayer, MaskLayer, Masking, Share, Windowing};
 
+mod runs;
+
 fn setup(count: usize) -> (TinyPerformer, Features, Explainer) {
     setup_with(count, vec![Masking::PUBLISHED])
 }
@@ -254,7 +256,7 @@ fn a_loss_of_ones_own_pushes_and_is_remembered() {
 
 fn entries(folder: &Path) -> Vec<String> {
     let names = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    names.collect()
+    names.filter(|name| name != ".lock").collect()
 }
 
 #[test]

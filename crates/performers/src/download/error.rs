@@ -41,12 +41,20 @@ pub enum DownloadError {
         /// HTTP's status code.
         status: u16,
     },
+    /// The file is larger than any that is expected.
+    #[error("{url}: expected at most {limit} bytes, and there are more")]
+    TooLarge {
+        /// What was asked for.
+        url: String,
+        /// The most bytes of a file.
+        limit: u64,
+    },
     /// What was received is not the file.
-    #[error("{url}: expected a SHA-256 that begins with {expected}, found {found}")]
+    #[error("{url}: expected the SHA-256 {expected}, found {found}")]
     Checksum {
         /// What was asked for.
         url: String,
-        /// The digits that are known.
+        /// The digits that are known: all of them, or the first.
         expected: String,
         /// Those of what was received.
         found: String,

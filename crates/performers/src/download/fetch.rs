@@ -16,6 +16,8 @@ const SERVER: &str = "https://download.pytorch.org/models";
 const FOLDER: &str = "explainer-performers";
 /// How long nothing may come before a transfer counts as stalled.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The largest file that is received: 4 GiB, several times the largest of torchvision's.
+const MAX_BYTES: u64 = 4 << 30;
 /// How often in a row a transfer may break off without coming further.
 const TRIES: usize = 4;
 
@@ -25,6 +27,7 @@ pub struct Downloads {
     folder: PathBuf,
     server: String,
     patience: Duration,
+    limit: u64,
     network: Network,
 }
 
@@ -54,7 +57,13 @@ impl Downloads {
 
     /// torchvision's files in a folder, which is made if it does not exist.
     pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), server: SERVER.to_string(), patience: PATIENCE, network: Network::On }
+        Self {
+            folder: folder.into(),
+            server: SERVER.to_string(),
+            patience: PATIENCE,
+            limit: MAX_BYTES,
+            network: Network::On,
+        }
     }
 
     /// Another server: the URL below which the files are.
@@ -66,6 +75,12 @@ impl Downloads {
     /// How long nothing may come before a transfer counts as stalled; 30 s unless told otherwise.
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
+        self
+    }
+
+    /// The most bytes of a file, however many responses bring them; 4 GiB unless told otherwise.
+    pub fn with_limit(mut self, bytes: u64) -> Self {
+        self.limit = bytes;
         self
     }
 
@@ -90,32 +105,33 @@ impl Downloads {
             let found = if present == Present::Damaged { "damaged" } else { "absent" };
             return Err(DownloadError::Offline { path, found });
         }
-        let part = self.folder.join(format!("{}.part", file.name));
         fs::create_dir_all(&self.folder).map_err(DownloadError::io(&self.folder))?;
+        // Not the part itself, which gets another name in the end: whoever waited for a lock on it would hold the
+        // whole file, or one that is nobody's any more.
+        let lock = self.folder.join(format!(".{}.lock", file.name));
         let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
-        let mut received = options.open(&part).map_err(DownloadError::io(&part))?;
-        received.lock().map_err(DownloadError::io(&part))?;
-        // Whoever had the lock may have finished: what was opened has the file's own name then.
+        let locked = options.open(&lock).map_err(DownloadError::io(&lock))?;
+        locked.lock().map_err(DownloadError::io(&lock))?;
+        // Whoever had the lock may have finished.
         if self::present(&path, file)? == Present::Whole {
             return Ok(path);
         }
-        let received = self.receive(file, &mut received, &part);
-        if matches!(received, Err(DownloadError::Checksum { .. })) {
+        let part = self.folder.join(format!("{}.part", file.name));
+        let mut received = options.open(&part).map_err(DownloadError::io(&part))?;
+        let outcome = self.receive(file, &mut received, &part);
+        if matches!(outcome, Err(DownloadError::Checksum { .. } | DownloadError::TooLarge { .. })) {
             fs::remove_file(&part).map_err(DownloadError::io(&part))?;
         }
-        received?;
+        outcome?;
         fs::rename(&part, &path).map_err(DownloadError::io(&path))?;
-        if cfg!(unix) {
-            let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
-            synced.map_err(DownloadError::io(&self.folder))?;
-        }
+        explainer_core::sync_folder(&self.folder).map_err(DownloadError::io(&self.folder))?;
         Ok(path)
     }
 
     /// Fills the part that was received, until it is the whole file.
     fn receive(&self, file: &PublicFile, received: &mut File, part: &Path) -> Result<(), DownloadError> {
         let url = format!("{}/{}", self.server, file.name);
-        let agent = Agent::new(self.patience);
+        let agent = Agent::new(self.patience, self.limit, url.starts_with("https://"));
         let io = DownloadError::io(part);
         let mut furthest = received.metadata().map_err(&io)?.len();
         let mut from_start = furthest == 0;
@@ -123,6 +139,7 @@ impl Downloads {
         loop {
             match agent.transfer(&url, &file.name, received).map_err(&io)? {
                 Outcome::Refused(status) => return Err(DownloadError::Refused { url, status }),
+                Outcome::TooLarge => return Err(DownloadError::TooLarge { url, limit: self.limit }),
                 Outcome::Broken(reason) => {
                     // Only tries that came no further are counted.
                     let length = received.metadata().map_err(&io)?.len();

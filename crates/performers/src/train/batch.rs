@@ -23,11 +23,47 @@ pub trait Examples: Sync {
 
     /// The 8-bit RGB pixels and the class of example `index` in epoch `epoch` (from 1; 0 for
     /// validation); `None` for a negative, which is of no class. A source that draws its images may draw
-    /// new ones each epoch.
+    /// new ones each epoch, the same ones whenever it is asked for that epoch.
+    ///
+    /// A training that keeps checkpoints also asks for all examples of the first epoch when it starts, to know them
+    /// again when it goes on.
     ///
     /// # Errors
     /// Whatever the source runs into.
     fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError>;
+}
+
+/// What `get` makes of each item, in order, on all cores.
+fn on_all_cores<I: Copy + Sync, T: Send>(
+    items: Vec<I>,
+    get: impl Fn(I) -> Result<T, TrainError> + Copy + Send,
+) -> Result<Vec<T>, TrainError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(threads).max(1);
+    thread::scope(|scope| {
+        let running: Vec<_> = items
+            .chunks(share)
+            .map(|items| scope.spawn(move || items.iter().copied().map(get).collect::<Result<Vec<_>, _>>()))
+            .collect();
+        let joined = running.into_iter().map(|part| part.join());
+        let parts = joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        Ok(parts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    })
+}
+
+/// A checksum of all examples of an epoch: their pixels and classes.
+pub(super) fn checksum_of(examples: &impl Examples, epoch: usize) -> Result<u32, TrainError> {
+    let sum = |index| {
+        let (image, label) =
+            examples.example(index, epoch).map_err(|source| TrainError::Example { index, source })?;
+        Ok((crc32fast::hash(&image), label))
+    };
+    let mut all = crc32fast::Hasher::new();
+    for (image, label) in on_all_cores((0..examples.len()).collect(), sum)? {
+        all.update(&image.to_le_bytes());
+        all.update(&label.map_or(u64::MAX, |label| label as u64).to_le_bytes());
+    }
+    Ok(all.finalize())
 }
 
 /// How an image is changed before the network sees it.
@@ -74,25 +110,8 @@ impl Batch {
             }
             Ok((view.of(image, input.size), label))
         };
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = indices.len().div_ceil(threads).max(1);
-        let parts: Vec<Result<Vec<_>, TrainError>> = thread::scope(|scope| {
-            let parts = indices.chunks(share).zip(views.chunks(share));
-            let running: Vec<_> = parts
-                .map(|(indices, views)| scope.spawn(move || indices.iter().zip(views).map(get).collect()))
-                .collect();
-            let joined = running.into_iter().map(|part| part.join());
-            joined.map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-        });
-        let mut batch =
-            Self { images: Vec::new(), labels: Labels { indices: indices.to_vec(), classes: Vec::new() } };
-        for part in parts {
-            for (image, label) in part? {
-                batch.images.push(image);
-                batch.labels.classes.push(label);
-            }
-        }
-        Ok(batch)
+        let (images, classes) = on_all_cores(indices.iter().zip(views).collect(), get)?.into_iter().unzip();
+        Ok(Self { images, labels: Labels { indices: indices.to_vec(), classes } })
     }
 
     /// The network's input.

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 
 use burn::optim::OptimizerRecord;
 use burn::store::ModuleRecord;
-use explainer_core::{Checkpoints, checksum};
+use explainer_core::{Checkpoints, NUMERICS_VERSION, checksum};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::batch::checksum_of;
 use super::epoch::Run;
-use super::{EpochRecord, TrainConfig, TrainError, Trainable};
+use super::{EpochRecord, Examples, TrainConfig, TrainError, Trainable};
 
 const NETWORK: &str = "network.bpk";
 const OPTIMIZER: &str = "optimizer.bpk";
@@ -39,15 +40,28 @@ impl State {
     }
 }
 
-/// What a training depends on: not where it writes. Examples are known by their number alone.
-pub(super) fn setting<N: Trainable>(config: &TrainConfig, network: &N, examples: usize) -> Value {
-    serde_json::json!({
-        "training": config.clone().with_checkpoints(None),
+/// What a training depends on: not where it writes.
+///
+/// # Errors
+/// Those of the examples, which are all asked for once.
+pub(super) fn setting<N: Trainable>(
+    config: &TrainConfig,
+    network: &N,
+    train: &impl Examples,
+    validation: &impl Examples,
+) -> Result<Value, TrainError> {
+    let mut training = serde_json::json!(config.clone().with_checkpoints(None));
+    training.as_object_mut().expect("a struct").remove("stop");
+    Ok(serde_json::json!({
+        "numerics": NUMERICS_VERSION,
+        "training": training,
         "preprocessing": network.preprocessing(),
-        "examples": examples,
+        "examples": train.len(),
+        "checksum of the examples": checksum_of(train, 1)?,
+        "checksum of the validation examples": checksum_of(validation, 0)?,
         "parameters": network.num_params(),
         "checksum of the first weights": checksum(network),
-    })
+    }))
 }
 
 fn refused(path: impl Into<PathBuf>, doing: &str) -> impl FnOnce(&dyn Display) -> TrainError {
@@ -55,28 +69,44 @@ fn refused(path: impl Into<PathBuf>, doing: &str) -> impl FnOnce(&dyn Display) -
     move |error| TrainError::Checkpoint { path, what: format!("{doing}: {error}") }
 }
 
-/// Writes the checkpoint of the last epoch and removes those before it.
-pub(super) fn save<N: Trainable>(folder: &Path, run: &Run<N>, state: &State) -> Result<(), TrainError> {
-    Checkpoints::in_folder(folder).save(state.records.len(), |place| {
-        let writing = || refused(folder, "writing a checkpoint");
+/// Writes the checkpoint of the last epoch and removes those before it, once it is read as it was written.
+pub(super) fn save<N: Trainable>(
+    checkpoints: &Checkpoints,
+    run: &Run<N>,
+    state: &State,
+) -> Result<(), TrainError> {
+    let writing = || refused(checkpoints.folder(), "writing a checkpoint");
+    let json = serde_json::to_vec(state).map_err(|error| writing()(&error))?;
+    let write = |place: &Path| {
         // Running statistics are saved as they are once read.
         run.network.valid().into_record().save(place.join(NETWORK)).map_err(|error| writing()(&error))?;
         run.optimizer.save(place.join(OPTIMIZER)).map_err(|error| writing()(&error))?;
-        let json = serde_json::to_vec(state).map_err(|error| writing()(&error))?;
-        fs::write(place.join(STATE), json).map_err(|error| writing()(&error))
-    })
+        fs::write(place.join(STATE), &json).map_err(|error| writing()(&error))
+    };
+    let read = |place: &Path| match serde_json::to_vec(&read(place)?) {
+        Ok(again) if again == json => Ok(()),
+        _ => Err(writing()(&"its state is not read as it was written; the one before it stays")),
+    };
+    checkpoints.save(state.records.len(), write, read)
 }
 
-/// Goes on from the newest checkpoint of `folder`, if it has one.
+/// The state in a folder.
+fn read(place: &Path) -> Result<State, TrainError> {
+    let path = place.join(STATE);
+    let reading = || refused(&path, "reading a checkpoint");
+    let json = fs::read(&path).map_err(|error| reading()(&error))?;
+    serde_json::from_slice(&json).map_err(|error| reading()(&error))
+}
+
+/// Goes on from the newest checkpoint, if there is one.
 pub(super) fn resume<N: Trainable>(
-    folder: &Path,
+    checkpoints: &Checkpoints,
     setting: &Value,
     run: Run<N>,
 ) -> Result<Run<N>, TrainError> {
-    let Some((epoch, place)) = Checkpoints::in_folder(folder).newest()? else { return Ok(run) };
+    let Some((epoch, place)) = checkpoints.newest()? else { return Ok(run) };
     let file = |name: &str| refused(place.join(name), "reading a checkpoint");
-    let json = fs::read(place.join(STATE)).map_err(|error| file(STATE)(&error))?;
-    let state: State = serde_json::from_slice(&json).map_err(|error| file(STATE)(&error))?;
+    let state = read(&place)?;
     if let Some(what) = contradiction(&state, epoch, setting) {
         return Err(TrainError::Checkpoint { path: place.join(STATE), what });
     }

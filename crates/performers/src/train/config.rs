@@ -7,6 +7,7 @@ use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::decay::WeightDecayConfig;
 use burn::optim::momentum::MomentumConfig;
 use burn::optim::{AdamWConfig, ModuleOptimizer, SgdConfig};
+use explainer_core::StopFlag;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -88,8 +89,12 @@ pub struct TrainConfig {
     /// Batch-norms for the time of training.
     #[config(default = "Norms::WhileTraining")]
     pub norms: Norms,
-    /// Folder of checkpoints, one after each epoch; the newest is gone on from. None are kept if `None`.
+    /// Folder of checkpoints, one after each epoch; the newest is gone on from. None are kept if `None`. One training
+    /// at a time has the folder.
     pub checkpoints: Option<PathBuf>,
+    /// Stops the training behind the step it is at ([`CoreError::Stopped`](explainer_core::CoreError::Stopped)), its
+    /// checkpoints whole. It is not written with the settings.
+    pub stop: Option<StopFlag>,
     /// Seed of the order, of views and of dropout.
     #[config(default = 0)]
     pub seed: u64,

@@ -1,12 +1,16 @@
 //! The loop over epochs.
 
+use std::io::Write;
+
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
+use explainer_core::{Checkpoints, CoreError, StopFlag};
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::batch::{Batch, View};
 use super::checkpoint::{self, State};
@@ -60,7 +64,12 @@ impl TrainConfig {
         if validation.is_empty() {
             return Err(TrainError::Empty("validation"));
         }
-        let setting = checkpoint::setting(self, &network, train.len());
+        // Locked, and found to be writable, before any work.
+        let checkpoints = self.checkpoints.as_ref().map(Checkpoints::open).transpose()?;
+        let setting = match checkpoints {
+            Some(_) => checkpoint::setting(self, &network, train, validation)?,
+            None => Value::Null,
+        };
         let network = match self.norms {
             Norms::WhileTraining => network.with_norms(),
             Norms::None => network,
@@ -72,8 +81,8 @@ impl TrainConfig {
             order: (0..train.len()).collect(),
             records: Vec::with_capacity(self.epochs),
         };
-        if let Some(folder) = &self.checkpoints {
-            run = checkpoint::resume(folder, &setting, run)?;
+        if let Some(checkpoints) = &checkpoints {
+            run = checkpoint::resume(checkpoints, &setting, run)?;
         }
         let steps = train.len().div_ceil(self.batch_size);
         let progress = bar(steps * self.epochs);
@@ -87,8 +96,8 @@ impl TrainConfig {
             let record = EpochRecord { epoch, learning_rate, loss, validation_error };
             tell(&progress, &record);
             run.records.push(record);
-            if let Some(folder) = &self.checkpoints {
-                checkpoint::save(folder, &run, &State::of(&run, &setting))?;
+            if let Some(checkpoints) = &checkpoints {
+                checkpoint::save(checkpoints, &run, &State::of(&run, &setting))?;
             }
         }
         progress.finish_and_clear();
@@ -108,6 +117,9 @@ impl TrainConfig {
         let steps = run.order.len().div_ceil(self.batch_size);
         let (mut total, mut rate) = (0.0, 0.0);
         for (step, indices) in run.order.chunks(self.batch_size).enumerate() {
+            if self.stop.as_ref().is_some_and(StopFlag::is_raised) {
+                return Err(CoreError::Stopped { epoch, checkpoints: self.checkpoints.clone() }.into());
+            }
             let views = self.views(indices.len(), &mut run.rng);
             let batch = Batch::draw(train, indices, &views, epoch, &input)?;
             let images = batch.images(&input, &device)?;
@@ -180,5 +192,10 @@ fn bar(steps: usize) -> ProgressBar {
 fn tell(bar: &ProgressBar, record: &EpochRecord) {
     let EpochRecord { epoch, loss, validation_error, .. } = record;
     let text = format!("epoch {epoch}: loss {loss:.4}, validation error {validation_error:.4}");
-    if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) }
+    if bar.is_hidden() {
+        // Nobody may be listening any more, which is no reason to stop.
+        let _ = writeln!(std::io::stderr(), "{text}");
+    } else {
+        bar.println(text);
+    }
 }

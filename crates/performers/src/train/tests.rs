@@ -1,6 +1,6 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Performer, Preprocessing};
+use explainer_core::{CoreError, Performer, Preprocessing, StopFlag};
 use std::fs;
 
 use super::*;
@@ -121,17 +121,74 @@ fn a_training_that_was_stopped_goes_on_as_if_it_was_not() {
     let cut = Shades { until: 3, ..SHADES };
     let error = kept.fit(tiny(2), &cut, &SHADES).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("the power went out"), "{error}");
-    let names: Vec<_> =
+    let mut names: Vec<_> =
         fs::read_dir(folder.path().join("made")).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(names, ["epoch-0002"]);
+    names.sort();
+    assert_eq!(names, [".lock", "epoch-0002"]);
 
     let (resumed, same) = kept.fit(tiny(2), &SHADES, &SHADES).unwrap();
     assert_eq!(records, same);
     assert_eq!(scores(&whole), scores(&resumed));
-    // Nothing is left to do the next time.
-    let none = Shades { until: 0, ..SHADES };
+    // Nothing is left to do the next time but to know the examples again.
+    let none = Shades { until: 2, ..SHADES };
     let (finished, same) = kept.fit(tiny(2), &none, &SHADES).unwrap();
     assert_eq!((records, scores(&finished)), (same, scores(&whole)));
+}
+
+#[test]
+fn a_training_that_is_told_to_stop_goes_on_as_if_it_was_not() {
+    /// Raises the flag when the last example of an epoch is asked for.
+    struct Raising<'a> {
+        flag: &'a StopFlag,
+        epoch: usize,
+    }
+    impl Examples for Raising<'_> {
+        fn len(&self) -> usize {
+            SHADES.len
+        }
+        fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
+            if epoch == self.epoch {
+                self.flag.raise();
+            }
+            SHADES.example(index, epoch)
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let plain = within(3).with_dropout(0.3);
+    let (whole, records) = plain.fit(tiny(2), &SHADES, &SHADES).unwrap();
+    let flag = StopFlag::new();
+    let kept = plain.clone().with_checkpoints(Some(folder.path().into()));
+    let stopping = kept.clone().with_stop(Some(flag.clone()));
+    let error = stopping.fit(tiny(2), &Raising { flag: &flag, epoch: 2 }, &SHADES).map(|_| ()).unwrap_err();
+    assert!(matches!(error, TrainError::Core(CoreError::Stopped { epoch: 2, .. })), "{error}");
+    assert!(error.to_string().contains("1 is kept in"), "{error}");
+    let (resumed, same) = kept.fit(tiny(2), &SHADES, &SHADES).unwrap();
+    assert_eq!((records, scores(&whole)), (same, scores(&resumed)));
+}
+
+#[test]
+fn two_trainings_do_not_share_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = within(1).with_checkpoints(Some(folder.path().into()));
+    let held = explainer_core::Checkpoints::open(folder.path()).unwrap();
+    let error = kept.fit(tiny(2), &SHADES, &SHADES).map(|_| ()).unwrap_err();
+    assert!(matches!(error, TrainError::Core(CoreError::InUse { .. })), "{error}");
+    drop(held);
+    kept.fit(tiny(2), &SHADES, &SHADES).unwrap();
+}
+
+#[test]
+fn a_training_on_other_pictures_of_the_same_number_is_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = within(1).with_checkpoints(Some(folder.path().into()));
+    kept.fit(tiny(2), &SHADES, &SHADES).unwrap();
+    let other = Shades { label: |bright| Some(1 - bright), ..SHADES };
+    for (train, validation, expected) in
+        [(&other, &SHADES, "the examples"), (&SHADES, &other, "the validation")]
+    {
+        let error = kept.fit(tiny(2), train, validation).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(&format!("checksum of {expected}")), "{error}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod convnet;
 mod efficientnet;
 mod file;
+#[doc(hidden)]
+pub mod fuzzing;
 mod layout;
 #[cfg(feature = "matconvnet")]
 mod matconvnet;

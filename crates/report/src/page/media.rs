@@ -62,7 +62,23 @@ pub(crate) fn color(part: usize) -> &'static str {
     COLORS[part % COLORS.len()]
 }
 
-/// The number of a part on its colour.
+/// The number of a part on its colour, which the style sheet has for a class: styles of single elements would need a
+/// policy that allows any.
 pub(crate) fn badge(part: usize) -> Markup {
-    html! { span.badge style={ "--part:" (color(part)) } { (part + 1) } }
+    html! { span class={ "badge color-" (part % COLORS.len()) } { (part + 1) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_style_sheet_has_the_colours_of_parts() {
+        let style = include_str!("style.css");
+        for (part, color) in COLORS.iter().enumerate() {
+            assert!(style.contains(&format!(".color-{part} {{ --part: {color}; }}")), "{part}");
+        }
+        assert!(!style.contains(&format!(".color-{}", COLORS.len())));
+        assert_eq!(badge(8).into_string(), r#"<span class="badge color-1">9</span>"#);
+    }
 }
