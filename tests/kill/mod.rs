@@ -122,6 +122,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         match ending {
             "bpk" => nameless(&mut bytes),
             "html" => bytes = without_training(&bytes),
+            "safetensors" => bytes = with_sorted_header(&bytes),
             "md" => bytes = without_last_column(&bytes),
             _ => {}
         }
@@ -146,6 +147,14 @@ fn nameless(bytes: &mut [u8]) {
     for at in places {
         bytes[at..at + 8].fill(0);
     }
+}
+
+/// A file of safetensors whose header has its keys in order.
+fn with_sorted_header(bytes: &[u8]) -> Vec<u8> {
+    let (length, rest) = bytes.split_first_chunk().expect("a length");
+    let (header, tensors) = rest.split_at(u64::from_le_bytes(*length) as usize);
+    let header: Value = serde_json::from_slice(header).expect("JSON");
+    [header.to_string().as_bytes(), tensors].concat()
 }
 
 /// A report without the section of curves, which states seconds; the record beside it has the rest.
