@@ -195,8 +195,14 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         kept.sort();
-        let folders =
-            ["epoch-0010", "permuted-categories", "random-performer", "second-seed", "shuffled-features"];
+        let folders = [
+            ".lock",
+            "epoch-0010",
+            "permuted-categories",
+            "random-performer",
+            "second-seed",
+            "shuffled-features",
+        ];
         assert_eq!(kept, folders, "the fit's own checkpoint beside those of its controls");
         let again = run(ControlFit::ShuffledFeatures, &performer, &train, &validation);
         // Their seconds would differ if the epochs had been run again.
