@@ -83,10 +83,10 @@ pub fn evidence<P: Performer>(
                 let probes = Probes::new().with(names::PUBLISHED, probe);
                 let found = experiment.evidence(performer, &probes, &settings.fit, device)?;
                 evidence = renamed(evidence, &found, names::PUBLISHED, names::PUBLISHED);
-                println!("published form: {:.1} s", started.elapsed().as_secs_f64());
+                say!("published form: {:.1} s", started.elapsed().as_secs_f64());
             }
             Err(found @ (CoreError::Diverged { .. } | CoreError::Singular { .. })) => {
-                println!("published form: {found}");
+                say!("published form: {found}");
             }
             Err(error) => return Err(error.into()),
         }

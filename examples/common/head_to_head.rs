@@ -130,7 +130,7 @@ impl<P: Performer> Contest<'_, P> {
         let rows = || sample.clone();
         fitted("PCA", &|| Ok(Box::new(PcaConfig::new(width).fit(rows())?)))?;
         if self.train.has_negative_target() {
-            println!("NMF is left out: some target features are negative");
+            say!("NMF is left out: some target features are negative");
         } else {
             fitted("NMF", &|| Ok(Box::new(NmfConfig::new(width).with_seed(seed).fit(rows())?)))?;
         }
