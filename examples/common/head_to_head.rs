@@ -17,6 +17,7 @@ use explainer_metrics::{
 use serde::Serialize;
 
 use super::Failure;
+use super::program::say;
 use super::evaluate::{BATCH, Layer, input, positions};
 use super::figures::Figures;
 
