@@ -93,7 +93,9 @@ impl AnimalPart {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(root).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
-            found.extend(name.to_str().and_then(|name| name.strip_suffix(FOLDER_END)).map(str::to_owned));
+            // macOS leaves `._NAME` beside NAME on other file systems.
+            let name = name.to_str().filter(|name| !name.starts_with('.'));
+            found.extend(name.and_then(|name| name.strip_suffix(FOLDER_END)).map(str::to_owned));
         }
         found.sort();
         Ok(found)

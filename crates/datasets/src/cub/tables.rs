@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::faults::Sieve;
 use crate::lines::Line;
-use crate::photos::entry::{checked_box, is_below};
+use crate::photos::entry::checked_box;
+use crate::photos::names::normalised;
 use crate::{BoundingBox, DatasetError, Point};
 
 /// No picture is this large; a coordinate beyond is an error.
@@ -85,9 +86,9 @@ impl Tables {
     /// A line of `images.txt`.
     pub fn image(&mut self, line: Line<'_>) -> Result<(), DatasetError> {
         let (number, name) = line.number_and_rest("<image id> <folder>/<file>")?;
-        if !is_below(name) || !name.contains('/') {
+        let Some(name) = normalised(name).filter(|name| name.contains('/')) else {
             return Err(line.error("<image id> <folder>/<file> within the folder of images"));
-        }
+        };
         if self.by_number.contains_key(&number) {
             return Err(line.error("each image id once"));
         }

@@ -3,6 +3,7 @@
 mod config;
 pub(crate) mod entry;
 pub(crate) mod listing;
+pub(crate) mod names;
 mod negatives;
 pub(crate) mod split;
 
@@ -64,14 +65,20 @@ pub(crate) struct Draft {
 impl Draft {
     /// Leaves out small boxes, splits by the rule (or leaves the split as it is) and adds the negatives.
     pub fn finish(self, photos: &PhotoConfig, rule: Option<SplitRule>) -> Result<PhotoSet, DatasetError> {
-        let Draft { mut positives, mut others, .. } = self;
+        let Draft { mut positives, mut others, mut report, .. } = self;
         let least = f64::from(photos.min_box_area);
-        let is_large = |entry: &Entry| entry.frame.is_none_or(|frame| frame.area() >= least);
-        positives.retain(is_large);
+        let mut is_large = |entry: &Entry| {
+            let large = entry.frame.is_none_or(|frame| frame.area() >= least);
+            if !large {
+                report.note("objects with boxes below the least area", || entry.id.to_string());
+            }
+            large
+        };
+        positives.retain(&mut is_large);
         others.retain(is_large);
         let count = positives.len();
         let own = self.own_negatives.as_deref();
-        let mut negatives = photos.negatives.entries(own, others, count)?;
+        let mut negatives = photos.negatives.entries(own, others, count, &mut report)?;
         split_by(rule, photos, &mut positives, &mut negatives);
         let mut entries = positives;
         entries.append(&mut negatives);
@@ -88,7 +95,7 @@ impl Draft {
             scenes: scenes(photos, entries.len() - count)?,
             entries,
             positives: count,
-            report: self.report,
+            report,
         })
     }
 }
@@ -161,7 +168,7 @@ impl PhotoSet {
         self.entries[index].path()
     }
 
-    /// What was left out when the set was opened ([`Faults::Skip`](crate::Faults)).
+    /// What was left out when the set was opened ([`Faults::Skip`](crate::Faults)), and what is not used.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -190,8 +197,10 @@ impl PhotoSet {
             None => crop.point(p),
             Some(annotated) => crop.carry(p, &annotated),
         };
-        let mut landmarks: Vec<_> = entry.landmarks.iter().map(|p| p.and_then(landmark)).collect();
-        landmarks.resize(self.landmark_names.len(), None);
+        let mut landmarks = vec![None; self.landmark_names.len()];
+        for (index, p) in entry.landmarks.iter() {
+            landmarks[index] = landmark(p);
+        }
         Ok(Sample {
             id: entry.id.to_string(),
             image: crop.image(&picture),
@@ -247,7 +256,7 @@ impl Dataset for PhotoSet {
     fn has_landmark(&self, index: usize, landmark: usize) -> bool {
         assert!(landmark < self.landmark_names.len(), "landmark {landmark} of {:?}", self.landmark_names);
         let entry = &self.entries[index];
-        let Some(p) = entry.landmarks.get(landmark).copied().flatten() else {
+        let Some(p) = entry.landmarks.get(landmark) else {
             return false;
         };
         match (self.coordinates, entry.frame) {
@@ -260,7 +269,7 @@ impl Dataset for PhotoSet {
     }
 
     fn has_landmarks(&self, index: usize) -> bool {
-        let landmarks = self.entries[index].landmarks.len();
-        (0..landmarks).any(|landmark| self.has_landmark(index, landmark))
+        let mut annotated = self.entries[index].landmarks.iter();
+        annotated.any(|(landmark, _)| self.has_landmark(index, landmark))
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::MAX_FILE_BYTES;
 use crate::{DatasetError, Split};
 
 /// How samples are split into those to fit on (nine of ten) and those to measure on.
@@ -91,7 +92,7 @@ pub(super) fn identical_files(paths: &[Option<&Path>]) -> Result<Vec<usize>, Dat
     for members in of_size.into_values().filter(|members| members.len() > 1) {
         let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
         for (i, path) in members {
-            let bytes = std::fs::read(path).map_err(|e| DatasetError::io(path, e))?;
+            let bytes = explainer_files::read(path, MAX_FILE_BYTES).map_err(|e| DatasetError::io(path, e))?;
             numbers[i] = *seen.entry(bytes).or_insert(i);
         }
     }
