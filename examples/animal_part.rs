@@ -37,8 +37,9 @@ struct Args {
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// Weights of an AlexNet in torchvision's layout, .pth or .safetensors. A file of the same name
-    /// ending in .json lists its classes, {"classes": ["n01443537", …, "negative"]}, and may
-    /// state the "mean" and "std" of its channels and its "input", [3, 224, 224]; else they are ImageNet's.
+    /// ending in .json lists its classes, {"classes": ["n01443537", …, "negative"]}, and may state its "input",
+    /// [3, 224, 224], the "mean" and "std" of red, green and blue (with "range": [0, 255] if they are of such pixels)
+    /// and "order": "bgr"; else they are ImageNet's. Any other key is an error unless it begins with "_".
     #[arg(long, value_name = "FILE")]
     performer: PathBuf,
     /// The animal, by its WordNet number.
@@ -59,9 +60,14 @@ fn run(args: &Args) -> Result<(), Failure> {
     let [class, negative_class] = [classes.index(&args.category)?, classes.index("negative")?];
     let random = performer.randomized(args.run.seed);
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
-    let config =
-        AnimalPartConfig::new().with_image_size(performer.preprocessing().size as u32).with_split(split);
+    let config = AnimalPartConfig::new()
+        .with_image_size(performer.preprocessing().size as u32)
+        .with_split(split)
+        .with_faults(args.run.fit.faults());
     let dataset = AnimalPart::open(&args.data, &[&args.category], &config)?;
+    if !dataset.report().is_empty() {
+        println!("annotations: {}", dataset.report());
+    }
     println!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
     Experiment {
         dataset: &dataset,

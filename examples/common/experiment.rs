@@ -59,6 +59,7 @@ impl<P: Performer> Experiment<'_, P> {
         let mut settings = self.settings(&views, &args.wanted())?;
         settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
+        names.check(settings.explainer.channels)?;
         let data = self.data(&views, device)?;
         if args.head_to_head.is_some() {
             // What a network has to have for it is told before the fit.

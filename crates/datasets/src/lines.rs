@@ -13,7 +13,7 @@ const MAX_LINE: u64 = 1 << 16;
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
     path: &'a Path,
-    number: usize,
+    pub number: usize,
     pub text: &'a str,
 }
 

@@ -10,7 +10,7 @@ pub use config::AnimalPartConfig;
 use crate::faults::Sieve;
 use crate::mat::read_mat;
 use crate::photos::entry::check_file;
-use crate::photos::{Coordinates, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Draft, Entry, Picture, listing};
 use crate::{DatasetError, Orientation, PhotoSet};
 
 /// The parts of which the centres are annotated; part `i + 1` in `truth_partNN.mat`.
@@ -74,6 +74,7 @@ impl AnimalPart {
             coordinates: Coordinates::Resized(annotations::ANNOTATED_SIZE),
             categories: wnids.iter().map(|&w| w.to_owned()).collect(),
             landmark_names: LANDMARKS.map(str::to_owned).to_vec(),
+            annotations: None,
             positives,
             others,
             own_negatives: Some(root.join("neg")),
@@ -112,6 +113,7 @@ fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Resul
         let path = root.join("truth").join(wnid).join(format!("truth_part{part:02}.mat"));
         parts.push(annotations::landmarks(&read_mat(path)?, boxes.len())?.into_iter());
     }
+    note_unnamed(&folder.join("img"), boxes.len(), sieve)?;
     let mut entries = Vec::new();
     for (i, frame) in boxes.into_iter().enumerate() {
         // Each part's next landmark belongs to this sample, whether the sample is kept or not.
@@ -132,4 +134,19 @@ fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Resul
         entries.extend(sieve.pass(entry())?);
     }
     Ok(entries)
+}
+
+/// Notes the pictures that are there beyond those that `data.mat` counts, and what else is among them.
+fn note_unnamed(folder: &Path, count: usize, sieve: &mut Sieve) -> Result<(), DatasetError> {
+    let listing = listing::pictures(folder, None)?;
+    sieve.report.merge(listing.report);
+    let number = |picture: &Path| picture.file_stem()?.to_str()?.parse::<usize>().ok();
+    for picture in listing.pictures {
+        if !number(&picture).is_some_and(|number| (1..=count).contains(&number)) {
+            sieve
+                .report
+                .note("pictures without a sample in data.mat", || listing::id(&folder.join(&picture)));
+        }
+    }
+    Ok(())
 }

@@ -25,6 +25,8 @@ enum Place {
 struct Photo {
     name: Box<str>,
     frame: Option<BoundingBox>,
+    /// The line of its box.
+    line: u32,
     trained: Option<bool>,
     /// A line about it makes no sense.
     damaged: bool,
@@ -35,6 +37,8 @@ struct Photo {
 pub(crate) struct Complete<'a> {
     pub name: &'a str,
     pub frame: BoundingBox,
+    /// The line of its box.
+    pub line: u32,
     pub trained: bool,
     /// For each of the parts asked for.
     pub places: Vec<Option<Point>>,
@@ -55,6 +59,11 @@ impl Tables {
     pub fn new(parts: impl IntoIterator<Item = String>) -> Self {
         let parts = parts.into_iter().map(|part| (part, None)).collect();
         Self { parts, photos: vec![], by_number: HashMap::new(), places: vec![] }
+    }
+
+    /// The names of all photos.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.photos.iter().map(|photo| &*photo.name)
     }
 
     /// A line of `parts/parts.txt`.
@@ -93,7 +102,7 @@ impl Tables {
             return Err(line.error("each image id once"));
         }
         self.by_number.insert(number, self.photos.len());
-        self.photos.push(Photo { name: name.into(), frame: None, trained: None, damaged: false });
+        self.photos.push(Photo { name: name.into(), frame: None, line: 0, trained: None, damaged: false });
         self.places.resize(self.photos.len() * self.parts.len(), Place::Unstated);
         Ok(())
     }
@@ -107,6 +116,7 @@ impl Tables {
         });
         let photo = &mut self.photos[photo];
         let frame = parsed.inspect_err(|_| photo.damaged = true)?;
+        photo.line = u32::try_from(line.number).unwrap_or(0);
         match photo.frame.replace(frame) {
             None => Ok(()),
             Some(_) => {
@@ -183,6 +193,6 @@ impl Tables {
             Place::At(point) => Ok(Some(*point)),
         };
         let places = places.iter().zip(&self.parts).map(place).collect::<Result<_, _>>()?;
-        Ok(Complete { name: &photo.name, frame, trained, places })
+        Ok(Complete { name: &photo.name, frame, line: photo.line, trained, places })
     }
 }

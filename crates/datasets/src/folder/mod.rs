@@ -135,6 +135,7 @@ fn read(
         coordinates: Coordinates::Picture,
         categories,
         landmark_names: annotations.landmark_names,
+        annotations: config.annotations.clone(),
         positives,
         others: negatives,
         own_negatives: None,
@@ -172,6 +173,7 @@ fn samples(
         frame: object.frame,
         landmarks: object.landmarks.clone(),
         split: object.split.unwrap_or(whole.split),
+        line: u32::try_from(object.line).unwrap_or(0),
         ..whole.clone()
     };
     Ok(objects.iter().enumerate().map(entry).collect())

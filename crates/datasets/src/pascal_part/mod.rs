@@ -82,6 +82,7 @@ impl PascalPart {
             coordinates: Coordinates::Picture,
             categories: classes.iter().map(|&class| class.to_owned()).collect(),
             landmark_names: config.landmarks.iter().map(|landmark| landmark.name.clone()).collect(),
+            annotations: None,
             positives: found.positives.concat(),
             others: found.others,
             own_negatives: None,

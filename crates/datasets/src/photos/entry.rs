@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub picture_size: Option<[u32; 2]>,
     /// In the set's [`Coordinates`].
     pub landmarks: Places,
+    /// The line of the annotations' file that has the box; 0 if there is none.
+    pub line: u32,
     pub split: Split,
 }
 
@@ -31,7 +33,16 @@ impl Entry {
     /// A whole picture for training, without a name.
     pub fn whole(picture: Picture, category: Option<usize>) -> Self {
         let (id, landmarks) = (Box::default(), Places::default());
-        Self { id, picture, category, frame: None, picture_size: None, landmarks, split: Split::Train }
+        Self {
+            id,
+            picture,
+            category,
+            frame: None,
+            picture_size: None,
+            landmarks,
+            line: 0,
+            split: Split::Train,
+        }
     }
 }
 

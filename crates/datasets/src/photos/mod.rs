@@ -38,6 +38,7 @@ pub struct PhotoSet {
     coordinates: Coordinates,
     categories: Vec<String>,
     landmark_names: Vec<String>,
+    annotations: Option<PathBuf>,
     entries: Vec<Entry>,
     positives: usize,
     /// Where synthetic negatives are drawn.
@@ -53,6 +54,8 @@ pub(crate) struct Draft {
     pub coordinates: Coordinates,
     pub categories: Vec<String>,
     pub landmark_names: Vec<String>,
+    /// The file whose lines have the boxes.
+    pub annotations: Option<PathBuf>,
     /// Category by category.
     pub positives: Vec<Entry>,
     /// Objects of other categories, wanted as negatives.
@@ -74,9 +77,14 @@ impl Draft {
             }
             large
         };
+        let found = positives.len();
         positives.retain(&mut is_large);
         others.retain(is_large);
         let count = positives.len();
+        if count == 0 {
+            let what = format!("objects, of {found} found, with boxes of {least} pixels or more; {report}");
+            return Err(DatasetError::Count { path: self.name.into(), what, expected: 1, found: 0 });
+        }
         let own = self.own_negatives.as_deref();
         let mut negatives = photos.negatives.entries(own, others, count, &mut report)?;
         split_by(rule, photos, &mut positives, &mut negatives);
@@ -92,6 +100,7 @@ impl Draft {
             coordinates: self.coordinates,
             categories: self.categories,
             landmark_names: self.landmark_names,
+            annotations: self.annotations,
             scenes: scenes(photos, entries.len() - count)?,
             entries,
             positives: count,
@@ -173,6 +182,14 @@ impl PhotoSet {
         &self.report
     }
 
+    /// What to call an entry's box in an error.
+    fn place_of_box(&self, entry: &Entry) -> String {
+        match (&self.annotations, entry.line) {
+            (Some(file), line @ 1..) => format!("the object's box ({}, line {line})", file.display()),
+            _ => "the object's box".to_owned(),
+        }
+    }
+
     /// Reads and crops the picture of an entry.
     fn photo(&self, entry: &Entry, path: &Path) -> Result<Sample, DatasetError> {
         let picture = read_picture(path, self.orientation)?;
@@ -186,7 +203,7 @@ impl PhotoSet {
             None => Crop::whole(found, size),
             Some(frame) => Crop::new(frame.widened(self.photos.margin), found, size).ok_or_else(|| {
                 let expected = format!("a part of the picture, {} × {}", found[0], found[1]);
-                DatasetError::value(path, "the object's box", expected, format!("{frame:?}"))
+                DatasetError::value(path, self.place_of_box(entry), expected, format!("{frame:?}"))
             })?,
         };
         let annotated = match self.coordinates {

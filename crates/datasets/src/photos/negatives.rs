@@ -21,12 +21,14 @@ use crate::{DatasetError, Report};
 /// # assert_ne!(other_species, drawn);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Negatives {
     source: Source,
     amount: Amount,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 enum Source {
     None,
     Own,

@@ -9,7 +9,7 @@ mod tests;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::error::{ImageFormatHint, UnsupportedError, UnsupportedErrorKind};
+use image::error::{ImageFormatHint, LimitError, LimitErrorKind, UnsupportedError, UnsupportedErrorKind};
 use image::metadata::Orientation as Exif;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,10 @@ pub(crate) fn decode(bytes: &[u8], orientation: Orientation) -> Result<RgbImage,
     limits.max_alloc = Some(MAX_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
+    // Not every decoder keeps to the limits by itself.
+    if decoder.total_bytes() > MAX_BYTES {
+        return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory)));
+    }
     // TIFF has the orientation beside the picture's size, others in a block as JPEG has.
     let exif = match decoder.exif_metadata()? {
         Some(block) => exif::orientation(&block),

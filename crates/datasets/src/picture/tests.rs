@@ -95,6 +95,19 @@ fn a_picture_beyond_the_limits_is_refused_before_it_is_decoded() {
     assert!(!error.to_string().contains("CRC"), "{error}");
 }
 
+#[test]
+fn no_format_is_decoded_beyond_the_limits() {
+    let mut bitmap = encoded(RgbImage::new(4, 4), ImageFormat::Bmp);
+    bitmap[18..22].copy_from_slice(&16_000i32.to_le_bytes());
+    bitmap[22..26].copy_from_slice(&16_000i32.to_le_bytes());
+    let mut frames = fixture("kind_frames.gif");
+    frames[6..10].copy_from_slice(&[0x80, 0x3e, 0x80, 0x3e]);
+    for file in [bitmap, frames, b"P6 16000 16000 255\n".to_vec()] {
+        let error = decode(&file, Orientation::AsStored).unwrap_err();
+        assert!(matches!(error, ImageError::Limits(_)), "{error}");
+    }
+}
+
 /// The checksum of a PNG chunk.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = flate2::Crc::new();
