@@ -5,6 +5,7 @@ mod file;
 mod layout;
 #[cfg(feature = "matconvnet")]
 mod matconvnet;
+mod pytorch;
 mod resnet;
 mod save;
 
