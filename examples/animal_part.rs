@@ -90,9 +90,10 @@ struct Args {
     layer: Option<Layer>,
     /// Weights of the network: .pth or .safetensors, an AlexNet's in torchvision's layout, an EfficientNet-Lite's in
     /// that of the package efficientnet-lite-pytorch. A file of the same name ending in .json may list its classes,
-    /// {"classes": ["n01443537", …, "negative"]}, and state the "mean" and "std" of its channels and its
-    /// "input", [3, 224, 224]. An AlexNet's classes must be listed there; errors are measured where the animal and
-    /// "negative" are among them.
+    /// {"classes": ["n01443537", …, "negative"]}, and state its "input", [3, 224, 224], the "mean" and "std" of red,
+    /// green and blue (with "range": [0, 255] if they are of such pixels) and "order": "bgr"; else they are the usual
+    /// ones of the network. Any other key is an error unless it begins with "_". An AlexNet's classes must be listed
+    /// there; errors are measured where the animal and "negative" are among them.
     #[arg(long, value_name = "FILE")]
     performer: PathBuf,
     /// The animal, by its WordNet number.
@@ -156,8 +157,12 @@ fn explain<P: Performer>(
 ) -> Result<(), Failure> {
     let split = if args.split_by_photo { SplitRule::ByPhoto } else { SplitRule::Authors };
     let side = networks.performer.preprocessing().size as u32;
-    let config = AnimalPartConfig::new().with_image_size(side).with_split(split);
+    let faults = args.run.fit.faults();
+    let config = AnimalPartConfig::new().with_image_size(side).with_split(split).with_faults(faults);
     let dataset = AnimalPart::open(&args.data, &[&args.category], &config)?;
+    if !dataset.report().is_empty() {
+        say!("annotations: {}", dataset.report());
+    }
     say!("Real images; split {}.", if args.split_by_photo { "by photograph" } else { "of the authors" });
     Experiment {
         dataset: &dataset,

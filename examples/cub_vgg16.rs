@@ -61,8 +61,9 @@ struct Args {
     #[arg(long, value_name = "DIR", requires = "data")]
     negatives: Option<PathBuf>,
     /// Weights of a VGG-16: .pth or .safetensors in torchvision's layout, or MatConvNet's .mat. What the file does not
-    /// say itself, a file of the same name ending in .json says: its classes, {"classes": ["bird", "negative"]},
-    /// the "mean" and "std" of its channels and its "input", [3, 224, 224]; else they are ImageNet's.
+    /// say itself, a file of the same name ending in .json says: its classes, {"classes": ["bird", "negative"]}, its
+    /// "input", [3, 224, 224], the "mean" and "std" of red, green and blue (with "range": [0, 255] if they are of such
+    /// pixels) and "order": "bgr"; else they are ImageNet's. Any other key is an error unless it begins with "_".
     #[arg(long, value_name = "FILE", requires = "data")]
     weights: Option<PathBuf>,
 }

@@ -31,8 +31,8 @@ use common::program::{self, exit, failure::told, files};
 use common::{Experiment, Networks, RunArgs};
 use description::Classes;
 use explainer_core::{
-    ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, Performer, Pooling,
-    Preprocessing,
+    ChannelOrder, ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, Performer,
+    Pooling, Preprocessing,
 };
 use explainer_datasets::{
     Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
@@ -483,10 +483,50 @@ fn a_performers_description_is_honoured_and_checked() {
     assert_eq!((mean.mean, mean.std), ([0.0; 3], IMAGENET_STD));
     let std = stated(json!({"std": [1, 1, 1]})).expect("a network");
     assert_eq!((std.mean, std.std), (IMAGENET_MEAN, [1.0; 3]));
-    for wrong in [json!({"input": [3, 224, 200]}), json!({"input": [1, 64, 64]}), json!({"std": [1, 0, 1]})] {
+    let bytes = json!({"mean": [127.5, 102, 51], "std": [51, 25.5, 255], "range": [0, 255], "order": "Bgr"});
+    let bytes = stated(bytes).expect("a network");
+    assert_eq!((bytes.mean, bytes.std), ([0.5, 0.4, 0.2], [0.2, 0.1, 1.0]));
+    assert_eq!(bytes.order, ChannelOrder::Bgr);
+    let named = json!({"mean": {"blue": 0.5, "green": 0.25, "red": 0.125}, "order": "bgr"});
+    assert_eq!(stated(named).expect("a network").mean, [0.125, 0.25, 0.5]);
+    let whole = json!({"preprocessing": {"size": 224, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}});
+    assert_eq!(stated(whole).expect("a network"), Preprocessing::new(224, [0.5; 3], [0.5; 3]));
+    let remarks =
+        json!({"_note": 1, "val_accuracy": 0.5, "preprocessing": "as usual", "mean": [0.5, 0.5, 0.5]});
+    assert_eq!(stated(remarks).expect("a network").mean, [0.5; 3]);
+    for (wrong, expected) in [
+        (json!({"input": [3, 224, 200]}), "input: expected [3, n, n]"),
+        (json!({"input": [1, 64, 64]}), "input: expected [3, n, n]"),
+        (json!({"std": [1, 0, 1]}), "std: expected standard deviations above 0"),
+        (json!({"means": [0.5, 0.5, 0.5]}), "unknown field `means`, expected one of"),
+        (json!({"order": "rbg"}), "unknown variant `rbg`"),
+        (json!({"mean": [123.7, 116.3, 103.5]}), r#"in 0..255 write "range": [0, 255]"#),
+        (json!({"std": [58.4, 57.1, 57.4]}), r#"in 0..255 write "range": [0, 255]"#),
+        (json!({"mean": [0.4, 0.4, 0.4], "range": [0, 255]}), "expected means of pixels in 0..255"),
+        (json!({"std": [0.2, 0.2, 0.2], "range": [0, 255]}), "of 1 or more of pixels in 0..255"),
+        (json!({"range": [0, 100]}), "range: expected [0, 1] or [0, 255]"),
+        (json!({"mean": [103.9, 116.8, 123.7], "range": [0, 255], "order": "bgr"}), "looks like blue first"),
+        (json!({"mean": 0.5}), "[R, G, B], or by these names"),
+        (json!({"preprocessing": {"size": 224, "mean": [0, 0, 0]}}), "preprocessing: missing field `std`"),
+        (
+            json!({"preprocessing": {"size": 64, "mean": [0, 0, 0], "std": [1, 1, 1], "order": "Rgb", "x": 1}}),
+            "preprocessing: unknown field `x`",
+        ),
+        (
+            json!({"preprocessing": {"size": 64, "mean": [0, 0, 0], "std": [1, 1, 1]}, "input": [3, 224, 224]}),
+            "input: expected 64",
+        ),
+    ] {
         let error = stated(wrong.clone()).expect_err("nonsense").to_string();
-        assert!(error.contains("net.json: "), "{wrong}: {error}");
+        assert!(error.contains("net.json: ") && error.contains(expected), "{wrong}: {error}");
     }
+    let twice = refused(described(json!({"classes": ["cat", "cat", "negative"]})));
+    assert!(twice.contains("classes: expected each name once"), "{twice}");
+    // With the mark that some editors put in front.
+    let text = "\u{feff}{\"classes\": [\"cat\", \"dog\", \"negative\"], \"input\": [3, 64, 64]}";
+    fs::write(torch.with_extension("json"), text).expect("a file");
+    let error = refused(load(&torch));
+    assert!(error.contains("classifier.0.weight") && !error.contains("assumed"), "{error}");
 }
 
 #[test]
@@ -532,6 +572,8 @@ fn settings_are_set_by_their_names() {
         ("fit.gradiant=Exact", "expected one of the settings"),
         ("fit.weights.eta.x=1", "found x"),
         ("fit.gradient=Best", "--set fit.gradient: unknown variant"),
+        (r#"fit.weights={"reconstruction":"Relative","eta":0.1,"share":1.0,"etta":2.0}"#, "etta"),
+        (r#"fit.rates={"conv":1.0}"#, "conv"),
         ("fit.batch_size=-3", "--set fit.batch_size"),
         ("gradient=Exact", "starts with `fit.` or `explainer.`"),
         ("fit.gradient", "NAME=VALUE"),

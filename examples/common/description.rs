@@ -1,6 +1,8 @@
 //! A performer from a file, and what is known of it: from the file itself, or from a JSON file beside it.
 
-use std::fs;
+#[path = "description/statistics.rs"]
+mod statistics;
+
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -8,44 +10,132 @@ use burn::tensor::Device;
 use explainer_core::Preprocessing;
 use explainer_performers::{Architecture, ConvNet, PerformerError, Weights};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use crate::common::Failure;
+use statistics::{Channels, Order, Range};
+
+/// Side of the input that ImageNet's networks are made for.
+const SIDE: usize = 224;
+/// Largest description.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// The file of the weights' name that ends in `.json`, or what is needed of it.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Description {
     /// The classes, in the order of the scores.
     classes: Option<Vec<String>>,
-    /// Subtracted from each channel, in 0..1.
-    mean: Option<[f32; 3]>,
+    /// Subtracted from each channel, in the range of the pixels.
+    mean: Option<Channels>,
     /// Divides each channel.
-    std: Option<[f32; 3]>,
+    std: Option<Channels>,
     /// Channels, height and width of the images.
     input: Option<[usize; 3]>,
+    /// The order of the channels in the network's input: rgb or bgr.
+    order: Option<Order>,
+    /// The range of the pixels that mean and standard deviation are of: [0, 1] or [0, 255].
+    range: Option<Range>,
+    /// The same as this library states it in weights that it saves, or a remark.
+    preprocessing: Option<Stated>,
 }
 
+/// What stands under `preprocessing`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Stated {
+    Remark(String),
+    Whole(Preprocessing),
+    /// Anything else, which is refused with its own error.
+    Other(IgnoredAny),
+}
+
+/// Keys of what is kept on record of a performer and says nothing of its input; so do those of [`RECORDS`].
+const RECORD: [&str; 23] = [
+    "architecture",
+    "widths",
+    "hidden",
+    "data",
+    "dataset",
+    "command",
+    "arguments",
+    "epoch",
+    "epochs",
+    "seed",
+    "accuracy",
+    "loss",
+    "history",
+    "log",
+    "crop",
+    "name",
+    "title",
+    "note",
+    "notes",
+    "source",
+    "license",
+    "date",
+    "version",
+];
+/// Beginnings of such keys.
+const RECORDS: [&str; 8] = ["_", "live_", "val_", "validation", "train_", "training", "test_", "trained"];
+
 impl Description {
+    fn parse(json: &[u8]) -> Result<Self, String> {
+        let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+        let mut all: Map<String, Value> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        all.retain(|key, _| {
+            !RECORD.contains(&key.as_str()) && !RECORDS.iter().any(|begin| key.starts_with(begin))
+        });
+        let preprocessing = all.get("preprocessing").cloned();
+        let description: Self = serde_json::from_value(Value::Object(all))
+            .map_err(|error| format!("{error} (the key of a remark begins with `_`)"))?;
+        if let (Some(Stated::Other(_)), Some(value)) = (&description.preprocessing, preprocessing) {
+            let error = serde_json::from_value::<Preprocessing>(value).err();
+            return Err(format!(
+                "preprocessing: {}",
+                error.map_or_else(String::new, |error| error.to_string())
+            ));
+        }
+        Ok(description)
+    }
+
     /// The preprocessing it states, the usual one of its size where it states a part of it; `None` if it says nothing.
     fn preprocessing(
         &self,
         side: usize,
         usual: fn(usize) -> Preprocessing,
     ) -> Result<Option<Preprocessing>, String> {
-        let Self { mean, std, input, .. } = *self;
-        if mean.is_none() && std.is_none() && input.is_none() {
-            return Ok(None);
-        }
-        let size = match input {
-            None => side,
-            Some([3, height, width]) if height == width && height > 0 => height,
+        let Self { mean, std, input, order, range, .. } = self;
+        let size = match *input {
+            None => None,
+            Some([3, height, width]) if height == width && height > 0 => Some(height),
             Some(input) => return Err(format!("input: expected [3, n, n], found {input:?}")),
         };
-        let usual = usual(size);
-        let (mean, std) = (mean.unwrap_or(usual.mean), std.unwrap_or(usual.std));
-        match std.iter().find(|&&std| std <= 0.0) {
-            Some(found) => Err(format!("std: expected values above 0, found {found}")),
-            None => Ok(Some(Preprocessing::new(size, mean, std))),
+        let parts = mean.is_some() || std.is_some() || order.is_some() || range.is_some();
+        if let Some(Stated::Whole(whole)) = &self.preprocessing {
+            if parts {
+                return Err(
+                    "preprocessing: expected it alone, found mean, std, order or range beside it".into()
+                );
+            }
+            if size.is_some_and(|size| size != whole.size) {
+                return Err(format!(
+                    "input: expected {}, as preprocessing states, found {input:?}",
+                    whole.size
+                ));
+            }
+            statistics::check([whole.mean, whole.std], Range::One)?;
+            return Ok(Some(whole.clone()));
         }
+        if !parts && size.is_none() {
+            return Ok(None);
+        }
+        let usual = usual(size.unwrap_or(side));
+        let range = range.unwrap_or_default();
+        let order = order.unwrap_or_default();
+        let [mean, std] = statistics::stated([mean.as_ref(), std.as_ref()], range, order, &usual)?;
+        Ok(Some(Preprocessing { mean, std, order: order.into(), ..usual }))
     }
 }
 
@@ -80,17 +170,30 @@ pub fn load_as<N>(
 ) -> Result<(N, Option<Classes>), Failure> {
     let file = weights.with_extension("json");
     let refused = |what: String| -> Failure { format!("{}: {what}", file.display()).into() };
-    let description: Description = match fs::read(&file) {
-        Ok(json) => serde_json::from_slice(&json).map_err(|error| refused(error.to_string()))?,
+    let description = match explainer_files::read(&file, MAX_BYTES) {
+        Ok(json) => Description::parse(&json).map_err(refused)?,
         Err(error) if error.kind() == ErrorKind::NotFound => Description::default(),
         Err(error) => return Err(refused(error.to_string())),
     };
+    if let Some(Stated::Remark(remark)) = &description.preprocessing {
+        eprintln!("{}: preprocessing is taken for a remark: {remark:?}", file.display());
+    }
     let given = Weights::file(weights);
-    let given = match description.preprocessing(side, usual).map_err(refused)? {
+    let stated = description.preprocessing(side, usual).map_err(refused)?;
+    let assumed = stated.is_some() && description.input.is_none() && !description.is_whole();
+    let given = match stated {
         Some(preprocessing) => given.with_preprocessing(preprocessing),
         None => given,
     };
-    let performer = load(given)?;
+    let performer = load(given).map_err(|error| -> Failure {
+        match assumed {
+            true => {
+                let file = file.display();
+                format!("{error}\n  input [3, {side}, {side}] was assumed, as {file} states none").into()
+            }
+            false => error.into(),
+        }
+    })?;
     let (expected, own) = known(&performer);
     let (names, file) = match description.classes {
         Some(names) => (names, file),
@@ -102,6 +205,14 @@ pub fn load_as<N>(
         let what = format!("classes: expected {expected}, as many as the network has scores, found {found}");
         return Err(format!("{}: {what}", file.display()).into());
     }
+    if let Some(twice) = names.iter().enumerate().find(|&(i, name)| names[..i].contains(name)) {
+        return Err(format!(
+            "{}: classes: expected each name once, found {:?} again",
+            file.display(),
+            twice.1
+        )
+        .into());
+    }
     Ok((performer, Some(Classes { names, file })))
 }
 
@@ -110,11 +221,17 @@ pub fn load<A: Architecture>(weights: &Path, device: &Device) -> Result<(ConvNet
     let network = |weights| ConvNet::<A>::load(weights, device);
     let known = |network: &ConvNet<A>| (network.sizes().classes, network.class_names().to_vec());
     // A file that says nothing of its input is one of ImageNet's.
-    let (performer, classes) = load_as(weights, (224, Preprocessing::imagenet), network, known)?;
+    let (performer, classes) = load_as(weights, (SIDE, Preprocessing::imagenet), network, known)?;
     let classes = classes.ok_or_else(|| {
         let (what, file) =
             ("has no names of classes; a file beside it may state them", weights.with_extension("json"));
         format!("{}: {what}, {{\"classes\": [...]}}: {}", weights.display(), file.display())
     })?;
     Ok((performer, classes))
+}
+
+impl Description {
+    fn is_whole(&self) -> bool {
+        matches!(self.preprocessing, Some(Stated::Whole(_)))
+    }
 }

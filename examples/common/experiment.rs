@@ -67,6 +67,7 @@ impl<P: Performer> Experiment<'_, P> {
         settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
         settings.fit.stop = Some(stopping::flag());
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
+        names.check(settings.explainer.channels)?;
         let data = self.data(&views, device)?;
         let outcome = self.outcome(&data, settings.clone(), args.form, device)?;
         // What there is, before it is told, and before what takes long or may fail.

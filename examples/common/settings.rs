@@ -64,8 +64,26 @@ where
     for setting in settings.iter().filter(|setting| setting.path[0] == root) {
         setting.put(&mut value)?;
         // Setting by setting, so that the error is told of the right one.
-        serde_json::from_value::<T>(value.clone())
+        let read = serde_json::from_value::<T>(value.clone())
             .map_err(|error| format!("--set {}: {error}", setting.path.join(".")))?;
+        if let Some(name) = dropped(&value, &serde_json::to_value(&read)?) {
+            return Err(format!("--set {}: there is no setting {name}", setting.path.join(".")).into());
+        }
     }
     Ok(serde_json::from_value(value)?)
+}
+
+/// The first name in `given` that is not in what was read of it.
+fn dropped(given: &Value, read: &Value) -> Option<String> {
+    match (given, read) {
+        (Value::Object(given), Value::Object(read)) => given.iter().find_map(|(name, value)| {
+            let inner = read.get(name).map(|read| dropped(value, read));
+            // What is left out when it is written is nothing that was given.
+            inner.unwrap_or_else(|| (!value.is_null()).then(|| name.clone()))
+        }),
+        (Value::Array(given), Value::Array(read)) => {
+            given.iter().zip(read).find_map(|(given, read)| dropped(given, read))
+        }
+        _ => None,
+    }
 }

@@ -90,6 +90,15 @@ impl Args {
 
 /// Prints the counts and draws the sheet.
 pub fn run(args: &Args) -> Result<(), Failure> {
+    if args.kind != Kind::Folder && args.annotations.is_some() {
+        let kind = args.kind.to_possible_value().map_or_else(String::new, |kind| kind.get_name().to_owned());
+        return Err(
+            format!("--annotations: only for --kind folder; {kind} has annotations of its own").into()
+        );
+    }
+    if args.kind == Kind::Synthetic && (args.negatives.is_some() || !args.category.is_empty()) {
+        return Err("--kind synthetic: expected no --negatives and no --category".into());
+    }
     let format = ImageFormat::from_path(&args.sheet)?;
     files::check(&args.sheet)?;
     let Some(data) = &args.data else {
@@ -150,7 +159,11 @@ fn shown(args: &Args, format: ImageFormat, set: &dyn Dataset) -> Result<(), Fail
             samples.try_fold(0, |count, sample| sample.map(|_| count + 1))
         };
         let (count, report) = Prefetch::new().with_faults(args.faults()).run(set, &all, read);
-        say!("pictures: {} of {} read; {report}", count?, set.len());
+        let count = count?;
+        say!("pictures: {count} of {} read; {report}", set.len());
+        if count == 0 {
+            return Err(format!("{}: none of {} pictures could be read", set.name(), set.len()).into());
+        }
     }
     let chosen = chosen(set, args.samples);
     let sheet = sheet(set, &chosen, args)?;
@@ -175,18 +188,24 @@ fn chosen(set: &dyn Dataset, each: usize) -> Vec<usize> {
 fn sheet(set: &dyn Dataset, chosen: &[usize], args: &Args) -> Result<RgbImage, Failure> {
     let rows = chosen.len().div_ceil(COLUMNS).max(1);
     let mut sheet = RgbImage::new(COLUMNS as u32 * args.size, rows as u32 * args.size);
+    let mut count = 0;
     let (drawn, report) = Prefetch::new().with_faults(args.faults()).run(set, chosen, |samples| {
         for (place, sample) in samples.enumerate() {
             let mut sample = sample?.1;
             marks::draw(&mut sample);
             let [x, y] = [place % COLUMNS, place / COLUMNS].map(|n| n as i64 * i64::from(args.size));
             imageops::replace(&mut sheet, &sample.image, x, y);
+            count += 1;
         }
         Ok::<_, Failure>(())
     });
     drawn?;
     if !report.is_empty() {
         say!("sheet: {report}");
+    }
+    if count == 0 {
+        let what = format!("none of {} pictures could be read", chosen.len());
+        return Err(format!("{}: {what}", set.name()).into());
     }
     Ok(sheet)
 }

@@ -26,6 +26,8 @@ use crate::common::{self, Failure, Networks};
 
 /// Seed of the crops of all features, and of the performers with random weights.
 const FEATURES_SEED: u64 = 0;
+/// Largest file of weights: 16 GiB.
+const MAX_WEIGHTS: u64 = 16 << 30;
 /// Side of the pictures of a dataset that is opened only to see that it is there.
 const CHECKED_SIZE: usize = 224;
 
@@ -225,7 +227,8 @@ impl<'a> Run<'a> {
             cells.iter_mut().for_each(|cell| cell.identity["data"] = json!(sum));
         }
         if let Some(path) = self.weights(group)? {
-            let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let bytes = explainer_files::read(&path, MAX_WEIGHTS);
+            let bytes = bytes.map_err(|error| format!("{}: {error}", path.display()))?;
             let sum = crc32fast::hash(&bytes);
             cells.iter_mut().for_each(|cell| cell.identity["weights"] = json!(sum));
         }

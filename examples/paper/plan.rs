@@ -13,6 +13,9 @@ use crate::common::Failure;
 use crate::common::args::{CROPS, Form};
 use crate::common::settings::Setting;
 
+/// Largest plan.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// A file of experiments and variations. Every variation of every experiment is fitted with each seed, the plan's or
 /// those of the experiment's own.
 #[derive(Debug, Deserialize)]
@@ -217,7 +220,8 @@ impl Plan {
     /// Reads a plan.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let at = |what: &dyn fmt::Display| format!("{}: {what}", path.display());
-        let text = fs::read_to_string(path).map_err(|error| at(&error))?;
+        let bytes = explainer_files::read(path, MAX_BYTES).map_err(|error| at(&error))?;
+        let text = String::from_utf8(bytes).map_err(|error| at(&error))?;
         let plan: Self = toml::from_str(&text).map_err(|error| at(&error))?;
         plan.check().map_err(|what| at(&what))?;
         Ok(plan)

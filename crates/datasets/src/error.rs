@@ -33,10 +33,12 @@ pub enum DatasetError {
         path: PathBuf,
     },
     /// A picture could not be decoded, or exceeds the limits on its size.
-    #[error("{}: expected a picture within the limits: {source}", path.display())]
+    #[error("{}: expected a sound picture within the limits, found {content}: {source}", path.display())]
     Image {
         /// The picture's file.
         path: PathBuf,
+        /// What the file is by its first bytes.
+        content: &'static str,
         /// The decoder's answer.
         source: image::ImageError,
     },

@@ -1,4 +1,4 @@
-//! Damage in a set: stop at the first, or leave out what is damaged and report it.
+//! Damage in a set: stop at the first, or leave out what is damaged and report it; and what else to know of a set.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,25 +20,44 @@ pub enum Faults {
     Skip,
 }
 
-/// How many images, or lines about them, were left out, and why.
+/// How many images, or lines about them, were left out, and why; and notes of what was found but is not used.
 ///
-/// All are counted, by kind; the first twenty are kept in words, so that a report of a million faults is
-/// no larger than one of twenty.
+/// All are counted, by kind; the first twenty faults are kept in words, and the first note of each kind, so that
+/// a report of a million faults is no larger than one of twenty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     counts: BTreeMap<&'static str, usize>,
     messages: Vec<String>,
+    notes: BTreeMap<&'static str, Note>,
+}
+
+/// Things of one kind that are worth a note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Note {
+    count: usize,
+    first: String,
 }
 
 impl Report {
-    /// How many were left out.
+    /// How many were left out because something is wrong with them.
     pub fn len(&self) -> usize {
         self.counts.values().sum()
     }
 
-    /// Whether nothing was left out.
+    /// Whether there is nothing to tell: nothing was left out, and all that was found is used.
     pub fn is_empty(&self) -> bool {
-        self.counts.is_empty()
+        self.counts.is_empty() && self.notes.is_empty()
+    }
+
+    /// What is not used, or not as one might think, though nothing is wrong with it, and how much of each kind:
+    /// files that are no pictures, pictures without a row, empty folders, small boxes.
+    pub fn notes(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.notes.iter().map(|(&kind, note)| (kind, note.count))
+    }
+
+    /// Counts something of which there is a note; `which` is told of the first of its kind.
+    pub(crate) fn note(&mut self, kind: &'static str, which: impl FnOnce() -> String) {
+        self.notes.entry(kind).or_insert_with(|| Note { count: 0, first: which() }).count += 1;
     }
 
     /// How many of each kind ([`DatasetError::kind`]), in the order of their names.
@@ -66,10 +85,13 @@ impl Report {
         }
         let free = MESSAGES - self.messages.len();
         self.messages.extend(other.messages.into_iter().take(free));
+        for (kind, Note { count, first }) in other.notes {
+            self.notes.entry(kind).or_insert(Note { count: 0, first }).count += count;
+        }
     }
 }
 
-/// One line of counts, then a line for each message.
+/// One line of counts, a line for each message, and a line for each kind of notes.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} left out", self.len())?;
@@ -80,9 +102,13 @@ impl fmt::Display for Report {
             write!(f, "\n  {message}")?;
         }
         match self.len() - self.messages.len() {
-            0 => Ok(()),
-            more => write!(f, "\n  and {more} more"),
+            0 => {}
+            more => write!(f, "\n  and {more} more")?,
         }
+        for (kind, Note { count, first }) in &self.notes {
+            write!(f, "\n  note: {count} {kind}, the first {first}")?;
+        }
+        Ok(())
     }
 }
 
@@ -140,6 +166,20 @@ mod tests {
         both.merge(sieve.report);
         assert_eq!((both.len(), both.messages().len()), (52, 20));
         assert_eq!(both.counts().collect::<Vec<_>>()[1], ("not in the expected format", 50));
+    }
+
+    #[test]
+    fn notes_are_counted_by_kind_and_the_first_told() {
+        let mut report = Report::default();
+        for name in ["a.txt", "b.txt"] {
+            report.note("files that are no pictures", || name.to_owned());
+        }
+        assert_eq!((report.is_empty(), report.len()), (false, 0), "nothing is wrong with them");
+        let mut both = report.clone();
+        both.merge(report);
+        assert_eq!(both.notes().collect::<Vec<_>>(), [("files that are no pictures", 4)]);
+        let text = both.to_string();
+        assert_eq!(text, "0 left out\n  note: 4 files that are no pictures, the first a.txt");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::folder::Annotations;
 use crate::lines::each_line_of;
 use crate::mat::parse_bytes;
 use crate::pascal_part::objects;
-use crate::photos::listing;
+use crate::photos::names;
 use crate::picture::decode;
 use crate::{DatasetError, Faults, Landmark, Orientation};
 
@@ -61,8 +61,8 @@ fn annotated(path: &Path, bytes: &[u8]) -> bool {
         return false;
     };
     assert_eq!(strict, sieve.report.is_empty());
-    for image in annotations.images() {
-        listing::id(Path::new(image));
+    for (image, _) in annotations.images() {
+        assert_eq!(names::normalised(image).as_deref(), Some(image), "names are normalised once");
     }
     true
 }

@@ -15,6 +15,7 @@ use crate::DatasetError;
 /// # assert_eq!((head.parts.len(), ears.parts.len()), (1, 2));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Landmark {
     /// Its name in [`Dataset::landmark_names`](crate::Dataset::landmark_names).
     pub name: String,

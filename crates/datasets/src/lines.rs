@@ -1,6 +1,5 @@
 //! Text files of one record a line.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::str::FromStr;
@@ -14,7 +13,7 @@ const MAX_LINE: u64 = 1 << 16;
 #[derive(Clone, Copy)]
 pub(crate) struct Line<'a> {
     path: &'a Path,
-    number: usize,
+    pub number: usize,
     pub text: &'a str,
 }
 
@@ -51,7 +50,7 @@ pub(crate) fn each_line(
     path: &Path,
     each: impl FnMut(Line<'_>) -> Result<(), DatasetError>,
 ) -> Result<(), DatasetError> {
-    let file = File::open(path).map_err(|e| DatasetError::io(path, e))?;
+    let file = explainer_files::open(path).map_err(|e| DatasetError::io(path, e))?;
     each_line_of(path, BufReader::new(file), each)
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// What stands behind an interpretable conv-layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Masking {
     /// Nothing: the maps go on whole.
     None,
@@ -53,6 +54,7 @@ impl Masking {
 
 /// Where the maps of an interpretable conv-layer are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Windowing {
     /// Everywhere.
     None,

@@ -10,6 +10,7 @@ use crate::memory::{in_memory, tensor, values};
 
 /// A pool: square kernel, one stride, symmetric zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pooling {
     /// What becomes of a window.
     #[serde(default)]

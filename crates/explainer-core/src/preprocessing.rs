@@ -20,6 +20,7 @@ pub const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
 /// - images: `size × size` pixels of 8-bit RGB, rows from the top
 /// - tensor: `[batch, 3, size, size]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Preprocessing {
     /// Height and width of the input in pixels.
     pub size: usize,

@@ -20,6 +20,7 @@ pub enum Start {
 
 /// p, the share of the interpretable track in the encoder's output.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Share {
     /// `p = sigmoid(w_p)`, w_p fitted from 0 on (arXiv:1805.07468).
     Learned,

@@ -29,6 +29,7 @@ pub(crate) const SILENCE: f32 = 7.888_609e-31;
 ///
 /// Source: `AsIs` is arXiv:1710.00935; the scale-free forms are ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Scale {
     /// The maps as they are, as the paper has it.

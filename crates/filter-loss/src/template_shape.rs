@@ -16,6 +16,7 @@ pub trait TemplateShape {
 
 /// The forms the crate has. d is the distance of a unit from the centre as a fraction of n.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Shape {
     /// `max(1 − β · d₁, −1)`, d₁ the city-block distance (arXiv:1710.00935).

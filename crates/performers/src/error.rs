@@ -29,8 +29,21 @@ pub enum PerformerError {
         /// What the reader found.
         reason: String,
     },
+    /// Two things in the file could be meant by one name.
+    #[error("{}: {name} is in the file twice, as {} and as {}: remove one", path.display(), keys[0], keys[1])]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// What is twice: a tensor by the network's name for it, or the state dict.
+        name: String,
+        /// The keys in the file.
+        keys: [String; 2],
+    },
     /// The file's tensors are not those of the network.
-    #[error("{}: not the weights of this {architecture}:{}", path.display(), describe(missing, unexpected, misshapen))]
+    #[error(
+        "{}: not the weights of this {architecture}:{}{}",
+        path.display(), describe(missing, unexpected, misshapen), hinted(hints)
+    )]
     Mismatch {
         /// The file.
         path: PathBuf,
@@ -42,6 +55,8 @@ pub enum PerformerError {
         unexpected: Vec<String>,
         /// Tensors of another shape or kind than the network's.
         misshapen: Vec<Misshapen>,
+        /// What may be the reason, and what to do.
+        hints: Vec<String>,
     },
     /// The file says what input its network was trained on, and it is not the one asked for.
     #[error("{}: trained on {found}, but {stated} was asked for", path.display())]
@@ -137,4 +152,8 @@ fn describe(missing: &[String], unexpected: &[String], misshapen: &[Misshapen]) 
         }
     }
     text
+}
+
+fn hinted(hints: &[String]) -> String {
+    hints.iter().map(|hint| format!("\n  {hint}")).collect()
 }

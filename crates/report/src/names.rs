@@ -1,13 +1,15 @@
 //! Names that people give to parts.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::ReportError;
 use crate::groups::Groups;
+
+/// Largest file of names.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// Names of groups, from a TOML file. A name belongs to the group that has the filter it stands beside:
 ///
@@ -37,13 +39,14 @@ impl PartNames {
     /// [`ReportError::Io`] if it cannot be read, [`ReportError::Names`] if it is no such file.
     pub fn read(path: &Path) -> Result<Self, ReportError> {
         let io = |source| ReportError::Io { path: path.into(), doing: "reading the names of parts", source };
-        let text = fs::read_to_string(path).map_err(io)?;
+        let text = explainer_files::read(path, MAX_BYTES).map_err(io)?;
         let bad = |expected: &str, found: String| ReportError::Names {
             path: path.into(),
             expected: expected.to_string(),
             found,
         };
-        let file: File = toml::from_str(&text)
+        let text = str::from_utf8(&text).map_err(|error| bad("text in UTF-8", error.to_string()))?;
+        let file: File = toml::from_str(text.trim_start_matches('\u{feff}'))
             .map_err(|error| bad("a table [names] of filters and texts", error.to_string()))?;
         let mut names = BTreeMap::new();
         for (filter, name) in file.names {
@@ -59,6 +62,22 @@ impl PartNames {
             }
         }
         Ok(Self { path: path.into(), names })
+    }
+
+    /// Checks that each name stands beside a filter that an explainer of so many has, before it is fitted. Whether the
+    /// filter is in a group shows when there are groups.
+    ///
+    /// # Errors
+    /// [`ReportError::Names`] for the first that it does not have.
+    pub fn check(&self, filters: usize) -> Result<(), ReportError> {
+        match self.names.range(filters..).next() {
+            None => Ok(()),
+            Some((filter, name)) => Err(ReportError::Names {
+                path: self.path.clone(),
+                expected: format!("a filter below {filters}, as many as the explainer has"),
+                found: format!("filter {filter}, {name:?}"),
+            }),
+        }
     }
 
     /// The names of the groups, in their order.
@@ -88,7 +107,7 @@ mod tests {
 
     fn read(text: &str) -> Result<PartNames, ReportError> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
+        std::fs::write(file.path(), text).unwrap();
         PartNames::read(file.path())
     }
 
@@ -102,6 +121,10 @@ mod tests {
         let names = read("[names]\n8 = \"beak\"\n").unwrap().of(&groups()).unwrap();
         assert_eq!(names, [None, Some("beak".to_string())]);
         assert_eq!(PartNames::default().of(&groups()).unwrap(), [None, None]);
+        let names = read("\u{feff}[names]\n8 = \"beak\"\n").unwrap();
+        assert!(names.check(9).is_ok() && PartNames::default().check(0).is_ok());
+        let error = names.check(8).unwrap_err().to_string();
+        assert!(error.contains("a filter below 8") && error.contains("filter 8, \"beak\""), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{Negatives, PhotoConfig, SplitRule};
 
 /// Settings of [`AnimalPart`](super::AnimalPart).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AnimalPartConfig {
     /// How photos become samples. Boxes under 50² pixels are left out, and the set's own negatives used, so

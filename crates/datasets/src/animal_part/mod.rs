@@ -10,7 +10,7 @@ pub use config::AnimalPartConfig;
 use crate::faults::Sieve;
 use crate::mat::read_mat;
 use crate::photos::entry::check_file;
-use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture, listing};
 use crate::{DatasetError, Orientation, PhotoSet};
 
 /// The parts of which the centres are annotated; part `i + 1` in `truth_partNN.mat`.
@@ -75,6 +75,7 @@ impl AnimalPart {
             copies: Copies::Stored,
             categories: wnids.iter().map(|&w| w.to_owned()).collect(),
             landmark_names: LANDMARKS.map(str::to_owned).to_vec(),
+            annotations: None,
             positives,
             others,
             own_negatives: Some(root.join("neg")),
@@ -95,7 +96,9 @@ impl AnimalPart {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(root).map_err(io)? {
             let name = entry.map_err(io)?.file_name();
-            found.extend(name.to_str().and_then(|name| name.strip_suffix(FOLDER_END)).map(str::to_owned));
+            // macOS leaves `._NAME` beside NAME on other file systems.
+            let name = name.to_str().filter(|name| !name.starts_with('.'));
+            found.extend(name.and_then(|name| name.strip_suffix(FOLDER_END)).map(str::to_owned));
         }
         found.sort();
         Ok(found)
@@ -112,6 +115,7 @@ fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Resul
         let path = root.join("truth").join(wnid).join(format!("truth_part{part:02}.mat"));
         parts.push(annotations::landmarks(&read_mat(path)?, boxes.len())?.into_iter());
     }
+    note_unnamed(&folder.join("img"), boxes.len(), sieve)?;
     let mut entries = Vec::new();
     for (i, frame) in boxes.into_iter().enumerate() {
         // Each part's next landmark belongs to this sample, whether the sample is kept or not.
@@ -132,4 +136,19 @@ fn samples(root: &Path, wnid: &str, category: usize, sieve: &mut Sieve) -> Resul
         entries.extend(sieve.pass(entry())?);
     }
     Ok(entries)
+}
+
+/// Notes the pictures that are there beyond those that `data.mat` counts, and what else is among them.
+fn note_unnamed(folder: &Path, count: usize, sieve: &mut Sieve) -> Result<(), DatasetError> {
+    let listing = listing::pictures(folder, None)?;
+    sieve.report.merge(listing.report);
+    let number = |picture: &Path| picture.file_stem()?.to_str()?.parse::<usize>().ok();
+    for picture in listing.pictures {
+        if !number(&picture).is_some_and(|number| (1..=count).contains(&number)) {
+            sieve
+                .report
+                .note("pictures without a sample in data.mat", || listing::id(&folder.join(&picture)));
+        }
+    }
+    Ok(())
 }

@@ -16,6 +16,7 @@ pub enum CubCategories {
 
 /// Settings of [`Cub`](super::Cub).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct CubConfig {
     /// How photos become samples. By default all boxes count, and there are no negatives.

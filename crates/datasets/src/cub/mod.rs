@@ -4,7 +4,7 @@ mod config;
 pub(crate) mod tables;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 pub use config::{CubCategories, CubConfig};
@@ -14,11 +14,13 @@ use self::tables::{Complete, Tables};
 use crate::faults::Sieve;
 use crate::lines::{Line, each_line};
 use crate::photos::entry::check_file;
-use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture, listing, names};
 use crate::{DatasetError, Landmark, Orientation, PhotoSet, Point, Split, landmark};
 
 /// Folder of the pictures.
 const IMAGES: &str = "images";
+/// File of the boxes.
+const BOXES: &str = "bounding_boxes.txt";
 
 /// Reader of CUB-200-2011 (Wah et al., Caltech-UCSD Birds).
 ///
@@ -62,6 +64,7 @@ impl Cub {
         let mut sieve = Sieve::new(config.photos.faults);
         let tables = read(root, config, &mut sieve)?;
         let photos = tables.complete(root, &mut sieve)?;
+        note_unnamed(root, &tables, &mut sieve)?;
         let chosen = Chosen::new(root, config, &photos)?;
         let (mut positives, mut others) = (vec![vec![]; chosen.categories.len()], vec![]);
         for photo in &photos {
@@ -84,6 +87,7 @@ impl Cub {
             copies: Copies::None,
             categories: chosen.categories,
             landmark_names: config.landmarks.iter().map(|landmark| landmark.name.clone()).collect(),
+            annotations: Some(root.join(BOXES)),
             positives: positives.concat(),
             others,
             own_negatives: None,
@@ -100,7 +104,7 @@ type Read = fn(&mut Tables, Line<'_>) -> Result<(), DatasetError>;
 /// The files that have a line for each image, or several, in the order in which they are read.
 pub(crate) const FILES: [(&str, Read); 4] = [
     ("images.txt", Tables::image),
-    ("bounding_boxes.txt", Tables::bounding_box),
+    (BOXES, Tables::bounding_box),
     ("train_test_split.txt", Tables::split),
     ("parts/part_locs.txt", Tables::location),
 ];
@@ -115,6 +119,20 @@ fn read(root: &Path, config: &CubConfig, sieve: &mut Sieve) -> Result<Tables, Da
         each_line(&root.join(file), |line| sieve.pass(read(&mut tables, line)).map(drop))?;
     }
     Ok(tables)
+}
+
+/// Notes the pictures that are there and have no line in `images.txt`, and what else is among them.
+fn note_unnamed(root: &Path, tables: &Tables, sieve: &mut Sieve) -> Result<(), DatasetError> {
+    let listing = listing::pictures(&root.join(IMAGES), None)?;
+    sieve.report.merge(listing.report);
+    let named: HashSet<&str> = tables.names().collect();
+    for picture in listing.pictures {
+        let key = names::key(&picture);
+        if !named.contains(key.as_str()) {
+            sieve.report.note("pictures without a line in images.txt", || key);
+        }
+    }
+    Ok(())
 }
 
 /// Which species are wanted, and as what.
@@ -184,6 +202,7 @@ fn entry(path: &Path, photo: &Complete<'_>, category: Option<usize>, landmarks: 
     Entry {
         id: photo.name.into(),
         frame: Some(photo.frame),
+        line: photo.line,
         landmarks: landmarks.iter().map(landmark).collect(),
         split: if photo.trained { Split::Train } else { Split::Validation },
         ..Entry::whole(Picture::File(path.into()), category)

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::faults::Sieve;
 use crate::lines::Line;
-use crate::photos::entry::{checked_box, is_below};
+use crate::photos::entry::checked_box;
+use crate::photos::names::normalised;
 use crate::{BoundingBox, DatasetError, Point};
 
 /// No picture is this large; a coordinate beyond is an error.
@@ -24,6 +25,8 @@ enum Place {
 struct Photo {
     name: Box<str>,
     frame: Option<BoundingBox>,
+    /// The line of its box.
+    line: u32,
     trained: Option<bool>,
     /// A line about it makes no sense.
     damaged: bool,
@@ -34,6 +37,8 @@ struct Photo {
 pub(crate) struct Complete<'a> {
     pub name: &'a str,
     pub frame: BoundingBox,
+    /// The line of its box.
+    pub line: u32,
     pub trained: bool,
     /// For each of the parts asked for.
     pub places: Vec<Option<Point>>,
@@ -54,6 +59,11 @@ impl Tables {
     pub fn new(parts: impl IntoIterator<Item = String>) -> Self {
         let parts = parts.into_iter().map(|part| (part, None)).collect();
         Self { parts, photos: vec![], by_number: HashMap::new(), places: vec![] }
+    }
+
+    /// The names of all photos.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.photos.iter().map(|photo| &*photo.name)
     }
 
     /// A line of `parts/parts.txt`.
@@ -85,14 +95,14 @@ impl Tables {
     /// A line of `images.txt`.
     pub fn image(&mut self, line: Line<'_>) -> Result<(), DatasetError> {
         let (number, name) = line.number_and_rest("<image id> <folder>/<file>")?;
-        if !is_below(name) || !name.contains('/') {
+        let Some(name) = normalised(name).filter(|name| name.contains('/')) else {
             return Err(line.error("<image id> <folder>/<file> within the folder of images"));
-        }
+        };
         if self.by_number.contains_key(&number) {
             return Err(line.error("each image id once"));
         }
         self.by_number.insert(number, self.photos.len());
-        self.photos.push(Photo { name: name.into(), frame: None, trained: None, damaged: false });
+        self.photos.push(Photo { name: name.into(), frame: None, line: 0, trained: None, damaged: false });
         self.places.resize(self.photos.len() * self.parts.len(), Place::Unstated);
         Ok(())
     }
@@ -106,6 +116,7 @@ impl Tables {
         });
         let photo = &mut self.photos[photo];
         let frame = parsed.inspect_err(|_| photo.damaged = true)?;
+        photo.line = u32::try_from(line.number).unwrap_or(0);
         match photo.frame.replace(frame) {
             None => Ok(()),
             Some(_) => {
@@ -182,6 +193,6 @@ impl Tables {
             Place::At(point) => Ok(Some(*point)),
         };
         let places = places.iter().zip(&self.parts).map(place).collect::<Result<_, _>>()?;
-        Ok(Complete { name: &photo.name, frame, trained, places })
+        Ok(Complete { name: &photo.name, frame, line: photo.line, trained, places })
     }
 }

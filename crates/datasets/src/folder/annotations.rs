@@ -6,11 +6,14 @@ use std::path::Path;
 
 use super::{csv, json};
 use crate::faults::Sieve;
-use crate::photos::entry::{checked_box, is_below};
+use crate::photos::entry::{Places, checked_box};
+use crate::photos::names::normalised;
 use crate::{BoundingBox, DatasetError, Point, Split};
 
-/// Largest file that is read: 1 GiB.
-const MAX_FILE_BYTES: u64 = 1 << 30;
+/// Largest file that is read: 256 MiB.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+/// Most landmarks that a file may name.
+pub(super) const MAX_LANDMARKS: usize = 2048;
 /// No picture is this large; a coordinate beyond is an error.
 const MAX_COORDINATE: f32 = 1e6;
 
@@ -18,12 +21,13 @@ const MAX_COORDINATE: f32 = 1e6;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Object {
     pub frame: Option<BoundingBox>,
-    /// For each of the names.
-    pub landmarks: Box<[Option<Point>]>,
+    pub landmarks: Places,
     pub split: Option<Split>,
+    /// Where the file says it.
+    pub line: usize,
 }
 
-/// The contents of a file of annotations.
+/// The contents of a file of annotations. Pictures go by their [normalised](normalised) names.
 #[derive(Debug, Default)]
 pub(crate) struct Annotations {
     pub(super) landmark_names: Vec<String>,
@@ -46,18 +50,14 @@ pub(super) struct Rows {
 impl Annotations {
     /// Reads a file that ends in `.csv` or `.json`.
     pub fn read(path: &Path, sieve: &mut Sieve) -> Result<Self, DatasetError> {
-        let io = |e| DatasetError::io(path, e);
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > MAX_FILE_BYTES {
-            let (expected, found) = (format!("at most {MAX_FILE_BYTES} bytes"), format!("{size} bytes"));
-            return Err(DatasetError::format(path, "file size", expected, found));
-        }
-        Self::parse(path, &std::fs::read(path).map_err(io)?, sieve)
+        let bytes = explainer_files::read(path, MAX_FILE_BYTES).map_err(|e| DatasetError::io(path, e))?;
+        Self::parse(path, &bytes, sieve)
     }
 
     /// The same of the file's bytes.
     pub fn parse(path: &Path, bytes: &[u8], sieve: &mut Sieve) -> Result<Self, DatasetError> {
         let is = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let Rows { landmark_names, objects: mut rows, damaged } = if is("csv") {
             csv::rows(path, bytes, sieve)?
         } else if is("json") {
@@ -66,6 +66,7 @@ impl Annotations {
             let found = path.display().to_string();
             return Err(DatasetError::config("annotations", "a file ending in .csv or .json", found));
         };
+        check_unit(path, &rows)?;
         // Stable: the objects of a picture stay in the order of the file.
         rows.sort_by(|a, b| a.0.cmp(&b.0));
         let (mut objects, mut of_image) = (Vec::with_capacity(rows.len()), HashMap::new());
@@ -88,9 +89,9 @@ impl Annotations {
         self.of_image.get(image).map_or(&[], |range| &self.objects[range.clone()])
     }
 
-    /// The pictures that something is said of.
-    pub fn images(&self) -> impl Iterator<Item = &str> {
-        self.of_image.keys().map(|image| &**image)
+    /// The pictures that something is said of, with the first line that says it.
+    pub fn images(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.of_image.iter().map(|(image, range)| (&**image, self.objects[range.start].line))
     }
 
     /// Whether a split is stated for any picture.
@@ -99,13 +100,27 @@ impl Annotations {
     }
 }
 
+/// Refuses landmarks of which all lie in the first pixel, and not all at its centre: shares of the picture.
+fn check_unit(path: &Path, rows: &[(Box<str>, Object)]) -> Result<(), DatasetError> {
+    let places =
+        || rows.iter().flat_map(|(_, object)| object.landmarks.iter().map(|(_, p)| [p.x, p.y])).flatten();
+    let shares = places().all(|v| (0.0..=1.0).contains(&v)) && places().any(|v| v.fract() != 0.0);
+    if !shares {
+        return Ok(());
+    }
+    let expected = "positions in pixels (of shares of the picture: times its width and height)";
+    Err(DatasetError::value(path, "landmarks", expected, "all of them within 0 to 1"))
+}
+
 /// A row of a file before it is checked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Row {
     pub image: String,
     pub split: Option<String>,
     pub sides: Option<[f32; 4]>,
-    pub landmarks: Vec<Option<[f32; 2]>>,
+    /// Positions with the indices of their landmarks, which rise.
+    pub landmarks: Vec<(u32, [f32; 2])>,
+    pub line: usize,
 }
 
 impl Rows {
@@ -117,9 +132,17 @@ impl Rows {
         error: impl FnOnce([String; 2]) -> DatasetError,
         sieve: &mut Sieve,
     ) -> Result<(), DatasetError> {
-        match sieve.pass(row.and_then(Row::checked).map_err(error))? {
-            Some(object) => self.objects.push((image.into(), object)),
-            None => drop(self.damaged.insert(image.into())),
+        let image = normalised(image);
+        let checked = match &image {
+            Some(_) => row.and_then(Row::checked),
+            None => row.and_then(|row| {
+                Err(["the path of a picture below the folder".to_owned(), format!("{:?}", row.image)])
+            }),
+        };
+        match (sieve.pass(checked.map_err(error))?, image) {
+            (Some(object), Some(image)) => self.objects.push((image.into(), object)),
+            (_, Some(image)) => drop(self.damaged.insert(image.into())),
+            (_, None) => {}
         }
         Ok(())
     }
@@ -128,9 +151,6 @@ impl Rows {
 impl Row {
     /// The row's object, or what was expected and found in its stead.
     fn checked(self) -> Result<Object, [String; 2]> {
-        if !is_below(&self.image) {
-            return Err(["the path of a picture below the folder".to_owned(), format!("{:?}", self.image)]);
-        }
         let frame = self
             .sides
             .map(|[left, top, right, bottom]| checked_box(BoundingBox { left, top, right, bottom }));
@@ -140,12 +160,12 @@ impl Row {
             Some("validation") => Some(Split::Validation),
             Some(other) => return Err(["the split train or validation".to_owned(), format!("{other:?}")]),
         };
-        let landmark = |p: Option<[f32; 2]>| match p {
-            Some([x, y]) if [x, y].iter().all(|v| v.abs() <= MAX_COORDINATE) => Ok(Some(Point { x, y })),
-            Some(p) => Err(["landmarks in pixels".to_owned(), format!("{p:?}")]),
-            None => Ok(None),
-        };
+        let landmark =
+            |(index, [x, y]): (u32, [f32; 2])| match [x, y].iter().all(|v| v.abs() <= MAX_COORDINATE) {
+                true => Ok((index, Point { x, y })),
+                false => Err(["landmarks in pixels".to_owned(), format!("{:?}", [x, y])]),
+            };
         let landmarks = self.landmarks.into_iter().map(landmark).collect::<Result<_, _>>()?;
-        Ok(Object { frame: frame.transpose()?, landmarks, split })
+        Ok(Object { frame: frame.transpose()?, landmarks: Places::new(landmarks), split, line: self.line })
     }
 }

@@ -1,6 +1,6 @@
 //! Which folders are categories, and what is in them.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::annotations::Annotations;
@@ -8,7 +8,7 @@ use super::config::ImageFolderConfig;
 use crate::DatasetError;
 use crate::faults::Sieve;
 use crate::photos::entry::check_file;
-use crate::photos::listing;
+use crate::photos::{listing, names};
 
 /// The pictures of each category, by its folder's name.
 pub(super) fn listed(
@@ -42,18 +42,69 @@ pub(super) fn listed(
     Ok(found)
 }
 
-/// Checks that the pictures that annotations name exist.
+/// What the rows of a file of annotations that match no picture are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unmatched {
+    /// An error: all pictures are listed.
+    Wrong,
+    /// A note, where the picture exists: the list may be a part of what there is.
+    Unlisted,
+}
+
+/// Checks that each row is about one picture, and notes pictures without a row and rows that are not asked for.
 pub(super) fn check_named(
-    root: &Path,
+    [root, file]: [&Path; 2],
     listed: &BTreeMap<String, Vec<PathBuf>>,
+    chosen: &BTreeSet<&str>,
     annotations: &Annotations,
+    unmatched: Unmatched,
     sieve: &mut Sieve,
 ) -> Result<(), DatasetError> {
-    let listed: HashSet<String> = listed.values().flatten().map(|picture| listing::id(picture)).collect();
-    let mut missing: Vec<&str> = annotations.images().filter(|&image| !listed.contains(image)).collect();
-    missing.sort_unstable();
-    for image in missing {
-        sieve.pass(check_file(&root.join(image)))?;
+    let mut pictures: HashMap<String, Vec<(bool, &Path)>> = HashMap::new();
+    for (category, files) in listed {
+        let chosen = chosen.contains(category.as_str());
+        for picture in files {
+            pictures.entry(names::key(picture)).or_default().push((chosen, picture));
+        }
+    }
+    let mut rows: Vec<(&str, usize)> = annotations.images().collect();
+    rows.sort_unstable_by_key(|&(_, line)| line);
+    for (image, line) in rows {
+        let wrong = |expected: &str, found: String| {
+            DatasetError::value(file, format!("line {line}, {image}"), expected, found)
+        };
+        match pictures.get(image).map(Vec::as_slice) {
+            Some([(true, _)]) => {}
+            Some([(false, _)]) => {
+                let kind = "rows about pictures of categories that are not asked for";
+                sieve.report.note(kind, || format!("line {line}, {image}"));
+            }
+            Some(several) => {
+                let names: Vec<_> = several.iter().map(|(_, path)| listing::id(path)).collect();
+                sieve.pass::<()>(Err(wrong("one picture of this name", format!("{names:?}"))))?;
+            }
+            None if unmatched == Unmatched::Unlisted && check_file(&root.join(image)).is_ok() => {
+                sieve
+                    .report
+                    .note("rows about pictures that are not listed", || format!("line {line}, {image}"));
+            }
+            None => {
+                let found = match check_file(&root.join(image)) {
+                    Err(DatasetError::Io { source, .. }) => source.to_string(),
+                    _ => "a file that is no picture, or hidden".to_owned(),
+                };
+                let expected = format!("a picture below {}", root.display());
+                sieve.pass::<()>(Err(wrong(&expected, found)))?;
+            }
+        }
+    }
+    let silent = |name: &&String| annotations.of(name).is_empty() && !annotations.is_damaged(name);
+    let mut without: Vec<&String> = pictures.keys().filter(silent).collect();
+    without.sort_unstable();
+    for name in without {
+        if pictures[name].iter().any(|&(chosen, _)| chosen) {
+            sieve.report.note("pictures without a row, taken whole and without landmarks", || name.clone());
+        }
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::{Negatives, Orientation, PhotoConfig, SplitRule};
 
 /// Settings of [`ImageFolder`](super::ImageFolder).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ImageFolderConfig {
     /// How photos become samples. By default all boxes count, and there are no negatives.

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::annotations::{Row, Rows};
-use super::records::{Record, Records};
+use super::annotations::{MAX_LANDMARKS, Row, Rows};
+use super::records::{Record, Records, Wrong};
 use crate::DatasetError;
 use crate::faults::Sieve;
 
@@ -25,17 +25,17 @@ pub(super) fn rows(path: &Path, bytes: &[u8], sieve: &mut Sieve) -> Result<Rows,
     let at = |line: usize, [expected, found]: [String; 2]| {
         DatasetError::format(path, format!("line {line}"), expected, found)
     };
-    let no_text = |(line, found): (usize, &str)| at(line, ["text in UTF-8".to_owned(), found.to_owned()]);
+    let no_record = |(line, wrong): Wrong| at(line, wrong.map(str::to_owned));
     let mut records = Records::new(bytes);
-    let Some(header) = records.next().transpose().map_err(no_text)? else {
+    let Some(header) = records.next().transpose().map_err(no_record)? else {
         return Err(at(1, ["the names of the columns".to_owned(), "nothing".to_owned()]));
     };
     let mut columns = Columns::of(&header).map_err(|error| at(header.line, error))?;
     let landmark_names = std::mem::take(&mut columns.names);
     let mut rows = Rows { landmark_names, ..Rows::default() };
     for record in records {
-        // A row of fewer or more fields, or of bytes that are no text, names no picture for sure.
-        let record = record.map_err(no_text).and_then(|record| match record.len() {
+        // A row of fewer or more fields, or that is none, names no picture for sure.
+        let record = record.map_err(no_record).and_then(|record| match record.len() {
             len if len == header.len() => Ok(record),
             len => Err(at(record.line, [header.len(), len].map(|fields| format!("{fields} fields")))),
         });
@@ -48,7 +48,7 @@ pub(super) fn rows(path: &Path, bytes: &[u8], sieve: &mut Sieve) -> Result<Rows,
 }
 
 impl Columns {
-    fn of(header: &Record) -> Result<Self, [String; 2]> {
+    fn of(header: &Record<'_>) -> Result<Self, [String; 2]> {
         let header: Vec<&str> = header.fields().collect();
         let mut names: Vec<Option<&str>> = header.iter().copied().map(Some).collect();
         if let Some(twice) = header.iter().enumerate().find(|&(i, name)| names[..i].contains(&Some(*name))) {
@@ -74,6 +74,9 @@ impl Columns {
                 landmarks.push([x, y]);
             }
         }
+        if landmark_names.len() > MAX_LANDMARKS {
+            return Err([format!("at most {MAX_LANDMARKS} landmarks"), landmark_names.len().to_string()]);
+        }
         match header.iter().zip(&names).find(|(_, left)| left.is_some()) {
             None => Ok(Self { image, split, sides, names: landmark_names, landmarks }),
             Some((column, _)) => {
@@ -84,21 +87,24 @@ impl Columns {
         }
     }
 
-    fn row(&self, record: &Record) -> Result<Row, [String; 2]> {
+    fn row(&self, record: &Record<'_>) -> Result<Row, [String; 2]> {
         let text = |column: usize| record.get(column);
-        let landmark = |&columns: &[usize; 2]| numbers(columns.map(text));
+        let landmark = |(index, &columns): (u32, &[usize; 2])| {
+            numbers(columns.map(text)).map(|p| p.map(|p| (index, p))).transpose()
+        };
         Ok(Row {
             image: text(self.image).to_owned(),
             split: self.split.map(|column| text(column).to_owned()),
             sides: self.sides.map(|columns| numbers(columns.map(text))).transpose()?.flatten(),
-            landmarks: self.landmarks.iter().map(landmark).collect::<Result<_, _>>()?,
+            landmarks: (0..).zip(&self.landmarks).filter_map(landmark).collect::<Result<_, _>>()?,
+            line: record.line,
         })
     }
 }
 
-/// So many numbers, or none if all cells are empty.
+/// So many numbers, or none if all cells are empty or NaN, as pandas writes what is missing.
 fn numbers<const N: usize>(cells: [&str; N]) -> Result<Option<[f32; N]>, [String; 2]> {
-    if cells.iter().all(|cell| cell.is_empty()) {
+    if cells.iter().all(|cell| cell.is_empty() || cell.eq_ignore_ascii_case("nan")) {
         return Ok(None);
     }
     let parsed = cells.map(|cell| cell.parse::<f32>().ok());

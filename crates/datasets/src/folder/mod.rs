@@ -6,6 +6,7 @@ mod config;
 mod csv;
 mod json;
 mod records;
+mod spans;
 
 use std::path::{Path, PathBuf};
 
@@ -13,20 +14,24 @@ pub use config::ImageFolderConfig;
 
 pub(crate) use self::annotations::Annotations;
 use self::annotations::Object;
+use self::categories::Unmatched;
 use crate::faults::Sieve;
-use crate::photos::{Coordinates, Copies, Draft, Entry, Picture, listing};
-use crate::{DatasetError, PhotoSet};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture, listing, names};
+use crate::{DatasetError, PhotoSet, Report};
 
 /// Reader of a folder of pictures: `<category>/…/<picture>`, with or without annotations.
 ///
-/// Pictures end in `.jpg`, `.jpeg` or `.png`. Everything below a folder is of its category.
+/// Pictures are JPEG, PNG, WebP, TIFF, BMP, GIF (the first frame) and PNM files, whatever their endings.
+/// Everything below a folder is of its category; links are followed. What is not used is noted in
+/// [`PhotoSet::report`].
 ///
 /// # Annotations
 ///
 /// One file tells boxes, landmarks and the split; all of them may be left out, and so may pictures. It has a
 /// row for each object, so that a picture of several is a sample for each. Boxes and landmarks are in pixels of
 /// the picture from 0: a box covers `[left, right) × [top, bottom)`, a landmark's pixel centres are whole
-/// numbers. A landmark that is not seen is left empty. If the split is stated at all (`train` or `validation`),
+/// numbers. A landmark that is not seen is left empty, `NaN` or `null`. Names of pictures are compared with `/` or
+/// `\` between folders, and with letters composed (NFC). If the split is stated at all (`train` or `validation`),
 /// it is for every picture.
 ///
 /// As CSV, in any order of the columns:
@@ -75,7 +80,8 @@ impl ImageFolder {
     /// concerns single pictures is left out.
     pub fn open(root: impl AsRef<Path>, config: &ImageFolderConfig) -> Result<PhotoSet, DatasetError> {
         let root = root.as_ref();
-        Self::list(root, listing::pictures(root)?, config)
+        let listing = listing::pictures(root, config.annotations.as_deref())?;
+        read(root, listing.pictures, listing.report, config, Unmatched::Wrong)
     }
 
     /// Takes the pictures at these paths below `root`, without looking whether they are there: for lists that
@@ -89,42 +95,55 @@ impl ImageFolder {
         pictures: impl IntoIterator<Item = PathBuf>,
         config: &ImageFolderConfig,
     ) -> Result<PhotoSet, DatasetError> {
-        let root = root.as_ref();
-        config.photos.check()?;
-        let mut sieve = Sieve::new(config.photos.faults);
-        let annotations = match &config.annotations {
-            Some(path) => Annotations::read(path, &mut sieve)?,
-            None => Annotations::default(),
-        };
-        let mut of_category = categories::listed(root, pictures, &mut sieve)?;
-        if config.annotations.is_some() {
-            categories::check_named(root, &of_category, &annotations, &mut sieve)?;
-        }
-        let (categories, others) = categories::chosen(root, config, &of_category)?;
-        let (mut positives, mut negatives) = (Vec::new(), Vec::new());
-        for (category, name) in categories.iter().chain(&others).enumerate() {
-            let entries = if category < categories.len() { &mut positives } else { &mut negatives };
-            for picture in of_category.remove(name).unwrap_or_default() {
-                let found = samples(root, &picture, config, &annotations, category);
-                entries.extend(sieve.pass(found)?.into_iter().flatten());
-            }
-        }
-        let rule = (!annotations.has_split()).then_some(config.split);
-        let draft = Draft {
-            name: root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned(),
-            orientation: config.orientation,
-            coordinates: Coordinates::Picture,
-            copies: Copies::None,
-            categories,
-            landmark_names: annotations.landmark_names,
-            positives,
-            others: negatives,
-            own_negatives: None,
-            states_visibility: false,
-            report: sieve.report,
-        };
-        draft.finish(&config.photos, rule)
+        read(root.as_ref(), pictures, Report::default(), config, Unmatched::Unlisted)
     }
+}
+
+/// Makes a set of these pictures.
+fn read(
+    root: &Path,
+    pictures: impl IntoIterator<Item = PathBuf>,
+    report: Report,
+    config: &ImageFolderConfig,
+    unmatched: Unmatched,
+) -> Result<PhotoSet, DatasetError> {
+    config.photos.check()?;
+    let mut sieve = Sieve::new(config.photos.faults);
+    sieve.report = report;
+    let annotations = match &config.annotations {
+        Some(path) => Annotations::read(path, &mut sieve)?,
+        None => Annotations::default(),
+    };
+    let mut of_category = categories::listed(root, pictures, &mut sieve)?;
+    let (categories, others) = categories::chosen(root, config, &of_category)?;
+    if let Some(file) = &config.annotations {
+        let chosen = categories.iter().chain(&others).map(String::as_str).collect();
+        categories::check_named([root, file], &of_category, &chosen, &annotations, unmatched, &mut sieve)?;
+    }
+    let (mut positives, mut negatives) = (Vec::new(), Vec::new());
+    for (category, name) in categories.iter().chain(&others).enumerate() {
+        let entries = if category < categories.len() { &mut positives } else { &mut negatives };
+        for picture in of_category.remove(name).unwrap_or_default() {
+            let found = samples(root, &picture, config, &annotations, category);
+            entries.extend(sieve.pass(found)?.into_iter().flatten());
+        }
+    }
+    let rule = (!annotations.has_split()).then_some(config.split);
+    let draft = Draft {
+        name: root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned(),
+        orientation: config.orientation,
+        coordinates: Coordinates::Picture,
+        copies: Copies::None,
+        categories,
+        landmark_names: annotations.landmark_names,
+        annotations: config.annotations.clone(),
+        positives,
+        others: negatives,
+        own_negatives: None,
+        states_visibility: false,
+        report: sieve.report,
+    };
+    draft.finish(&config.photos, rule)
 }
 
 /// The samples of one picture: one for each object, or the whole of it.
@@ -136,14 +155,16 @@ fn samples(
     category: usize,
 ) -> Result<Vec<Entry>, DatasetError> {
     let id = listing::id(picture);
-    if annotations.is_damaged(&id) {
+    let key = if config.annotations.is_some() { names::key(picture) } else { String::new() };
+    if annotations.is_damaged(&key) {
         return Ok(vec![]);
     }
-    let objects = annotations.of(&id);
+    let objects = annotations.of(&key);
     let is_stated = !objects.is_empty() && objects.iter().all(|object| object.split.is_some());
     if annotations.has_split() && !is_stated {
         let file = config.annotations.as_deref().unwrap_or(root);
-        return Err(DatasetError::value(file, id, "its split, as others have", "none"));
+        let at = objects.first().map_or_else(|| id.clone(), |object| format!("line {}, {id}", object.line));
+        return Err(DatasetError::value(file, at, "its split, as others have", "none"));
     }
     let whole = Entry::whole(Picture::File(root.join(picture).into()), Some(category));
     if objects.is_empty() {
@@ -154,6 +175,7 @@ fn samples(
         frame: object.frame,
         landmarks: object.landmarks.clone(),
         split: object.split.unwrap_or(whole.split),
+        line: u32::try_from(object.line).unwrap_or(0),
         ..whole.clone()
     };
     Ok(objects.iter().enumerate().map(entry).collect())

@@ -1,39 +1,38 @@
-//! Records of comma-separated values (RFC 4180), with the lines they start at.
+//! Records of comma-separated values, one a line.
+//!
+//! RFC 4180 lets a quoted field go on over lines. Here it may not: a stray quotation mark would take everything
+//! behind it for one field, and no name or number has a line end in it.
 
-use std::ops::Range;
-
-use csv_core::{ReadRecordResult, Reader};
+use std::borrow::Cow;
 
 /// Most fields of a record.
 const MAX_FIELDS: usize = 4096;
 
 /// The records of a file, from its bytes.
 pub(super) struct Records<'a> {
-    parser: Reader,
     rest: &'a [u8],
     line: usize,
-    /// Fields, unquoted; none is longer than the file.
-    output: Vec<u8>,
-    ends: Vec<usize>,
 }
 
 /// One record.
-pub(super) struct Record {
-    /// Where it starts, counted from 1.
+pub(super) struct Record<'a> {
+    /// Its line, counted from 1.
     pub line: usize,
-    text: String,
-    fields: Vec<Range<usize>>,
+    fields: Vec<Cow<'a, str>>,
 }
 
-impl Record {
+/// What is wrong with a line: what was expected and what found.
+pub(super) type Wrong = (usize, [&'static str; 2]);
+
+impl Record<'_> {
     /// The fields, without white space around them.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|field| self.text[field.clone()].trim())
+        self.fields.iter().map(|field| field.trim())
     }
 
     /// The field of a column, empty if there is none.
     pub fn get(&self, column: usize) -> &str {
-        self.fields.get(column).map_or("", |field| self.text[field.clone()].trim())
+        self.fields.get(column).map_or("", |field| field.trim())
     }
 
     /// How many there are.
@@ -44,51 +43,89 @@ impl Record {
 
 impl<'a> Records<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        let (output, ends) = (vec![0; bytes.len()], vec![0; MAX_FIELDS]);
-        Self { parser: Reader::new(), rest: bytes, line: 1, output, ends }
+        Self { rest: bytes, line: 0 }
     }
 
-    fn advance(&mut self, bytes: usize) {
-        self.line += self.rest[..bytes].iter().filter(|&&b| b == b'\n').count();
-        self.rest = &self.rest[bytes..];
+    /// The next line without its end, which may be that of any system.
+    fn next_line(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        self.line += 1;
+        let end = self.rest.iter().position(|b| matches!(b, b'\n' | b'\r')).unwrap_or(self.rest.len());
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest.strip_prefix(b"\r\n").unwrap_or_else(|| rest.get(1..).unwrap_or_default());
+        Some(line)
     }
 }
 
-impl Iterator for Records<'_> {
-    /// A record, or the line of one that is no text or has too many fields, and which of the two.
-    type Item = Result<Record, (usize, &'static str)>;
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Record<'a>, Wrong>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // Blank lines are no records; they are passed over here, so that they are counted.
-        let blank = self.rest.iter().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-        self.advance(blank);
-        let (line, mut written, mut ended) = (self.line, 0, 0);
         loop {
-            let (output, ends) = (&mut self.output[written..], &mut self.ends[ended..]);
-            let (result, read, more, further) = self.parser.read_record(self.rest, output, ends);
-            self.advance(read);
-            (written, ended) = (written + more, ended + further);
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::Record => break,
-                ReadRecordResult::End => return None,
-                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull => {
-                    self.rest = &[];
-                    self.parser.reset();
-                    return Some(Err((line, "more fields than any table has")));
-                }
+            // Blank lines are no records, but are counted.
+            let bytes = self.next_line()?;
+            if bytes.trim_ascii().is_empty() {
+                continue;
             }
+            let line = self.line;
+            let Ok(text) = std::str::from_utf8(bytes) else {
+                return Some(Err((line, ["text in UTF-8", "other bytes"])));
+            };
+            return Some(match fields(text) {
+                Ok(fields) => Ok(Record { line, fields }),
+                Err(wrong) => Err((line, wrong)),
+            });
         }
-        let ends = &self.ends[..ended];
-        let starts = std::iter::once(0).chain(ends.iter().copied());
-        let fields: Vec<Range<usize>> = starts.zip(ends.iter().copied()).map(|(a, b)| a..b).collect();
-        // Each field by itself: what is no text in one may be in two that touch.
-        let is_text = |field: &Range<usize>| std::str::from_utf8(&self.output[field.clone()]).is_ok();
-        let text = String::from_utf8(self.output[..written].to_vec());
-        match (fields.iter().all(is_text), text) {
-            (true, Ok(text)) => Some(Ok(Record { line, text, fields })),
-            _ => Some(Err((line, "other bytes than UTF-8"))),
+    }
+}
+
+/// The fields of a line, unquoted.
+fn fields(line: &str) -> Result<Vec<Cow<'_, str>>, [&'static str; 2]> {
+    let (mut fields, mut rest) = (Vec::new(), line);
+    loop {
+        if fields.len() == MAX_FIELDS {
+            return Err(["as many fields as there are columns", "more fields than any table has"]);
         }
+        let (field, behind) = match rest.trim_start().strip_prefix('"') {
+            Some(quoted) => unquoted(quoted)?,
+            None => {
+                let (field, behind) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                if field.contains('"') {
+                    return Err([BALANCED, "a quotation mark within a field"]);
+                }
+                (Cow::Borrowed(field), behind)
+            }
+        };
+        fields.push(field);
+        match behind.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => return Ok(fields),
+        }
+    }
+}
+
+const BALANCED: &str = "quotation marks around whole fields, in pairs, on one line";
+
+/// A field behind its opening quotation mark, and what comes behind the closing one. Two marks stand for one.
+fn unquoted(text: &str) -> Result<(Cow<'_, str>, &str), [&'static str; 2]> {
+    let (mut field, mut rest) = (String::new(), text);
+    loop {
+        let Some((before, behind)) = rest.split_once('"') else {
+            return Err([BALANCED, "a quotation mark that is never closed"]);
+        };
+        field += before;
+        if let Some(behind) = behind.strip_prefix('"') {
+            field.push('"');
+            rest = behind;
+            continue;
+        }
+        let behind = behind.trim_start();
+        if !behind.is_empty() && !behind.starts_with(',') {
+            return Err([BALANCED, "text behind a closing quotation mark"]);
+        }
+        return Ok((Cow::Owned(field), behind));
     }
 }
 
@@ -97,27 +134,38 @@ mod tests {
     use super::*;
 
     fn records(text: impl AsRef<[u8]>) -> Vec<String> {
-        let told = |record: Result<Record, (usize, &str)>| match record {
+        let told = |record: Result<Record<'_>, Wrong>| match record {
             Ok(record) => format!("{}:{}", record.line, record.fields().collect::<Vec<_>>().join("|")),
-            Err((line, what)) => format!("{line}: {what}"),
+            Err((line, [_, found])) => format!("{line}: {found}"),
         };
         Records::new(text.as_ref()).map(told).collect()
     }
 
     #[test]
     fn fields_are_unquoted_and_lines_counted() {
-        let text = "a, b ,c\r\n\r\n\"one, two\",\"say \"\"x\"\"\",\n\"over\nlines\",2,3\n\n\nlast";
-        assert_eq!(records(text), ["1:a|b|c", "3:one, two|say \"x\"|", "4:over\nlines|2|3", "8:last"]);
-        assert_eq!(records("\u{feff}a,b\n1,2"), ["1:a|b", "2:1|2"]);
+        let text = "a, b ,c\r\n\r\n\"one, two\",\"say \"\"x\"\"\",\r \"x\" ,2,3\n\n \nlast";
+        assert_eq!(records(text), ["1:a|b|c", "3:one, two|say \"x\"|", "4:x|2|3", "7:last"]);
         assert_eq!(records(""), [""; 0]);
         assert_eq!(records("\n\r\n"), [""; 0]);
     }
 
     #[test]
+    fn a_stray_quotation_mark_costs_its_own_line_only() {
+        let never = "2: a quotation mark that is never closed";
+        assert_eq!(records("a,b\n\"c,d\ne,f\n"), ["1:a|b", never, "3:e|f"]);
+        assert_eq!(
+            records("a,b\n\"c,d\ne,\"f\n"),
+            ["1:a|b", never, "3: a quotation mark that is never closed"]
+        );
+        assert_eq!(records("a,b\nc\",d\ne,f"), ["1:a|b", "2: a quotation mark within a field", "3:e|f"]);
+        assert_eq!(records("\"a\"b,c\nd"), ["1: text behind a closing quotation mark", "2:d"]);
+    }
+
+    #[test]
     fn what_is_no_text_is_told_and_the_rest_read() {
-        assert_eq!(records(b"a,b\n\xff,1\nc,d\n"), ["1:a|b", "2: other bytes than UTF-8", "3:c|d"]);
+        assert_eq!(records(b"a,b\n\xff,1\nc,d\n"), ["1:a|b", "2: other bytes", "3:c|d"]);
         // A letter of two bytes, torn apart by a comma.
-        assert_eq!(records(b"\xc3,\xa4\n"), ["1: other bytes than UTF-8"]);
-        assert_eq!(records(",".repeat(MAX_FIELDS + 1)), ["1: more fields than any table has"]);
+        assert_eq!(records(b"\xc3,\xa4\n"), ["1: other bytes"]);
+        assert_eq!(records(",".repeat(MAX_FIELDS)), ["1: more fields than any table has"]);
     }
 }

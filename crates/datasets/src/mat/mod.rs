@@ -111,17 +111,9 @@ pub fn read_mat(path: impl AsRef<Path>) -> Result<MatFile, DatasetError> {
 /// Those of [`read_mat`].
 pub fn read_mat_within(path: impl AsRef<Path>, bytes: usize) -> Result<MatFile, DatasetError> {
     let path = path.as_ref();
-    let io = |source| DatasetError::io(path, source);
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > MAX_FILE_BYTES {
-        return Err(DatasetError::format(
-            path,
-            "file size",
-            format!("at most {MAX_FILE_BYTES} bytes"),
-            format!("{size} bytes"),
-        ));
-    }
-    parse(path, std::fs::read(path).map_err(io)?, bytes)
+    let file =
+        explainer_files::read(path, MAX_FILE_BYTES).map_err(|source| DatasetError::io(path, source))?;
+    parse(path, file, bytes)
 }
 
 /// Reads a file's bytes; the path is for messages only.

@@ -7,6 +7,7 @@ use crate::{Landmark, Negatives, PhotoConfig, SplitRule};
 
 /// Settings of [`PascalPart`](super::PascalPart).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PascalPartConfig {
     /// How photos become samples. By default boxes under 50² pixels are left out, and there are no negatives.

@@ -13,9 +13,10 @@ use self::objects::{Annotated, Object, Seen};
 use crate::ahead::{all_cores, make_ahead};
 use crate::faults::Sieve;
 use crate::mat::read_mat;
-use crate::photos::entry::{check_file, is_below};
+use crate::photos::entry::check_file;
+use crate::photos::names::normalised;
 use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
-use crate::{DatasetError, Orientation, PhotoSet, landmark};
+use crate::{DatasetError, Orientation, PhotoSet, Report, landmark};
 
 const ANNOTATIONS: &str = "Annotations_Part";
 const PICTURES: &str = "JPEGImages";
@@ -72,8 +73,9 @@ impl PascalPart {
             let found = format!("{classes:?}");
             return Err(DatasetError::config("classes", "one class or more, each once", found));
         }
-        let files = annotation_files(&root.join(ANNOTATIONS))?;
-        let found = read_objects(root, &files, classes, config)?;
+        let mut sieve = Sieve::new(config.photos.faults);
+        let files = annotation_files(&root.join(ANNOTATIONS), &mut sieve.report)?;
+        let found = read_objects(root, &files, classes, config, sieve)?;
         let draft = Draft {
             name: format!("Pascal-Part {}", classes.join("+")),
             orientation: Orientation::AsStored,
@@ -81,6 +83,7 @@ impl PascalPart {
             copies: Copies::None,
             categories: classes.iter().map(|&class| class.to_owned()).collect(),
             landmark_names: config.landmarks.iter().map(|landmark| landmark.name.clone()).collect(),
+            annotations: None,
             positives: found.positives.concat(),
             others: found.others,
             own_negatives: None,
@@ -92,13 +95,19 @@ impl PascalPart {
 }
 
 /// The files of annotations, sorted.
-fn annotation_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+fn annotation_files(folder: &Path, report: &mut Report) -> Result<Vec<PathBuf>, DatasetError> {
     let io = |e| DatasetError::io(folder, e);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mat")) {
+        let entry = entry.map_err(io)?;
+        let path = entry.path();
+        // macOS leaves `._NAME` beside NAME on other file systems.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            report.note("hidden files or folders", || path.display().to_string());
+        } else if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("mat")) {
             files.push(path);
+        } else {
+            report.note("files that are no annotations", || path.display().to_string());
         }
     }
     files.sort();
@@ -119,17 +128,14 @@ fn read_objects(
     files: &[PathBuf],
     classes: &[&str],
     config: &PascalPartConfig,
+    sieve: Sieve,
 ) -> Result<Found, DatasetError> {
     let others = config.photos.negatives.categories();
     let is_negative = |class: &str| others.is_some_and(|o| o.is_empty() || o.iter().any(|o| o == class));
     let wanted = |class: &str| classes.contains(&class) || is_negative(class);
     let read = |path: &PathBuf| objects::of(&read_mat(path)?, &config.landmarks, &wanted);
-    let mut found = Found {
-        positives: vec![vec![]; classes.len()],
-        others: vec![],
-        classes: BTreeSet::new(),
-        sieve: Sieve::new(config.photos.faults),
-    };
+    let mut found =
+        Found { positives: vec![vec![]; classes.len()], others: vec![], classes: BTreeSet::new(), sieve };
     make_ahead([all_cores(), AHEAD], files, read, |results| {
         results.zip(files).try_for_each(|(annotated, path)| found.push(root, path, annotated, classes))
     })?;
@@ -182,7 +188,7 @@ fn entry(
     seen: Seen,
     category: Option<usize>,
 ) -> Result<Entry, DatasetError> {
-    if !is_below(picture) {
+    if normalised(picture).is_none() {
         return Err(DatasetError::value(
             path,
             "anno.imname",

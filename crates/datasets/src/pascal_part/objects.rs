@@ -2,7 +2,8 @@
 
 use super::mask::Mask;
 use crate::mat::{MatField, MatFile};
-use crate::{BoundingBox, DatasetError, Landmark, PartMask, Point};
+use crate::photos::entry::Places;
+use crate::{BoundingBox, DatasetError, Landmark, PartMask};
 
 /// What a file says of one picture.
 pub(crate) struct Annotated {
@@ -24,7 +25,7 @@ pub(crate) struct Object {
 pub(crate) struct Seen {
     pub frame: BoundingBox,
     pub picture_size: [u32; 2],
-    pub landmarks: Box<[Option<Point>]>,
+    pub landmarks: Places,
     pub masks: Box<[Option<PartMask>]>,
 }
 

@@ -13,6 +13,7 @@ const MAX_MARGIN: f32 = 10.0;
 /// Settings that every set of photos has; each set's own configuration holds one and sets its fields by
 /// methods of the same names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct PhotoConfig {
     /// Width and height of the samples' images. Default 224.

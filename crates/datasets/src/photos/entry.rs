@@ -1,6 +1,6 @@
 //! What is known of a sample before its picture is read.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
 use crate::{BoundingBox, DatasetError, PartMask, Point, Split};
 
@@ -22,29 +22,62 @@ pub(crate) struct Entry {
     pub frame: Option<BoundingBox>,
     /// Width and height of the picture, where the annotations state them.
     pub picture_size: Option<[u32; 2]>,
-    /// In the set's [`Coordinates`]; empty if there are none at all.
-    pub landmarks: Box<[Option<Point>]>,
+    /// In the set's [`Coordinates`].
+    pub landmarks: Places,
     /// The landmarks' masks in the picture; empty if there are none at all.
     pub masks: Box<[Option<PartMask>]>,
     /// The number of the photograph; the set gives it.
     pub source: usize,
+    /// The line of the annotations' file that has the box; 0 if there is none.
+    pub line: u32,
     pub split: Split,
 }
 
 impl Entry {
     /// A whole picture for training, without a name.
     pub fn whole(picture: Picture, category: Option<usize>) -> Self {
+        let (id, landmarks) = (Box::default(), Places::default());
         Self {
-            id: Box::default(),
+            id,
             picture,
             category,
             frame: None,
             picture_size: None,
-            landmarks: Box::default(),
+            landmarks,
             masks: Box::default(),
             source: 0,
+            line: 0,
             split: Split::Train,
         }
+    }
+}
+
+/// Where the landmarks of an object are, of those that are annotated: a set may name many, and an object have few.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Places(Box<[(u32, Point)]>);
+
+impl Places {
+    /// Of positions and the indices of their landmarks, which rise.
+    pub fn new(places: Vec<(u32, Point)>) -> Self {
+        Self(places.into())
+    }
+
+    /// The position of a landmark, if it is annotated.
+    pub fn get(&self, landmark: usize) -> Option<Point> {
+        let found = self.0.binary_search_by_key(&landmark, |&(index, _)| index as usize).ok()?;
+        Some(self.0[found].1)
+    }
+
+    /// Those that are annotated, with the indices of their landmarks.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, Point)> {
+        self.0.iter().map(|&(landmark, place)| (landmark as usize, place))
+    }
+}
+
+/// A position or none for each landmark.
+impl FromIterator<Option<Point>> for Places {
+    fn from_iter<T: IntoIterator<Item = Option<Point>>>(places: T) -> Self {
+        Self((0..).zip(places).filter_map(|(landmark, place)| Some((landmark, place?))).collect())
     }
 }
 
@@ -75,15 +108,14 @@ pub(crate) fn checked_box(b: BoundingBox) -> Result<BoundingBox, [String; 2]> {
     if b.area() <= 0.0 {
         return Err(["a box with an area above 0".to_owned(), format!("{sides:?}")]);
     }
+    if b.right <= 1.0 && b.bottom <= 1.0 {
+        let expected = "a box in pixels (of shares of the picture: times its width and height)";
+        return Err([expected.to_owned(), format!("{sides:?}, which is within one pixel")]);
+    }
     Ok(b)
 }
 
-/// Checks that a file is there.
+/// Checks that a file is there, and is one.
 pub(crate) fn check_file(path: &Path) -> Result<(), DatasetError> {
-    std::fs::metadata(path).map(drop).map_err(|e| DatasetError::io(path, e))
-}
-
-/// Whether a path that a file names stays below the folder it is meant to be in.
-pub(crate) fn is_below(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+    explainer_files::check(path).map_err(|e| DatasetError::io(path, e))
 }

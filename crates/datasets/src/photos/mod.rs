@@ -4,6 +4,7 @@ mod checksum;
 mod config;
 pub(crate) mod entry;
 pub(crate) mod listing;
+pub(crate) mod names;
 mod negatives;
 mod source;
 pub(crate) mod split;
@@ -39,6 +40,7 @@ pub struct PhotoSet {
     coordinates: Coordinates,
     categories: Vec<String>,
     landmark_names: Vec<String>,
+    annotations: Option<PathBuf>,
     entries: Vec<Entry>,
     positives: usize,
     states_visibility: bool,
@@ -58,6 +60,8 @@ pub(crate) struct Draft {
     pub copies: Copies,
     pub categories: Vec<String>,
     pub landmark_names: Vec<String>,
+    /// The file whose lines have the boxes.
+    pub annotations: Option<PathBuf>,
     /// Category by category.
     pub positives: Vec<Entry>,
     /// Objects of other categories, wanted as negatives.
@@ -72,14 +76,25 @@ pub(crate) struct Draft {
 impl Draft {
     /// Leaves out small boxes, splits by the rule (or leaves the split as it is) and adds the negatives.
     pub fn finish(self, photos: &PhotoConfig, rule: Option<SplitRule>) -> Result<PhotoSet, DatasetError> {
-        let Draft { mut positives, mut others, .. } = self;
+        let Draft { mut positives, mut others, mut report, .. } = self;
         let least = f64::from(photos.min_box_area);
-        let is_large = |entry: &Entry| entry.frame.is_none_or(|frame| frame.area() >= least);
-        positives.retain(is_large);
+        let mut is_large = |entry: &Entry| {
+            let large = entry.frame.is_none_or(|frame| frame.area() >= least);
+            if !large {
+                report.note("objects with boxes below the least area", || entry.id.to_string());
+            }
+            large
+        };
+        let found = positives.len();
+        positives.retain(&mut is_large);
         others.retain(is_large);
         let count = positives.len();
+        if count == 0 {
+            let what = format!("objects, of {found} found, with boxes of {least} pixels or more; {report}");
+            return Err(DatasetError::Count { path: self.name.into(), what, expected: 1, found: 0 });
+        }
         let own = self.own_negatives.as_deref();
-        let mut negatives = photos.negatives.entries(own, others, count)?;
+        let mut negatives = photos.negatives.entries(own, others, count, &mut report)?;
         split_by(rule, photos, &mut positives, &mut negatives);
         let mut entries = positives;
         entries.append(&mut negatives);
@@ -95,11 +110,12 @@ impl Draft {
             categories: self.categories,
             landmark_names: self.landmark_names,
             states_visibility: self.states_visibility,
+            annotations: self.annotations,
             scenes: scenes(photos, entries.len() - count)?,
             has_masks: entries.iter().any(|entry| !entry.masks.is_empty()),
             entries,
             positives: count,
-            report: self.report,
+            report,
         })
     }
 }
@@ -170,9 +186,17 @@ impl PhotoSet {
         self.entries[index].path()
     }
 
-    /// What was left out when the set was opened ([`Faults::Skip`](crate::Faults)).
+    /// What was left out when the set was opened ([`Faults::Skip`](crate::Faults)), and what is not used.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// What to call an entry's box in an error.
+    fn place_of_box(&self, entry: &Entry) -> String {
+        match (&self.annotations, entry.line) {
+            (Some(file), line @ 1..) => format!("the object's box ({}, line {line})", file.display()),
+            _ => "the object's box".to_owned(),
+        }
     }
 
     /// Reads and crops the picture of an entry.
@@ -188,7 +212,7 @@ impl PhotoSet {
             None => Crop::whole(found, size),
             Some(frame) => Crop::new(frame.widened(self.photos.margin), found, size).ok_or_else(|| {
                 let expected = format!("a part of the picture, {} × {}", found[0], found[1]);
-                DatasetError::value(path, "the object's box", expected, format!("{frame:?}"))
+                DatasetError::value(path, self.place_of_box(entry), expected, format!("{frame:?}"))
             })?,
         };
         let annotated = match self.coordinates {
@@ -199,8 +223,10 @@ impl PhotoSet {
             None => crop.point(p),
             Some(annotated) => crop.carry(p, &annotated),
         };
-        let mut landmarks: Vec<_> = entry.landmarks.iter().map(|p| p.and_then(landmark)).collect();
-        landmarks.resize(self.landmark_names.len(), None);
+        let mut landmarks = vec![None; self.landmark_names.len()];
+        for (index, p) in entry.landmarks.iter() {
+            landmarks[index] = landmark(p);
+        }
         let masks = entry.masks.iter().map(|mask| mask.as_ref().and_then(|mask| crop.mask(mask)));
         Ok(Sample {
             id: entry.id.to_string(),
@@ -282,7 +308,7 @@ impl Dataset for PhotoSet {
     fn has_landmark(&self, index: usize, landmark: usize) -> bool {
         assert!(landmark < self.landmark_names.len(), "landmark {landmark} of {:?}", self.landmark_names);
         let entry = &self.entries[index];
-        let Some(p) = entry.landmarks.get(landmark).copied().flatten() else {
+        let Some(p) = entry.landmarks.get(landmark) else {
             return false;
         };
         match (self.coordinates, entry.frame) {
@@ -295,7 +321,7 @@ impl Dataset for PhotoSet {
     }
 
     fn has_landmarks(&self, index: usize) -> bool {
-        let landmarks = self.entries[index].landmarks.len();
-        (0..landmarks).any(|landmark| self.has_landmark(index, landmark))
+        let mut annotated = self.entries[index].landmarks.iter();
+        annotated.any(|(landmark, _)| self.has_landmark(index, landmark))
     }
 }

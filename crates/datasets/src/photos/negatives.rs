@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Picture};
+use super::entry::{Entry, Picture, Places};
 use super::{listing, split};
-use crate::DatasetError;
+use crate::{DatasetError, Report};
 
 /// Where the pictures without an object come from, and how many there are: as many as make the positives
 /// three quarters of the set, if no other number is asked for.
@@ -21,12 +21,14 @@ use crate::DatasetError;
 /// # assert_ne!(other_species, drawn);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Negatives {
     source: Source,
     amount: Amount,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 enum Source {
     None,
     Own,
@@ -78,7 +80,8 @@ impl Negatives {
         Self { amount: Amount::Count(count), ..self }
     }
 
-    /// So many that the positives are this share of the set (above 0, at most 1), or as many as there are.
+    /// So many that the positives are this share of the set (above 0, at most 1), or as many as there are. None at
+    /// all is an error unless the share is 1.
     pub fn with_positive_share(self, share: f64) -> Self {
         Self { amount: Amount::PositiveShare(share), ..self }
     }
@@ -116,6 +119,7 @@ impl Negatives {
         own: Option<&Path>,
         others: Vec<Entry>,
         positives: usize,
+        report: &mut Report,
     ) -> Result<Vec<Entry>, DatasetError> {
         let found = match (&self.source, own) {
             (Source::None, _) => return Ok(vec![]),
@@ -123,17 +127,34 @@ impl Negatives {
                 let expected = "a folder, other categories, or synthetic ones: this set has none of its own";
                 return Err(DatasetError::config("negatives", expected, "the set's own"));
             }
-            (Source::Own, Some(folder)) => of_folder(folder)?,
-            (Source::Folder(folder), _) => of_folder(folder)?,
+            (Source::Own, Some(folder)) => of_folder(folder, report)?,
+            (Source::Folder(folder), _) => of_folder(folder, report)?,
             (Source::OtherCategories(_), _) => others.into_iter().map(Entry::into_negative).collect(),
             (Source::Synthetic { .. }, _) => {
                 (0..self.count(positives, usize::MAX)?).map(Entry::synthetic).collect()
             }
         };
         let count = self.count(positives, found.len())?;
+        if count == 0 && self.wants_some() {
+            let at = match (&self.source, own) {
+                (Source::Folder(folder), _) => folder.as_path(),
+                (Source::Own, Some(folder)) => folder,
+                _ => Path::new("negatives"),
+            };
+            let what = format!("pictures without an object for {positives} with one");
+            return Err(DatasetError::Count { path: at.to_owned(), what, expected: 1, found: found.len() });
+        }
         let mut chosen = split::spread(found.len(), count).into_iter().peekable();
         let kept = found.into_iter().enumerate().filter(|(i, _)| chosen.next_if_eq(i).is_some());
         Ok(kept.map(|(_, entry)| entry).collect())
+    }
+
+    /// Whether a set without a single one is not what was asked for.
+    fn wants_some(&self) -> bool {
+        match self.amount {
+            Amount::Count(count) => count > 0,
+            Amount::PositiveShare(share) => share < 1.0,
+        }
     }
 
     /// How many of those at hand there are to be.
@@ -158,17 +179,19 @@ impl Negatives {
 }
 
 /// Whole pictures.
-fn of_folder(folder: &Path) -> Result<Vec<Entry>, DatasetError> {
+fn of_folder(folder: &Path, report: &mut Report) -> Result<Vec<Entry>, DatasetError> {
     let entry = |file: PathBuf| Entry {
         id: format!("neg/{}", listing::id(&file)).into(),
         ..Entry::whole(Picture::File(folder.join(file).into()), None)
     };
-    Ok(listing::pictures(folder)?.into_iter().map(entry).collect())
+    let listing = listing::pictures(folder, None)?;
+    report.merge(listing.report);
+    Ok(listing.pictures.into_iter().map(entry).collect())
 }
 
 impl Entry {
     fn into_negative(self) -> Self {
-        Self { category: None, landmarks: Box::default(), masks: Box::default(), ..self }
+        Self { category: None, landmarks: Places::default(), masks: Box::default(), ..self }
     }
 
     fn synthetic(index: usize) -> Self {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::SplitRule;
 use super::entry::{Copies, Entry};
 use crate::DatasetError;
+use crate::picture::MAX_FILE_BYTES;
 
 /// Gives the entries the numbers of their photographs: told by the bytes of their files where a set stores
 /// photographs several times, or is split by photograph, else by their paths.
@@ -47,7 +48,7 @@ fn identical_files(paths: &[Option<&Path>]) -> Result<Vec<usize>, DatasetError> 
     for members in of_size.into_values().filter(|members| members.len() > 1) {
         let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
         for (i, path) in members {
-            let bytes = std::fs::read(path).map_err(|e| DatasetError::io(path, e))?;
+            let bytes = explainer_files::read(path, MAX_FILE_BYTES).map_err(|e| DatasetError::io(path, e))?;
             numbers[i] = *seen.entry(bytes).or_insert(i);
         }
     }

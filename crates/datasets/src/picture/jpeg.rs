@@ -12,7 +12,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::{MAX_BYTES, MAX_SIDE};
+use super::markers::{Markers, Model};
+use super::{MAX_BYTES, MAX_SIDE, exif};
 
 /// The one thing in which files of cameras and editors often do not keep to the rules.
 const PADDING: &str = "Extra bytes between headers";
@@ -27,6 +28,8 @@ const BARRIER: [u8; 32] = {
     }
     bytes
 };
+/// An Adobe segment up to its last byte, the transform.
+const ADOBE: [u8; 15] = *b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0";
 /// Pixels of a block, of which each takes up a bit at least.
 const BLOCK: usize = 64;
 
@@ -35,16 +38,59 @@ fn damaged(error: impl std::fmt::Display) -> ImageError {
 }
 
 /// Decodes a file to 8-bit RGB, and reads the orientation that its EXIF block states.
+///
+/// The file's colours are made out here, by libjpeg's rules, and stated to the decoder in the one way that it cannot
+/// mistake: its own rules differ where a JFIF and an Adobe segment, or names of components, disagree.
 pub(super) fn decode(bytes: &[u8]) -> Result<(RgbImage, Exif), ImageError> {
-    let Some(End { at, progressive }) = End::of(bytes) else {
+    let Some(markers) = Markers::of(bytes) else {
         return Err(damaged("the file ends before its picture does"));
     };
-    let bytes: Cow<'_, [u8]> =
-        if progressive { bytes.into() } else { [&bytes[..at], &BARRIER].concat().into() };
+    let model = markers.model(bytes).ok_or_else(|| damaged("expected one, three or four components"))?;
+    let bytes = rebuilt(bytes, &markers, model);
     match pixels(&bytes, true) {
         Err(error) if error.to_string().contains(PADDING) => pixels(&bytes, false),
         decoded => decoded,
     }
+}
+
+/// The file with a statement of its colours, and of a sequential one with a barrier in the place of its end, which
+/// may be missing.
+fn rebuilt<'a>(bytes: &'a [u8], markers: &Markers, model: Model) -> Cow<'a, [u8]> {
+    let plain = markers.adobe.is_empty() && !markers.has_letters(bytes);
+    if plain && markers.progressive {
+        return bytes.into();
+    }
+    let mut source = Cow::Borrowed(bytes);
+    if markers.has_letters(bytes) {
+        markers.number_components(source.to_mut());
+    }
+    let mut file = Vec::with_capacity(bytes.len() + BARRIER.len() + ADOBE.len() + 1);
+    let mut from = 0;
+    let transform = match model {
+        Model::Rgb => Some(0),
+        Model::Ycck => Some(2),
+        Model::Grey | Model::YCbCr | Model::Cmyk => None,
+    };
+    if let Some(transform) = transform {
+        file.extend_from_slice(&source[..2]);
+        file.extend_from_slice(&ADOBE);
+        file.push(transform);
+        from = 2;
+    }
+    for segment in &markers.adobe {
+        file.extend_from_slice(&source[from..segment.start]);
+        from = segment.end;
+    }
+    match (markers.progressive, markers.end) {
+        (true, _) => file.extend_from_slice(&source[from..]),
+        (false, end) => {
+            // Of the marker of the end its first half may be there.
+            let data = end.unwrap_or_else(|| source.len() - usize::from(source.last() == Some(&0xff)));
+            file.extend_from_slice(&source[from..data]);
+            file.extend_from_slice(&BARRIER);
+        }
+    }
+    file.into()
 }
 
 fn pixels(bytes: &[u8], strict: bool) -> Result<(RgbImage, Exif), ImageError> {
@@ -65,67 +111,7 @@ fn pixels(bytes: &[u8], strict: bool) -> Result<(RgbImage, Exif), ImageError> {
         return Err(damaged(format!("{width} × {height} pixels in {few} bytes, fewer than they take up")));
     }
     let pixels = decoder.decode().map_err(damaged)?;
-    let exif = decoder.exif().and_then(|exif| Exif::from_exif_chunk(exif));
+    let exif = decoder.exif().map_or(Exif::NoTransforms, |block| exif::orientation(block));
     let image = RgbImage::from_raw(width as u32, height as u32, pixels);
-    Ok((image.ok_or_else(|| damaged("fewer pixels than stated"))?, exif.unwrap_or(Exif::NoTransforms)))
-}
-
-/// Where a picture ends in its file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct End {
-    /// Of the marker.
-    at: usize,
-    /// Whether the picture comes in several passes.
-    progressive: bool,
-}
-
-impl End {
-    /// Walks from marker to marker; `None` if that of the end is missing.
-    fn of(bytes: &[u8]) -> Option<Self> {
-        let (mut at, mut progressive) = (0, false);
-        loop {
-            let marker = loop {
-                // What is no marker is data, or stands where it should not: 0xff before 0 is data too.
-                match bytes.get(at..at + 2)? {
-                    [0xff, marker @ 1..=0xfe] => break *marker,
-                    _ => at += 1,
-                }
-            };
-            match marker {
-                0xd9 => return Some(Self { at, progressive }),
-                // Start of the file, restarts and others without contents.
-                0x01 | 0xd0..=0xd8 => at += 2,
-                _ => {
-                    progressive |= marker == 0xc2;
-                    let &[high, low] = bytes.get(at + 2..at + 4)? else {
-                        return None;
-                    };
-                    at += 2 + usize::from(u16::from_be_bytes([high, low]));
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_is_found_behind_the_data_and_not_in_it() {
-        // A thumbnail within a block of its own, data with 0xff, a restart, another pass, and a tail.
-        let file = [
-            &[0xff, 0xd8][..],
-            &[0xff, 0xe1, 0, 6, 0xff, 0xd8, 0xff, 0xd9],
-            &[0xff, 0xff, 0xc2, 0, 3, 9],
-            &[0xff, 0xda, 0, 2, 1, 0xff, 0, 2, 0xff, 0xd3, 3],
-            &[0xff, 0xda, 0, 2, 4, 5, 0xff, 0xd9, 0xff, 0xd8],
-        ]
-        .concat();
-        let end = End::of(&file).unwrap();
-        assert_eq!(end, End { at: file.len() - 4, progressive: true });
-        for length in 0..end.at + 2 {
-            assert_eq!(End::of(&file[..length]), None, "{length}");
-        }
-    }
+    Ok((image.ok_or_else(|| damaged("fewer pixels than stated"))?, exif))
 }

@@ -29,6 +29,7 @@ pub enum Framing {
 /// # Ok::<(), explainer_datasets::DatasetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SyntheticBirdsConfig {
     pub(super) birds: usize,
     pub(super) negatives: usize,

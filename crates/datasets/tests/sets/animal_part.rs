@@ -249,6 +249,28 @@ fn missing_and_wrong_pictures_are_errors() {
     assert!(set.report().messages()[0].contains("00002.jpg"));
 }
 
+/// macOS writes a file of its own beside each on other file systems.
+#[test]
+fn files_of_the_system_and_surplus_pictures_are_noted() {
+    let root = sound();
+    for name in
+        [format!("._{WNID}_obj"), format!("{WNID}_obj/img/img/._00001.jpg"), "neg/._00001.JPEG".to_owned()]
+    {
+        std::fs::write(root.path().join(name), b"\0\x05\x16\x07").unwrap();
+    }
+    picture(9).save(root.path().join(format!("{WNID}_obj/img/img/00005.png"))).unwrap();
+    assert_eq!(AnimalPart::categories(root.path()).unwrap(), [WNID]);
+    let set = open(&root, AnimalPartConfig::new()).unwrap();
+    assert_eq!((set.len(), set.report().len()), (4, 0));
+    let expected = [
+        ("files that are no pictures", 1),
+        ("hidden files or folders", 2),
+        ("objects with boxes below the least area", 1),
+        ("pictures without a sample in data.mat", 1),
+    ];
+    assert_eq!(set.report().notes().collect::<Vec<_>>(), expected);
+}
+
 fn error_of_the_small_picture(path: &Path) -> String {
     let frame = BoundingBox { left: 40.0, top: -1.0, right: 120.0, bottom: 80.0 };
     let path = path.display();

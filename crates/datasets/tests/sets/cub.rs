@@ -189,6 +189,7 @@ fn what_is_wrong_is_told_with_file_and_line_or_left_out() {
             "expected a box with an area above 0",
         ),
         ("bounding_boxes.txt", "10.0 20.0 40.0 30.0", "nan 20.0 40.0 30.0", "a box of finite numbers"),
+        ("bounding_boxes.txt", "10.0 20.0 40.0 30.0", "0.1 0.2 0.4 0.3", "a box in pixels"),
         (
             "bounding_boxes.txt",
             "10.0 20.0 40.0 30.0",
@@ -252,7 +253,36 @@ fn a_box_outside_its_picture_is_told_when_it_is_read() {
     let root = by_hand();
     replace(&root, "bounding_boxes.txt", "10.0 20.0 40.0 30.0", "60.0 20.0 40.0 30.0");
     let error = open(&root, &CubConfig::new()).unwrap().sample(0).unwrap_err().to_string();
-    assert!(error.contains("a.jpg: the object's box: expected a part of the picture, 60 × 50"), "{error}");
+    assert!(error.contains("a.jpg: the object's box ("), "{error}");
+    assert!(
+        error.contains("bounding_boxes.txt, line 1): expected a part of the picture, 60 × 50"),
+        "{error}"
+    );
+}
+
+#[test]
+fn pictures_that_no_line_names_are_noted() {
+    let root = by_hand();
+    let images = root.path().join("images");
+    RgbImage::new(4, 4).save(images.join("001.Gull/left over.png")).unwrap();
+    fs::write(images.join("001.Gull/._a.jpg"), "AppleDouble").unwrap();
+    fs::create_dir(images.join("003.Auk")).unwrap();
+    let set = open(&root, &CubConfig::new()).unwrap();
+    assert_eq!((set.len(), set.report().len()), (3, 0));
+    let expected = [
+        ("folders without a picture", 1),
+        ("hidden files or folders", 1),
+        ("pictures without a line in images.txt", 1),
+    ];
+    assert_eq!(set.report().notes().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn negatives_that_are_asked_for_must_be_there() {
+    let (root, elsewhere) = (by_hand(), tempfile::tempdir().unwrap());
+    let config = CubConfig::new().with_negatives(Negatives::folder(elsewhere.path()));
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("pictures without an object for 3 with one: expected 1, found 0"), "{error}");
 }
 
 #[test]
@@ -265,5 +295,5 @@ fn what_cannot_be_written_is_an_error() {
     let nothing: &Path = folder.path();
     let empty = SyntheticBirds::new(SyntheticBirdsConfig::new(0, 1).with_size(32)).unwrap();
     write_cub(&empty, nothing, None).unwrap();
-    assert!(Cub::open(nothing, &CubConfig::new()).unwrap().is_empty());
+    assert!(Cub::open(nothing, &CubConfig::new()).is_err(), "a set without a single bird");
 }

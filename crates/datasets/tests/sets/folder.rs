@@ -133,11 +133,21 @@ fn wrong_annotations_are_told_with_their_place_or_left_out() {
         ("a.csv", csv(2, "gull/1.png,,,,,,5,"), "at line 2: expected 2 numbers, or empty cells"),
         ("a.csv", csv(2, "gull/1.png,,,,,,inf,5"), "at line 2: expected landmarks in pixels"),
         ("a.csv", csv(2, "gull/1.png,test,,,,,,"), "at line 2: expected the split train or validation"),
-        ("a.csv", csv(2, "gull/9.png,,,,,,,"), "gull/9.png: cannot be read"),
+        ("a.csv", csv(3, "gull/9.png,,,,,,,"), "a.csv: line 3, gull/9.png: expected a picture below"),
+        ("a.csv", csv(2, "gull/1.png,,0.1,0.2,0.9,0.8,,"), "at line 2: expected a box in pixels"),
         ("a.csv", csv(2, "../gull/1.png,,,,,,,"), "expected the path of a picture below the folder"),
         ("a.csv", csv(2, "gull/1.png,train,,,,,,"), "a.csv: gull/2.png: expected its split, as others have"),
         ("a.csv", csv(2, "gull/1.png,x"), "at line 2: expected 8 fields, found 2 fields"),
-        ("a.json", one(r#", "box": [4, 4, 2, 9]"#), "images[0]: expected a box with an area above 0"),
+        ("a.json", one(r#", "box": [4, 4, 2, 9]"#), "line 1, images[0]: expected a box with an area above 0"),
+        (
+            "a.json",
+            one(r#", "box": [1e39, 4, 2, 9]"#),
+            "images[0]: expected an object of a picture, found number",
+        ),
+        ("a.json", one(r#", "box": [null, 4, 2, 9]"#), "images[0]: expected 4 numbers, or null"),
+        ("a.json", one(r#", "landmarks": {"a": [1, null]}"#), "images[0]: expected 2 numbers, or null"),
+        ("a.json", one(r#", "landmarks": {"a": [1, 2], "a": [3, 4]}"#), "expected each landmark once"),
+        ("a.json", one(r#", "scale": 2"#), "found unknown field `scale`"),
         (
             "a.json",
             one(r#", "landmarks": {"b": [1, 2]}"#),
@@ -168,10 +178,15 @@ fn a_file_of_another_form_is_an_error_whatever_the_choice() {
         ("a.csv", "image,weight\n", "<name>.x with <name>.y, found \"weight\""),
         ("a.csv", "image,image\n", "expected each column once"),
         ("a.json", "{\"images\": [", "at line 1, column 12: expected annotations in JSON"),
+        ("a.json", "{\"images\": []}\n{}", "at line 2, column 1: expected annotations in JSON"),
+        ("a.json", "[]", "at line 1: expected annotations in JSON, found no object with images"),
+        ("a.json", "{\"images\": 3}", "found images that are no array"),
+        ("a.json", "{\"images\": [], \"images\": []}", "found images again"),
+        ("a.json", "{\"landmarks\": []}", "missing field `images`"),
         (
-            "a.json",
-            "{\"images\": [{\"image\": \"a/b.png\", \"box\": [1e39, 4, 2, 9]}]}",
-            "number out of range",
+            "a.csv",
+            "image,a.x,a.y\ngull/1.png,0.5,0.25\ngull/2.png,1,0",
+            "landmarks: expected positions in pixels",
         ),
         ("a.json", "{\"images\": [], \"more\": 1}", "unknown field `more`"),
         ("a.json", "{\"landmarks\": [\"a\", \"a\"], \"images\": []}", "expected each name once"),
@@ -192,6 +207,162 @@ fn a_file_of_another_form_is_an_error_whatever_the_choice() {
     let error =
         open(&root, &ImageFolderConfig::new().with_annotations(root.path().join("a.json"))).unwrap_err();
     assert!(error.to_string().contains("annotations in JSON"), "{error}");
+}
+
+/// A row is about a picture whatever the spelling of its name.
+#[test]
+fn names_are_compared_in_one_form() {
+    let root = root();
+    fs::rename(root.path().join("tern/1.png"), root.path().join("tern/e\u{301}.png")).unwrap();
+    for (prefix, separator) in [("", "/"), ("./", "//"), (".//", "/./"), ("", "\\")] {
+        let row = |name: &str| format!("{prefix}{},3,4\n", name.replace('/', separator));
+        let rows: String = ["gull/1.png", "gull/more/3.png", "tern/\u{e9}.png"].map(row).concat();
+        let set = open(&root, &annotated(&root, "a.csv", &format!("image,nose.x,nose.y\n{rows}"))).unwrap();
+        assert_eq!((set.len(), set.annotated()), (7, vec![0, 2, 6]), "{rows}");
+    }
+    // Where the same letters are two files, a name may mean either.
+    picture(8).save(root.path().join("tern/\u{e9}.png")).unwrap();
+    let config = annotated(&root, "a.csv", "image,nose.x,nose.y\ntern/\u{e9}.png,3,4\n");
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("a.csv: line 2, tern/\u{e9}.png: expected one picture of this name"), "{error}");
+}
+
+#[test]
+fn what_is_not_seen_may_be_written_in_several_ways() {
+    let root = root();
+    for (name, text) in [
+        ("bom.json", format!("\u{feff}{JSON}")),
+        ("null.json", JSON.replace(r#"{"tail": [39, 4]}"#, r#"{"head": null, "tail": [39, 4]}"#)),
+        ("nan.json", JSON.replace(r#"{"tail": [39, 4]}"#, r#"{"head": [NaN, NaN], "tail": [39, 4]}"#)),
+        ("bom.csv", format!("\u{feff}{CSV}")),
+        ("nan.csv", CSV.replace("30, , , 39, 4", "30, nan, NaN, 39, 4")),
+    ] {
+        let config = annotated(&root, name, &text).with_faults(Faults::Skip).with_categories(["tern"]);
+        let set = open(&root, &config).unwrap();
+        let sample = set.sample(1).unwrap();
+        assert_eq!((&*sample.id, sample.landmarks[0]), ("tern/1.png#2", None), "{name}");
+        assert!(sample.landmarks[1].is_some(), "{name}");
+    }
+}
+
+#[test]
+fn a_stray_quotation_mark_costs_one_row() {
+    let root = root();
+    let text = "image,nose.x,nose.y\ngull/1.png,3,4\n\"gull/2.png,3,4\ntern/1.png,3,4\ntern/2.png,3,4\n";
+    let config = annotated(&root, "a.csv", text);
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("at line 3: expected quotation marks around whole fields"), "{error}");
+    assert!(error.ends_with("found a quotation mark that is never closed"), "{error}");
+    let set = open(&root, &config.with_faults(Faults::Skip)).unwrap();
+    assert_eq!((set.annotated(), set.report().len()), (vec![0, 5, 6], 1));
+}
+
+#[test]
+fn single_faults_of_a_json_file_are_left_out() {
+    let root = root();
+    let good = r#"{"image": "tern/1.png", "landmarks": {"a": [3, 4]}}"#;
+    let bad = r#"{"image": "gull/1.png", "landmarks": {"a": "none"}}"#;
+    let text = format!("{{\"landmarks\": [\"a\"],\n\"images\": [\n{bad},\n7,\n{good}]}}");
+    let config = annotated(&root, "a.json", &text);
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("a.json: line 3, images[0]: expected an object of a picture"), "{error}");
+    let set = open(&root, &config.with_faults(Faults::Skip)).unwrap();
+    // The gull is damaged; of the number it cannot be told which picture it is about.
+    assert_eq!((set.len(), set.annotated(), set.report().len()), (6, vec![4], 2));
+    assert!(set.report().messages()[1].contains("line 4, images[1]"), "{}", set.report());
+}
+
+#[test]
+fn what_is_not_used_is_noted() {
+    let root = root();
+    fs::create_dir(root.path().join("empty")).unwrap();
+    fs::write(root.path().join("gull/notes.txt"), "seen at noon").unwrap();
+    let text = "image,nose.x,nose.y\ngull/1.png,3,4\nsea/a.png,3,4\n";
+    let config = annotated(&root, "a.csv", text).with_categories(["gull", "tern"]);
+    let set = open(&root, &config).unwrap();
+    let notes: Vec<_> = set.report().notes().collect();
+    let expected = [
+        ("files that are no pictures", 1),
+        ("folders without a picture", 1),
+        ("pictures without a row, taken whole and without landmarks", 4),
+        ("rows about pictures of categories that are not asked for", 1),
+    ];
+    assert_eq!(notes, expected);
+    assert!(set.report().to_string().contains("the first gull/notes.txt"), "{}", set.report());
+    assert_eq!(set.report().len(), 0);
+    // A row about a file that is no picture matches none.
+    let config = annotated(&root, "a.csv", "image\ngull/notes.txt\n");
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("line 2, gull/notes.txt: expected a picture"), "{error}");
+}
+
+#[test]
+fn pictures_are_known_by_their_contents() {
+    let root = root();
+    for (name, format) in [
+        ("swan/1.webp", image::ImageFormat::WebP),
+        ("swan/2.jfif", image::ImageFormat::Jpeg),
+        ("swan/3.tif", image::ImageFormat::Tiff),
+        ("swan/4.bmp", image::ImageFormat::Bmp),
+        ("swan/5.picture", image::ImageFormat::Png),
+        ("swan/6.jpg", image::ImageFormat::Gif),
+    ] {
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        picture(100).save_with_format(path, format).unwrap();
+    }
+    let set = open(&root, &ImageFolderConfig::new().with_categories(["swan"])).unwrap();
+    assert_eq!(set.len(), 6);
+    for i in 0..6 {
+        assert_eq!(set.sample(i).unwrap().image.dimensions(), (224, 224), "{i}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_linked_folder_is_a_category() {
+    let root = root();
+    let elsewhere = tempfile::tempdir().unwrap();
+    picture(3).save(elsewhere.path().join("1.png")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), root.path().join("swan")).unwrap();
+    let set = open(&root, &ImageFolderConfig::new().with_categories(["swan"])).unwrap();
+    assert_eq!((set.len(), set.sample(0).unwrap().id.as_str()), (1, "swan/1.png"));
+}
+
+#[test]
+fn negatives_that_are_asked_for_must_be_there() {
+    let root = root();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("a.txt"), "no picture").unwrap();
+    let config = ImageFolderConfig::new().with_categories(["gull"]);
+    let negatives = |negatives| open(&root, &config.clone().with_negatives(negatives));
+    let error = negatives(Negatives::folder(elsewhere.path())).unwrap_err();
+    assert!(matches!(error, DatasetError::Count { expected: 1, found: 0, .. }), "{error}");
+    let set = negatives(Negatives::folder(elsewhere.path()).with_positive_share(1.0)).unwrap();
+    assert_eq!((set.len(), set.positives()), (3, 3));
+    picture(3).save(elsewhere.path().join("1.png")).unwrap();
+    let set = negatives(Negatives::folder(elsewhere.path())).unwrap();
+    assert_eq!((set.len(), set.report().notes().count()), (4, 1));
+}
+
+/// A place for each name and picture would take a gigabyte.
+#[test]
+fn many_landmarks_of_many_pictures_take_what_the_file_takes() {
+    let names: Vec<String> = (0..2000).map(|i| format!("\"{i}\"")).collect();
+    let rows: Vec<String> = (0..40_000)
+        .map(|i| format!("{{\"image\":\"a/{i}.png\",\"landmarks\":{{\"1999\":[{i},7]}}}}"))
+        .collect();
+    let text = format!("{{\"landmarks\":[{}],\"images\":[{}]}}", names.join(","), rows.join(","));
+    let root = tempfile::tempdir().unwrap();
+    let config = annotated(&root, "a.json", &text);
+    let pictures = (0..40_000).map(|i| PathBuf::from(format!("a/{i}.png")));
+    let set = ImageFolder::list(root.path(), pictures, &config).unwrap();
+    assert_eq!((set.len(), set.landmark_names().len()), (40_000, 2000));
+    assert!(set.has_landmark(5, 1999) && !set.has_landmark(5, 1998));
+    let many: Vec<String> = (0..3000).map(|i| format!("\"{i}\"")).collect();
+    let config = annotated(&root, "a.json", &format!("{{\"landmarks\":[{}],\"images\":[]}}", many.join(",")));
+    let error = open(&root, &config).unwrap_err().to_string();
+    assert!(error.contains("landmarks: expected at most 2048 of them, found 3000"), "{error}");
 }
 
 #[test]

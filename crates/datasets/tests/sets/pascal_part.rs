@@ -228,3 +228,20 @@ fn what_is_wrong_is_told_or_left_out() {
     let error = open(&root, &["dog"], &PascalPartConfig::new()).unwrap().sample(1).unwrap_err().to_string();
     assert!(error.contains("the picture's size: expected 120 × 90 pixels, found 90 × 120 pixels"), "{error}");
 }
+
+/// macOS writes a file of its own beside each on other file systems.
+#[test]
+fn files_of_the_system_are_noted() {
+    let root = sound();
+    let folder = root.path().join("Annotations_Part");
+    fs::write(folder.join("._2008_01.mat"), b"\0\x05\x16\x07").unwrap();
+    fs::write(folder.join("readme.txt"), "parts").unwrap();
+    let set = open(&root, &["dog"], &PascalPartConfig::new()).unwrap();
+    assert_eq!((set.len(), set.report().len()), (2, 0));
+    let expected = [
+        ("files that are no annotations", 1),
+        ("hidden files or folders", 1),
+        ("objects with boxes below the least area", 1),
+    ];
+    assert_eq!(set.report().notes().collect::<Vec<_>>(), expected);
+}

@@ -14,6 +14,7 @@ use crate::track::entry;
 
 /// λ_l of a reconstruction term, from the features x*_l it reconstructs.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum ReconstructionWeight {
     /// `λ_l = 1 / E‖x*_l‖²`: the term is the relative squared error, whatever the performer's scale.
     Relative,
@@ -26,6 +27,7 @@ pub enum ReconstructionWeight {
 
 /// Weights of the loss `Σ_l λ_l ‖x_l − x*_l‖² − η log min(p, p*)` (per image).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LossWeights {
     /// λ_l.
     pub reconstruction: ReconstructionWeight,
@@ -76,6 +78,7 @@ impl PushSchedule {
 ///
 /// Source: arXiv:1805.07468 (ratio 1, schedule 1/N, and norms per filter).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Push {
     /// Norm of the filter loss's gradient relative to the rest's; 0 switches it off.
     pub ratio: f64,
@@ -106,6 +109,7 @@ pub enum LossMaps {
 
 /// How α_k of the norm-layers is kept up to date.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum NormUpdate {
     /// No norm-layers: α = 1, and the decoder reads both tracks as they are.
     None,
@@ -125,6 +129,7 @@ pub enum NormUpdate {
 /// thousand images it learns them by heart before it gets there. In closed form the same weights fit both
 /// the training images and others better. The encoder, and so the parts, stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Refit {
     /// As the optimiser left it.
     None,
@@ -149,6 +154,7 @@ impl Refit {
 /// away from parts, and it begins with filters that have them, so it moves slowly; the ordinary track, which begins as
 /// what the parts leave, learns faster and takes up what changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LearningRates {
     /// conv-interp-1, which starts as the performer's top conv-layer.
     pub first: f64,

@@ -18,6 +18,7 @@ pub enum Task {
 
 /// The performer's classes of the images. One of a single score has class 1 (above 0) and class 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Labels {
     /// Of each category.
     pub categories: Vec<usize>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
+use explainer_core::Preprocessing;
 
 use super::file::{Contents, StateDict, read};
 use super::layout::{ConvBias, EPSILON, LayerEntry, Norm, fill, tensors};
@@ -39,12 +40,14 @@ impl<A: Architecture> ConvNet<A> {
     /// and the number of classes are read from the file; every tensor and every shape must match then.
     /// Half-precision weights become `f32`; batch-norms are folded into their convolutions.
     ///
-    /// A state dict may be nested under `state_dict` or `model_state_dict`, beside other things,
-    /// and its names may begin with `module.`.
+    /// A state dict may be nested under `state_dict` or `model_state_dict`, beside other things of whatever class,
+    /// and its names may begin with `module.`. Nothing in a pickle is executed.
     ///
     /// # Errors
     /// - [`PerformerError::Format`] for another extension
-    /// - [`PerformerError::Unreadable`] for an absent or damaged file
+    /// - [`PerformerError::Unreadable`] for an absent or damaged file, and for tensors that are not their bytes
+    ///   (quantised, sparse, lazily negated)
+    /// - [`PerformerError::Ambiguous`] for two tensors, or state dicts, that go by one name
     /// - [`PerformerError::Mismatch`] with all missing, unexpected and misshapen tensors
     /// - [`PerformerError::NonFinite`] for a NaN or an infinity
     /// - [`PerformerError::Preprocessing`] if the file's preprocessing is another than the one stated
@@ -52,6 +55,7 @@ impl<A: Architecture> ConvNet<A> {
     pub fn load(weights: Weights, device: &Device) -> Result<Self, PerformerError> {
         let Weights { path, preprocessing, head } = weights;
         let mut contents = contents::<A>(&path)?;
+        let assumed = preprocessing.is_none() && contents.preprocessing.is_none();
         let preprocessing = contents.preprocessing(&path, preprocessing, || A::preprocessing(A::INPUT))?;
         let form = Form::of(&contents.state);
         let sizes = sizes::<A>(&contents.state, form, preprocessing.size, head);
@@ -61,7 +65,9 @@ impl<A: Architecture> ConvNet<A> {
         let replaced: Vec<String> = replaced::<A>(head);
         layers.retain(|layer| !replaced.contains(&layer.theirs));
         let class_names = contents.class_names(&path, sizes.classes, &replaced)?;
-        let tensors = tensors(&path, A::NAME, &layers, &replaced, contents.state)?;
+        let tensors = tensors(&path, A::NAME, &layers, &replaced, contents.state);
+        let tensors =
+            tensors.map_err(|error| if assumed { hinted::<A>(error, &preprocessing) } else { error })?;
 
         let mut network = Self::zeros(sizes, preprocessing, device).with_class_names(class_names);
         fill(&mut network, tensors, &replaced, path)?;
@@ -141,6 +147,20 @@ fn sizes<A: Architecture>(state: &StateDict, form: Form, input: usize, head: Opt
         classes: head.map_or_else(|| outputs(last, 1000), |head| head.classes),
         input,
     }
+}
+
+/// Says which input was assumed where fc6, and nothing else, does not fit it.
+fn hinted<A: Architecture>(mut error: PerformerError, preprocessing: &Preprocessing) -> PerformerError {
+    let fc6 = format!("classifier.{}.weight", A::CLASSIFIER[0]);
+    if let PerformerError::Mismatch { misshapen, hints, .. } = &mut error
+        && misshapen.iter().any(|tensor| tensor.name == fc6)
+    {
+        let size = preprocessing.size;
+        hints.push(format!(
+            "images of {size}×{size} pixels were assumed, as nothing is stated: {fc6} depends on their size"
+        ));
+    }
+    error
 }
 
 /// Refuses widths that do not fall into a convolution's groups.

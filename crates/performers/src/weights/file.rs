@@ -1,7 +1,6 @@
 //! What a file of weights holds.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -10,6 +9,7 @@ use burn::store::{ModuleStore, PytorchStore, SafetensorsStore};
 use explainer_core::Preprocessing;
 use serde::Deserialize;
 
+use super::pytorch::{self, Layout};
 use crate::PerformerError;
 
 /// Parts of names that checkpoints put in front of torchvision's: of the dictionary that holds the
@@ -20,6 +20,11 @@ const PARALLEL: &str = "module.";
 /// Keys of the metadata of a safetensors file, with JSON for values.
 pub(super) const PREPROCESSING: &str = "preprocessing";
 pub(super) const CLASSES: &str = "classes";
+
+/// Bytes by which a file is known.
+const START: u64 = 300;
+/// What [`explainer_files::content`] calls such a file.
+const SAFETENSORS: &str = "a safetensors file";
 
 /// Longest header of a safetensors file that is read, as in its reference implementation.
 const MAX_HEADER: u64 = 100_000_000;
@@ -78,41 +83,113 @@ fn describe(preprocessing: &Preprocessing) -> String {
     format!("{size}×{size} pixels, mean {mean:?}, standard deviation {std:?}, {order:?}{image}")
 }
 
+/// Why a file is not read.
+pub(super) enum Fault {
+    Reason(String),
+    /// Two things that could be meant by one name.
+    Ambiguous {
+        name: String,
+        keys: [String; 2],
+    },
+}
+
+impl Fault {
+    fn at(self, path: &Path) -> PerformerError {
+        let path = path.to_path_buf();
+        match self {
+            Self::Reason(reason) => PerformerError::Unreadable { path, reason },
+            Self::Ambiguous { name, keys } => PerformerError::Ambiguous { path, name, keys },
+        }
+    }
+}
+
 /// Reads the state dict of PyTorch in a file.
 pub(super) fn read(path: &Path) -> Result<Contents, PerformerError> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let unreadable = |reason: String| PerformerError::Unreadable { path: path.to_path_buf(), reason };
-    let (mut preprocessing, mut class_names) = (None, Vec::new());
-    let tensors = match extension.to_ascii_lowercase().as_str() {
-        "pth" | "pt" => {
-            let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
-            store.get_all_tensors().cloned().map_err(|error| unreadable(error.to_string()))?
-        }
-        "safetensors" => {
-            let mut store = SafetensorsStore::from_file(path);
-            let tensors = store.get_all_tensors().cloned().map_err(|error| unreadable(error.to_string()))?;
-            let metadata = metadata(path).map_err(&unreadable)?;
-            let unread = |key: &str, error: serde_json::Error| unreadable(format!("its {key}: {error}"));
-            if let Some(json) = metadata.get(PREPROCESSING) {
-                let found: Preprocessing =
-                    serde_json::from_str(json).map_err(|error| unread(PREPROCESSING, error))?;
-                check(&found).map_err(&unreadable)?;
-                preprocessing = Some(found);
-            }
-            if let Some(json) = metadata.get(CLASSES) {
-                class_names = serde_json::from_str(json).map_err(|error| unread(CLASSES, error))?;
-            }
-            tensors
-        }
+    let contents = match extension.to_ascii_lowercase().as_str() {
+        "pth" | "pt" => checkpoint(path),
+        "safetensors" => safetensors(path),
         _ => return Err(PerformerError::Format { path: path.to_path_buf() }),
     };
-    let nest = NESTS.into_iter().find(|nest| tensors.keys().any(|name| name.starts_with(nest)));
-    let strip = |(name, tensor): (String, Packed)| {
-        let name = name.strip_prefix(nest.unwrap_or_default())?;
-        Some((name.strip_prefix(PARALLEL).unwrap_or(name).to_string(), tensor))
+    contents.map_err(|fault| fault.at(path))
+}
+
+/// What a file begins with.
+fn start(path: &Path) -> Result<Vec<u8>, Fault> {
+    let mut start = Vec::new();
+    let read = explainer_files::open(path).and_then(|file| file.take(START).read_to_end(&mut start));
+    read.map_err(|error| Fault::Reason(error.to_string()))?;
+    Ok(start)
+}
+
+/// The fault that a file is not what its name says.
+fn another(expected: &str, start: &[u8]) -> Fault {
+    let found = explainer_files::content(start).unwrap_or("another file");
+    Fault::Reason(format!("expected {expected}, found {found}"))
+}
+
+fn checkpoint(path: &Path) -> Result<Contents, Fault> {
+    let start = start(path)?;
+    let layout = Layout::of(&start).ok_or_else(|| another("a checkpoint of PyTorch", &start))?;
+    let state = match layout {
+        Layout::Zip | Layout::Legacy => stripped(pytorch::read(path, layout)?, "")?,
+        Layout::Tar => {
+            let mut store = PytorchStore::from_file(path).map_indices_contiguous(false);
+            let tensors = store.get_all_tensors().cloned();
+            nested(tensors.map_err(|error| Fault::Reason(error.to_string()))?)?
+        }
     };
-    let state = tensors.into_iter().filter_map(strip).collect();
-    Ok(Contents { state, preprocessing, class_names })
+    Ok(Contents { state, preprocessing: None, class_names: Vec::new() })
+}
+
+fn safetensors(path: &Path) -> Result<Contents, Fault> {
+    let start = start(path)?;
+    if explainer_files::content(&start) != Some(SAFETENSORS) {
+        return Err(another(SAFETENSORS, &start));
+    }
+    let mut store = SafetensorsStore::from_file(path);
+    let tensors = store.get_all_tensors().cloned().map_err(|error| Fault::Reason(error.to_string()))?;
+    let metadata = metadata(path).map_err(Fault::Reason)?;
+    let unread = |key: &str, error: serde_json::Error| Fault::Reason(format!("its {key}: {error}"));
+    let preprocessing = match metadata.get(PREPROCESSING) {
+        None => None,
+        Some(json) => {
+            let found = serde_json::from_str(json).map_err(|error| unread(PREPROCESSING, error))?;
+            check(&found).map_err(Fault::Reason)?;
+            Some(found)
+        }
+    };
+    let class_names = match metadata.get(CLASSES) {
+        None => Vec::new(),
+        Some(json) => serde_json::from_str(json).map_err(|error| unread(CLASSES, error))?,
+    };
+    Ok(Contents { state: nested(tensors)?, preprocessing, class_names })
+}
+
+/// The tensors in a nest, if there is one.
+fn nested(tensors: StateDict) -> Result<StateDict, Fault> {
+    let nests: Vec<&str> =
+        NESTS.into_iter().filter(|nest| tensors.keys().any(|name| name.starts_with(nest))).collect();
+    match nests[..] {
+        [] => stripped(tensors, ""),
+        [nest] => stripped(tensors, nest),
+        _ => Err(Fault::Ambiguous { name: "the state dict".to_string(), keys: NESTS.map(str::to_string) }),
+    }
+}
+
+/// The tensors whose names begin with a nest, by their names without it and without that of `DataParallel`. Two of
+/// one name are an error.
+fn stripped(tensors: StateDict, nest: &str) -> Result<StateDict, Fault> {
+    let mut found: BTreeMap<String, (String, Packed)> = BTreeMap::new();
+    for (key, tensor) in tensors {
+        let Some(name) = key.strip_prefix(nest) else { continue };
+        let name = name.strip_prefix(PARALLEL).unwrap_or(name).to_string();
+        if let Some((other, _)) = found.get(&name) {
+            return Err(Fault::Ambiguous { name, keys: [other.clone(), key] });
+        }
+        found.insert(name, (key, tensor));
+    }
+    Ok(found.into_iter().map(|(name, (_, tensor))| (name, tensor)).collect())
 }
 
 /// What is wrong with a preprocessing that came from a file.
@@ -140,7 +217,7 @@ fn metadata(path: &Path) -> Result<BTreeMap<String, String>, String> {
         metadata: BTreeMap<String, String>,
     }
     let told = |error: std::io::Error| error.to_string();
-    let mut file = File::open(path).map_err(told)?;
+    let mut file = explainer_files::open(path).map_err(told)?;
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(told)?;
     let length = u64::from_le_bytes(length);

@@ -178,7 +178,25 @@ fn check(
     if missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
         return Ok(());
     }
-    Err(PerformerError::Mismatch { path: path.into(), architecture, missing, unexpected, misshapen })
+    let hints = prefix(&expected, &unexpected).into_iter().collect();
+    Err(PerformerError::Mismatch { path: path.into(), architecture, missing, unexpected, misshapen, hints })
+}
+
+/// A prefix that all unexpected names have and behind which they are those of the network, such as wrappers put in
+/// front of them, and how to be rid of it.
+fn prefix(expected: &[(String, Vec<usize>)], unexpected: &[String]) -> Option<String> {
+    let first = unexpected.first()?;
+    let is_ours = |name: &str| expected.iter().any(|(expected, _)| expected == name);
+    let mut dots = first.match_indices('.').map(|(at, _)| &first[..=at]);
+    let prefix = dots.find(|prefix| {
+        let rest = |name: &String| name.strip_prefix(*prefix).map(str::to_string);
+        unexpected.iter().all(|name| rest(name).is_some())
+            && unexpected.iter().filter_map(rest).any(|name| is_ours(&name))
+    })?;
+    Some(format!(
+        "all unexpected names begin with `{prefix}`; save the file without: \
+         torch.save({{k.removeprefix('{prefix}'): v for k, v in state_dict.items()}}, NEW)"
+    ))
 }
 
 /// Reads a tensor as `f32` and refuses NaN and infinities.

@@ -8,6 +8,7 @@ pub mod fuzzing;
 mod layout;
 #[cfg(feature = "matconvnet")]
 mod matconvnet;
+mod pytorch;
 mod resnet;
 mod save;
 
