@@ -21,7 +21,7 @@ use crate::{DatasetError, PhotoSet, Report};
 
 /// Reader of a folder of pictures: `<category>/…/<picture>`, with or without annotations.
 ///
-/// Pictures are JPEG, PNG, WebP, TIFF, BMP, GIF (the first frame) and PNM files, whatever their endings.
+/// Pictures are JPEG, PNG, WebP, BMP, GIF (the first frame) and PNM files, whatever their endings.
 /// Everything below a folder is of its category; links are followed. What is not used is noted in
 /// [`PhotoSet::report`].
 ///

@@ -10,13 +10,13 @@ use crate::{DatasetError, Report};
 
 /// Endings of files that are taken for pictures without a look into them, in any case. A picture is decoded by
 /// its contents, whatever its ending; a file of another ending is a picture if its first bytes are those of one.
+/// TIFF files are not read: one is an error that says so.
 const ENDINGS: [&str; 15] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "webp", "tif", "tiff", "bmp", "dib", "gif", "pnm", "pbm", "pgm",
     "ppm",
 ];
 /// Formats with a signature of three bytes or more. That of BMP and PNM is two letters, as text may begin with.
-const SIGNED: [ImageFormat; 5] =
-    [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff, ImageFormat::Gif];
+const SIGNED: [ImageFormat; 4] = [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif];
 /// Deepest nesting of folders.
 const MAX_DEPTH: usize = 16;
 /// Bytes by which a file is known.

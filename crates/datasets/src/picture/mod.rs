@@ -36,7 +36,7 @@ pub enum Orientation {
 
 /// Decodes a picture to 8-bit RGB: grey ones get three equal channels, 16 bits are rounded to 8, CMYK is
 /// converted as Adobe's programs store it, and what is transparent lies on white. Of an animation it is the first
-/// frame, of a TIFF file the first page. Its format is told by its contents.
+/// frame. Its format is told by its contents.
 ///
 /// A JPEG file that ends early or is damaged within is an error, not a picture that is grey from there on.
 pub(crate) fn read_picture(path: &Path, orientation: Orientation) -> Result<RgbImage, DatasetError> {
@@ -66,7 +66,7 @@ pub(crate) fn decode(bytes: &[u8], orientation: Orientation) -> Result<RgbImage,
     if decoder.total_bytes() > MAX_BYTES {
         return Err(ImageError::Limits(LimitError::from_kind(LimitErrorKind::InsufficientMemory)));
     }
-    // TIFF has the orientation beside the picture's size, others in a block as JPEG has.
+    // In a block as JPEG has it, or beside the picture's size.
     let exif = match decoder.exif_metadata()? {
         Some(block) => exif::orientation(&block),
         None => decoder.orientation()?,

@@ -226,13 +226,13 @@ fn a_whole_picture_without_its_end_marker_is_read() {
     assert!(decode(&whole[..whole.len() - 2], Orientation::AsStored).is_err());
 }
 
-/// Numbers without bounds have no brightest.
 #[test]
-fn pictures_of_floating_point_numbers_are_refused() {
-    let image = ImageBuffer::from_pixel(4, 4, Rgb([7.0f32, 0.5, 100.0]));
-    let bytes = encoded(DynamicImage::ImageRgb32F(image), ImageFormat::Tiff);
-    let error = decode(&bytes, Orientation::AsStored).unwrap_err();
-    assert!(matches!(error, ImageError::Unsupported(_)), "{error}");
+fn tiff_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("1.tif");
+    std::fs::write(&path, b"II*\0\x08\0\0\0\0\0\0\0\0\0").unwrap();
+    let error = read_picture(&path, Orientation::AsStored).unwrap_err();
+    assert!(matches!(error, DatasetError::Image { content: "a TIFF picture", .. }), "{error}");
 }
 
 /// Every orientation, of a JPEG with an EXIF block: one of two rows and three columns, turned back.

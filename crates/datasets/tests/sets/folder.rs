@@ -302,7 +302,7 @@ fn pictures_are_known_by_their_contents() {
     for (name, format) in [
         ("swan/1.webp", image::ImageFormat::WebP),
         ("swan/2.jfif", image::ImageFormat::Jpeg),
-        ("swan/3.tif", image::ImageFormat::Tiff),
+        ("swan/3.ppm", image::ImageFormat::Pnm),
         ("swan/4.bmp", image::ImageFormat::Bmp),
         ("swan/5.picture", image::ImageFormat::Png),
         ("swan/6.jpg", image::ImageFormat::Gif),
