@@ -104,7 +104,7 @@ fn explain(folder: &Path) -> Result<(), Failure> {
     Experiment {
         dataset: &SyntheticBirds::new(scenes(16))?,
         networks: &Networks { performer, random, name: "tiny VGG-16".to_string() },
-        labels: one_against(0, 1),
+        labels: Some(one_against(0, 1)),
         args: &args.fit,
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
