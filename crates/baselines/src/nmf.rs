@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::dictionary::{checked, squares};
-use crate::eigen::eigenvectors;
+use explainer_metrics::eigenvectors;
 use crate::{BaselineError, Dictionary};
 
 /// Below this a denominator is taken to be this.

@@ -4,7 +4,7 @@ use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::dictionary::checked;
-use crate::eigen::eigenvectors;
+use explainer_metrics::eigenvectors;
 use crate::{BaselineError, Dictionary};
 
 /// Settings of a [`Pca`].

@@ -58,10 +58,12 @@ mod half;
 mod init;
 mod masking;
 mod memory;
+mod network;
 mod norm;
 mod occlusion;
 #[cfg(test)]
 mod oracle;
+mod parts;
 mod performer;
 mod pooling;
 mod preprocessing;
@@ -93,8 +95,13 @@ pub use fit::{
 };
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use masking::{MaskLayer, Masking, Windowing};
+pub use network::ExplainerNetwork;
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
+pub use parts::{
+    Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig,
+    PartLossWeights, PartRecord, PartTracks, PartValidation,
+};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};

@@ -66,6 +66,7 @@
 mod assignment;
 mod control;
 mod diversity;
+mod eigen;
 mod error;
 mod instability;
 mod landmarks;
@@ -84,6 +85,7 @@ mod tracking;
 pub use assignment::best_assignment;
 pub use control::Control;
 pub use diversity::{Diversity, diversity};
+pub use eigen::eigenvectors;
 pub use error::MetricsError;
 pub use instability::{
     InstabilityConfig, LocationInstability, location_instability, location_instability_by_category,

@@ -22,7 +22,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-pub(crate) use adam::outer_product;
+pub(crate) use adam::{optimizer, outer_product};
 pub use config::{
     FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
     Refit,
