@@ -4,8 +4,8 @@
 //! cargo run --release --example custom_performer
 //! ```
 //!
-//! What the library asks of it is the `impl Performer`, some thirty lines: run your layers, hand out four
-//! features, and say where a unit lies in the image.
+//! What the library asks of it is the `impl Performer`, some forty lines: run your layers up to the target layer,
+//! run the rest from there, and say where a unit lies in the image.
 
 use std::error::Error;
 
@@ -15,8 +15,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    Blueprint, ExplainerConfig, Explanation, FeatureConfig, Features, Fit, FitConfig, LabelledImage,
-    Performer, Pooling, Preprocessing, Tapped, TopLayer,
+    Activations, Blueprint, ExplainerConfig, Explanation, FeatureConfig, Features, Fit, FitConfig,
+    LabelledImage, Performer, Pooling, Preprocessing, TopLayer, UpperTaps,
 };
 use explainer_datasets::{Dataset, DatasetError, Framing, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_metrics::ReceptiveField;
@@ -84,12 +84,15 @@ impl SmallResNet {
 
 /// The adapter: all that the library has to know.
 impl Performer for SmallResNet {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
         let maps = self.stem.iter().fold(images, |maps, conv| relu(conv.forward(maps)));
-        let target = self.blocks[0].forward(maps);
-        let top_conv = self.blocks[1].forward(target.clone());
+        self.blocks[0].forward(maps)
+    }
+
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        let top_conv = self.blocks[1].forward(target);
         let mean = Pooling::global_average(LENGTH).forward(top_conv.clone()).flatten(1, 3);
-        Tapped { target, top_conv, scores: self.head(mean.clone()), upper: vec![mean] }
+        UpperTaps { top_conv, scores: self.head(mean.clone()), upper: vec![mean] }
     }
 
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
@@ -111,8 +114,13 @@ impl Performer for SmallResNet {
 
     fn blueprint(&self) -> Blueprint<'_> {
         // No FC layer below the head: what it reads is the average over the maps.
-        let top = TopLayer::Block { channels: CHANNELS };
-        Blueprint { top, length: LENGTH, pool: Pooling::global_average(LENGTH), upper: Vec::new() }
+        Blueprint {
+            top: TopLayer::Block { channels: CHANNELS },
+            length: LENGTH,
+            pool: Pooling::global_average(LENGTH),
+            upper: Vec::new(),
+            activations: Activations::default(),
+        }
     }
 }
 

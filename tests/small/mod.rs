@@ -4,7 +4,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped, TopLayer};
+use explainer_core::{Activations, Blueprint, Performer, Pooling, Preprocessing, TopLayer, UpperTaps};
 use explainer_metrics::ReceptiveField;
 
 /// The sizes of a [`Small`].
@@ -73,13 +73,15 @@ pub fn mixed(number: u64) -> u64 {
 }
 
 impl Performer for Small {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
-        let target = relu(self.convs[0].forward(images));
-        let top_conv = relu(self.convs[1].forward(target.clone()));
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        relu(self.convs[0].forward(images))
+    }
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        let top_conv = relu(self.convs[1].forward(target));
         let pooled = self.pool.forward(top_conv.clone());
         let relu6 = relu(self.upper[0].forward(pooled.flatten(1, 3)));
         let relu7 = relu(self.upper[1].forward(relu6.clone()));
-        Tapped { target, top_conv, scores: self.head(relu7.clone()), upper: vec![relu6, relu7] }
+        UpperTaps { top_conv, scores: self.head(relu7.clone()), upper: vec![relu6, relu7] }
     }
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
         self.last.forward(upper)
@@ -94,7 +96,12 @@ impl Performer for Small {
         self.target_field().then(3, 1, 1)
     }
     fn blueprint(&self) -> Blueprint<'_> {
-        let upper = self.upper.iter().collect();
-        Blueprint { top: TopLayer::Conv(&self.convs[1]), length: self.length, pool: self.pool, upper }
+        Blueprint {
+            top: TopLayer::Conv(&self.convs[1]),
+            length: self.length,
+            pool: self.pool,
+            upper: self.upper.iter().collect(),
+            activations: Activations::default(),
+        }
     }
 }

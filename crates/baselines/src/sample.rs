@@ -66,7 +66,8 @@ mod tests {
     use burn::nn::{Linear, LinearConfig};
     use burn::tensor::{Device, activation::relu};
     use explainer_core::{
-        Blueprint, FeatureConfig, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer,
+        Activations, Blueprint, FeatureConfig, LabelledImage, Performer, Pooling, Preprocessing, TopLayer,
+        UpperTaps,
     };
     use explainer_metrics::ReceptiveField;
 
@@ -77,10 +78,13 @@ mod tests {
     }
 
     impl Performer for Pixels {
-        fn tap(&self, images: Tensor<4>) -> Tapped {
-            let top_conv = relu(self.conv.forward(images.clone()));
+        fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+            images
+        }
+        fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+            let top_conv = relu(self.conv.forward(target));
             let upper = Pooling::max(4, 4).forward(top_conv.clone()).flatten(1, 3);
-            Tapped { target: images, top_conv, scores: self.head(upper.clone()), upper: vec![upper] }
+            UpperTaps { top_conv, scores: self.head(upper.clone()), upper: vec![upper] }
         }
         fn head(&self, upper: Tensor<2>) -> Tensor<2> {
             self.head.forward(upper)
@@ -96,7 +100,13 @@ mod tests {
         }
         fn blueprint(&self) -> Blueprint<'_> {
             let top = TopLayer::Conv(&self.conv);
-            Blueprint { top, length: 4, pool: Pooling::max(4, 4), upper: Vec::new() }
+            Blueprint {
+                top,
+                length: 4,
+                pool: Pooling::max(4, 4),
+                upper: Vec::new(),
+                activations: Activations::default(),
+            }
         }
     }
 

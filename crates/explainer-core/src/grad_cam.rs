@@ -1,11 +1,12 @@
 //! Grad-CAM: where in a layer a score comes from.
 
 use burn::module::Module;
+use burn::nn::Linear;
 use burn::tensor::{Tensor, activation::relu};
 
 use crate::contributions::chosen;
 use crate::performer::largest_difference;
-use crate::{Blueprint, CoreError, Explainer, Performer, TopLayer};
+use crate::{Blueprint, CoreError, Explainer, Performer};
 
 /// A layer of the performer whose Grad-CAM can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,9 +80,9 @@ impl Explainer {
 /// - output: `[batch, L, L]`
 ///
 /// # Errors
-/// [`CoreError::Performer`] if the layers of its [`Blueprint`](crate::Blueprint) do not give its own scores:
-/// there is something between them that this cannot see; or if the target layer is asked for and a block
-/// reads it ([`TopLayer::Block`]).
+/// [`CoreError::Performer`] if the top conv-layer is asked for and the layers of its
+/// [`Blueprint`](crate::Blueprint) do not lead from there to its own scores: there is something between them that
+/// this cannot see.
 ///
 /// # Panics
 /// If there is not one class for each image, or a class has no score.
@@ -92,19 +93,9 @@ pub fn performer_grad_cam<P: Performer>(
     classes: &[usize],
 ) -> Result<Tensor<3>, CoreError> {
     let tapped = performer.tap(images);
-    // What stands between the maps and the top conv's features.
-    let between = match (layer, performer.blueprint().top) {
-        (PerformerLayer::TopConv, _) => None,
-        (PerformerLayer::Target, TopLayer::Conv(conv)) => Some(conv),
-        (PerformerLayer::Target, TopLayer::Block { .. }) => {
-            let what = "what reads the target layer".to_string();
-            let expected = "one conv-layer, for Grad-CAM there".to_string();
-            return Err(CoreError::Performer { what, expected, found: "a block".to_string() });
-        }
-    };
-    let scores = |maps: Tensor<4>| match between {
-        Some(conv) => scores_of_top_conv(performer, relu(conv.forward(maps))),
-        None => scores_of_top_conv(performer, maps),
+    let scores = |maps: Tensor<4>| match layer {
+        PerformerLayer::TopConv => scores_of_top_conv(performer, maps),
+        PerformerLayer::Target => performer.forward_from_target(maps).scores,
     };
     let maps = match layer {
         PerformerLayer::Target => tapped.target,
@@ -120,9 +111,10 @@ pub fn performer_grad_cam<P: Performer>(
 
 /// What the layers of the performer's blueprint and its head make of the top conv's features.
 pub(crate) fn scores_of_top_conv<P: Performer>(performer: &P, top_conv: Tensor<4>) -> Tensor<2> {
-    let Blueprint { pool, upper, .. } = performer.blueprint();
+    let Blueprint { pool, upper, activations, .. } = performer.blueprint();
     let pooled: Tensor<2> = pool.forward(top_conv).flatten(1, 3);
-    performer.head(upper.into_iter().fold(pooled, |input, layer| relu(layer.forward(input))))
+    let above = |input, layer: &Linear| activations.upper.forward(layer.forward(input));
+    performer.head(upper.into_iter().fold(pooled, above))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+mod activation;
 mod anchor;
 mod calibrate;
 mod checkpoints;
@@ -80,6 +81,7 @@ mod track;
 mod upper;
 mod views;
 
+pub use activation::{Activation, Activations};
 pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
@@ -102,7 +104,7 @@ pub use parts::{
     Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig,
     PartLossWeights, PartRecord, PartTracks, PartValidation,
 };
-pub use performer::{Blueprint, Performer, Tapped, TopLayer};
+pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use start::{Share, Start};

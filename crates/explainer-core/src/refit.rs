@@ -257,7 +257,7 @@ fn check(solved: &Linear, layer: usize) -> Result<(), CoreError> {
 mod tests {
     use super::*;
     use crate::testing::{TinyPerformer, features, images};
-    use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, Tapped};
+    use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, UpperTaps};
     use burn::tensor::Device;
     use explainer_metrics::ReceptiveField;
 
@@ -462,11 +462,14 @@ mod tests {
     struct Halved(TinyPerformer);
 
     impl Performer for Halved {
-        fn tap(&self, images: Tensor<4>) -> Tapped {
-            let tapped = self.0.tap(images);
-            let upper: Vec<_> = tapped.upper.into_iter().map(|upper| upper * 0.5).collect();
+        fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+            self.0.target_features(images)
+        }
+        fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+            let taps = self.0.forward_from_target(target);
+            let upper: Vec<_> = taps.upper.into_iter().map(|upper| upper * 0.5).collect();
             let scores = self.head(upper[1].clone());
-            Tapped { upper, scores, ..tapped }
+            UpperTaps { upper, scores, ..taps }
         }
         fn head(&self, upper: Tensor<2>) -> Tensor<2> {
             self.0.head(upper)

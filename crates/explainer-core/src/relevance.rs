@@ -76,7 +76,7 @@ impl Explainer {
     }
 
     fn relevance<P: Performer>(&self, performer: &P, features: &Features) -> Option<Relevance> {
-        if matches!(performer.blueprint().top, TopLayer::Block { .. }) {
+        if !matches!(performer.blueprint().top, TopLayer::Conv(_)) {
             return None;
         }
         let (rows, contrasts) = (objects(features), contrasts(features));

@@ -59,7 +59,7 @@ impl Share {
 pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, device: &Device) {
     match performer.blueprint().top {
         TopLayer::Conv(conv) => start_as(first, conv),
-        TopLayer::Block { channels } => {
+        TopLayer::Block { channels } | TopLayer::Layers { channels: [channels, _], .. } => {
             assert_eq!(
                 first.weight.dims(),
                 [channels, channels, 3, 3],

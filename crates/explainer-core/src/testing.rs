@@ -12,7 +12,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::init::Initializer;
 use crate::{
-    Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, Tapped, TopLayer,
+    Activations, Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing,
+    TopLayer, UpperTaps,
 };
 
 pub(crate) const SIZE: usize = 8;
@@ -37,13 +38,15 @@ impl TinyPerformer {
 }
 
 impl Performer for TinyPerformer {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
-        let target = relu(self.convs[0].forward(images));
-        let top_conv = relu(self.convs[1].forward(target.clone()));
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        relu(self.convs[0].forward(images))
+    }
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        let top_conv = relu(self.convs[1].forward(target));
         let pooled = max_pool2d(top_conv.clone(), MaxPoolOptions::new([2, 2]).with_stride([2, 2]));
         let relu6 = relu(self.upper[0].forward(pooled.flatten(1, 3)));
         let relu7 = relu(self.upper[1].forward(relu6.clone()));
-        Tapped { target, top_conv, scores: self.last.forward(relu7.clone()), upper: vec![relu6, relu7] }
+        UpperTaps { top_conv, scores: self.last.forward(relu7.clone()), upper: vec![relu6, relu7] }
     }
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
         self.last.forward(upper) * self.claims.1
@@ -63,6 +66,7 @@ impl Performer for TinyPerformer {
             length: self.claims.0,
             pool: Pooling::max(2, 2),
             upper: self.upper.iter().collect(),
+            activations: Activations::default(),
         }
     }
 }
@@ -84,12 +88,14 @@ impl ResidualPerformer {
 }
 
 impl Performer for ResidualPerformer {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
-        let target = relu(self.convs[0].forward(images));
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        relu(self.convs[0].forward(images))
+    }
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
         let inner = relu(self.convs[1].forward(target.clone()));
-        let top_conv = relu(self.convs[2].forward(inner) + target.clone());
+        let top_conv = relu(self.convs[2].forward(inner) + target);
         let mean = Pooling::global_average(SIZE).forward(top_conv.clone()).flatten(1, 3);
-        Tapped { target, top_conv, scores: self.head(mean.clone()), upper: vec![mean] }
+        UpperTaps { top_conv, scores: self.head(mean.clone()), upper: vec![mean] }
     }
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
         self.head.forward(upper)
@@ -105,7 +111,13 @@ impl Performer for ResidualPerformer {
     }
     fn blueprint(&self) -> Blueprint<'_> {
         let top = TopLayer::Block { channels: Self::CHANNELS };
-        Blueprint { top, length: SIZE, pool: Pooling::global_average(SIZE), upper: Vec::new() }
+        Blueprint {
+            top,
+            length: SIZE,
+            pool: Pooling::global_average(SIZE),
+            upper: Vec::new(),
+            activations: Activations::default(),
+        }
     }
 }
 

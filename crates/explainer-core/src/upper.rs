@@ -2,17 +2,19 @@
 
 use burn::nn::{Linear, conv::Conv2d};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
 
-use crate::{Blueprint, CoreError, Features, Performer, Pooling, TopLayer, convolve_relu};
+use crate::{
+    Activation, Activations, Blueprint, CoreError, Features, Performer, Pooling, TopLayer, convolve,
+    convolve_relu,
+};
 
 /// Rows on which the layers are compared with the features.
 const COMPARED: usize = 64;
 /// Largest difference of upper features from the performer's, over the largest value, in `f32`.
 const SAME: f32 = 1e-3;
 
-/// What a performer makes of target features: top conv → ReLU → pool → fc6 → ReLU → fc7 → ReLU, as its
-/// [`Blueprint`] has them. So target features that something else has reconstructed (a dictionary, a
+/// What a performer makes of target features: top conv → activation → pool → fc6 → activation → fc7 → activation,
+/// as its [`Blueprint`] has them. So target features that something else has reconstructed (a dictionary, a
 /// compressed copy) get upper features and, through [`Performer::head`], scores.
 ///
 /// Without gradients.
@@ -22,6 +24,7 @@ pub struct UpperLayers<'a> {
     length: usize,
     pool: Pooling,
     upper: Vec<&'a Linear>,
+    activations: Activations,
 }
 
 impl<'a> UpperLayers<'a> {
@@ -32,12 +35,16 @@ impl<'a> UpperLayers<'a> {
     /// nothing, or if the layers do not give the features' own upper features: then there is something
     /// else between them.
     pub fn of<P: Performer>(performer: &'a P, features: &Features) -> Result<Self, CoreError> {
-        let Blueprint { top, length, pool, upper } = performer.blueprint();
+        let Blueprint { top, length, pool, upper, activations } = performer.blueprint();
         let TopLayer::Conv(conv) = top else {
-            let what = "a residual block stands in the place of the top conv-layer".to_string();
+            let place = match top {
+                TopLayer::Block { .. } => "a residual block stands",
+                _ => "several layers stand",
+            };
+            let what = format!("{place} in the place of the top conv-layer");
             return Err(CoreError::UpperLayers { what });
         };
-        let layers = Self { conv, length, pool, upper };
+        let layers = Self { conv, length, pool, upper, activations };
         let first: Vec<usize> = (0..features.len().min(COMPARED)).collect();
         let batch = features.batch(&first);
         for (layer, (own, theirs)) in layers.forward(batch.target).into_iter().zip(batch.upper).enumerate() {
@@ -69,7 +76,7 @@ impl<'a> UpperLayers<'a> {
         if self.upper.is_empty() {
             return vec![pooled];
         }
-        self.above(pooled).into_iter().map(relu).collect()
+        self.above(pooled).into_iter().map(|units| self.activations.upper.forward(units)).collect()
     }
 
     /// Whether there is a layer above the pooled maps.
@@ -90,15 +97,18 @@ impl<'a> UpperLayers<'a> {
             [TopLayer::Conv(self.conv).channels()[0], self.length, self.length],
             "channels, height and width of target features (left) and of what the performer's layers read"
         );
-        self.pool.forward(convolve_relu(self.conv, target))
+        self.pool.forward(match self.activations.top {
+            Activation::Relu => convolve_relu(self.conv, target),
+            activation => activation.forward(convolve(self.conv, target)),
+        })
     }
 
-    /// What each layer makes of the pooled top conv, `[batch, D·P·P]`, before its ReLU.
+    /// What each layer makes of the pooled top conv, `[batch, D·P·P]`, before its activation.
     pub(crate) fn above(&self, pooled: Tensor<2>) -> Vec<Tensor<2>> {
         let layers = self.upper.iter();
         let outputs = layers.scan(pooled, |below, layer| {
             let output = layer.forward(below.clone());
-            *below = relu(output.clone());
+            *below = self.activations.upper.forward(output.clone());
             Some(output)
         });
         outputs.collect()

@@ -89,6 +89,16 @@ pub enum PerformerError {
         /// Side of the images.
         size: usize,
     },
+    /// There is no such layer to explain.
+    #[error("{architecture} can be explained at layers 0 to {}, not at layer {layer}", layers - 1)]
+    Target {
+        /// The network's name.
+        architecture: &'static str,
+        /// The layer that was asked for, from 0.
+        layer: usize,
+        /// How many can be.
+        layers: usize,
+    },
     /// The weights cannot be written.
     #[error("{}: cannot write the weights: {reason}", path.display())]
     Unwritable {

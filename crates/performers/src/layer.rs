@@ -5,7 +5,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Distribution, Tensor, TensorData};
-use explainer_core::{convolve, convolve_relu};
+use explainer_core::{Activation, convolve, convolve_relu};
 use rand_chacha::ChaCha8Rng;
 
 /// A square convolution with bias. While it is trained there may be a batch-norm behind it.
@@ -18,7 +18,13 @@ pub(crate) struct ConvLayer {
 impl ConvLayer {
     /// A convolution whose weights are 0.
     pub(crate) fn zeros(config: Conv2dConfig, padding: usize, device: &Device) -> Self {
-        let padding = PaddingConfig2d::Explicit(padding, padding, padding, padding);
+        Self::padded(config, [padding; 4], device)
+    }
+
+    /// A convolution whose weights are 0, with zeros at the top, left, bottom and right of its input.
+    pub(crate) fn padded(config: Conv2dConfig, padding: [usize; 4], device: &Device) -> Self {
+        let [top, left, bottom, right] = padding;
+        let padding = PaddingConfig2d::Explicit(top, left, bottom, right);
         let conv = config.with_padding(padding).with_initializer(Initializer::Zeros).init(device);
         Self { conv, norm: None }
     }
@@ -45,6 +51,14 @@ impl ConvLayer {
         }
     }
 
+    /// With an activation behind it.
+    pub(crate) fn activated(&self, activation: Activation, maps: Tensor<4>) -> Tensor<4> {
+        match activation {
+            Activation::Relu => self.rectified(maps),
+            activation => activation.forward(self.forward(maps)),
+        }
+    }
+
     /// With a fresh batch-norm behind it.
     pub(crate) fn normalized(mut self) -> Self {
         let weight = &self.conv.weight;
@@ -64,12 +78,12 @@ impl ConvLayer {
         self
     }
 
-    /// The same layer with its bias in a batch-norm that does nothing else.
-    pub(crate) fn unfolded(mut self) -> Self {
+    /// The same layer with its bias in a batch-norm of this ε that does nothing else.
+    pub(crate) fn unfolded(mut self, epsilon: f64) -> Self {
         let Some(bias) = self.conv.bias.take() else { return self };
         let (bias, device) = (bias.val(), self.conv.weight.device());
-        let mut norm = BatchNormConfig::new(bias.dims()[0]).init(&device);
-        let one = (1.0 + norm.epsilon).sqrt();
+        let mut norm = BatchNormConfig::new(bias.dims()[0]).with_epsilon(epsilon).init(&device);
+        let one = (1.0 + epsilon).sqrt();
         norm.gamma = norm.gamma.map(|gamma| gamma.ones_like().mul_scalar(one));
         norm.beta = Param::from_tensor(bias);
         self.norm = Some(norm);
@@ -116,7 +130,7 @@ mod tests {
         assert!(difference < 1e-5 * scale, "{difference} of {scale}");
         let folded = layer.folded();
         assert!(folded.norm.is_none());
-        let again = folded.clone().unfolded();
+        let again = folded.clone().unfolded(1e-3);
         assert!(again.conv.bias.is_none());
         let maps = Tensor::ones([1, 2, 4, 4], &device);
         let difference = (again.forward(maps.clone()) - folded.forward(maps)).abs().max();

@@ -5,6 +5,7 @@
 //!   [`Architecture`], from which sizes and receptive fields are derived: the method's own four,
 //!   [`CaffeAlexNet`], [`VggM`], [`VggS`] and [`Vgg16`], and [`AlexNet`], [`Vgg11`], [`Vgg13`], [`Vgg19`].
 //! - [`ResNet`]: networks of residual blocks, [`ResNet18`] and [`ResNet50`].
+//! - [`EfficientNetLite`], sizes 0 to 2: inverted-residual blocks with depthwise convolutions, explained at any block.
 //! - [`Weights`] names a file, and [`ConvNet::load`] reads it strictly: every tensor and every shape must
 //!   match. Widths and classes are taken from the file; a [`Head`] of other classes is asked for.
 //! - [`train`]: training and fine-tuning of these networks and of your own.
@@ -51,6 +52,7 @@ mod cnn;
 mod config;
 #[cfg(feature = "download")]
 pub mod download;
+mod efficientnet;
 mod error;
 mod layer;
 mod network;
@@ -65,6 +67,7 @@ pub use alexnet::{
 pub use architecture::{Architecture, Layer, ResponseNorm, Sizes};
 pub use cnn::{VggM, VggMConfig, VggMLayers, VggS, VggSConfig, VggSLayers};
 pub use config::ConvNetConfig;
+pub use efficientnet::{EfficientNetLite, EfficientNetLiteSizes, TargetLayer};
 pub use error::{Misshapen, PerformerError};
 pub use network::ConvNet;
 pub use resnet::{

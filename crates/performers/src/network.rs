@@ -1,24 +1,27 @@
 //! The network that an architecture's table describes.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2dConfig;
 use burn::nn::{Linear, LinearConfig, LocalResponseNormConfig};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Blueprint, Performer, Preprocessing, Tapped, TopLayer};
+use explainer_core::{Activations, Blueprint, Performer, Preprocessing, TopLayer, UpperTaps};
 use explainer_metrics::ReceptiveField;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::PerformerError;
 use crate::architecture::{Architecture, Convolution, Layer, ResponseNorm, Sizes};
 use crate::layer::{ConvLayer, he_normal};
 
 /// A convolutional network of the architecture `A` with fc6, fc7 and a head:
 /// [`AlexNet`](crate::AlexNet), [`VggM`](crate::VggM), [`Vgg16`](crate::Vgg16), …
 ///
-/// Made by [`ConvNetConfig::init`](crate::ConvNetConfig::init) or loaded with [`load`](Self::load).
+/// Made by [`ConvNetConfig::init`](crate::ConvNetConfig::init) or loaded with [`load`](Self::load). The target
+/// layer is [`Architecture::target`], unless [`with_target`](Self::with_target) names another.
 ///
 /// # Shapes
 /// - images: `[batch, 3, size, size]`, preprocessed
@@ -34,6 +37,9 @@ pub struct ConvNet<A: Architecture> {
     preprocessing: Preprocessing,
     #[module(skip)]
     class_names: Vec<String>,
+    /// Row of the target layer.
+    #[module(skip)]
+    target: usize,
     #[module(skip)]
     architecture: PhantomData<A>,
 }
@@ -67,13 +73,36 @@ impl<A: Architecture> ConvNet<A> {
         };
         let convs = sizes.convs::<A>().into_iter().map(conv).collect();
         let [fc6, fc7, head] = linears.map(|[inputs, outputs]| zero_linear(inputs, outputs, device));
-        Self { convs, fc6, fc7, head, preprocessing, class_names: Vec::new(), architecture: PhantomData }
+        Self {
+            convs,
+            fc6,
+            fc7,
+            head,
+            preprocessing,
+            class_names: Vec::new(),
+            target: A::target(),
+            architecture: PhantomData,
+        }
+    }
+
+    /// The network explained at row `row` of its [table](Architecture::FEATURES), any below the top conv-layer:
+    /// a convolution before its ReLU, a ReLU, a pool.
+    ///
+    /// # Errors
+    /// [`PerformerError::Target`] for another row.
+    pub fn with_target(self, row: usize) -> Result<Self, PerformerError> {
+        let layers = A::top_conv();
+        if row >= layers {
+            return Err(PerformerError::Target { architecture: A::NAME, layer: row, layers });
+        }
+        Ok(Self { target: row, ..self })
     }
 
     /// Another network of the same sizes and preprocessing with random weights drawn from `seed`: the
     /// control of an explanation. See [`init`](Self::init).
     pub fn randomized(&self, seed: u64) -> Self {
-        Self::init(self.sizes(), self.preprocessing.clone(), seed, &self.device())
+        let network = Self::init(self.sizes(), self.preprocessing.clone(), seed, &self.device());
+        Self { target: self.target, ..network }
     }
 
     /// The network's sizes.
@@ -129,7 +158,8 @@ impl<A: Architecture> ConvNet<A> {
         images: Tensor<4>,
         regularize: impl FnMut(Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
-        let [_, _, pooled] = self.features(images);
+        self.assert_size(&images);
+        let pooled = self.rows(0..A::FEATURES.len(), images);
         let [_, fc7] = self.upper(pooled, regularize);
         self.head.forward(fc7)
     }
@@ -140,16 +170,7 @@ impl<A: Architecture> ConvNet<A> {
         self
     }
 
-    /// The target features, the top conv-layer's after its ReLU, and the pooled ones.
-    fn features(&self, images: Tensor<4>) -> [Tensor<4>; 3] {
-        let (mut tapped, pooled) = self.features_up_to(images, A::FEATURES.len());
-        let top_conv = tapped.pop().expect("a ReLU behind the top conv-layer");
-        let target = tapped.pop().expect("a ReLU in front of the top conv-layer");
-        [target, top_conv, pooled]
-    }
-
-    /// The tapped layers among the first `rows`, and what the last of these makes.
-    fn features_up_to(&self, images: Tensor<4>, rows: usize) -> (Vec<Tensor<4>>, Tensor<4>) {
+    fn assert_size(&self, images: &Tensor<4>) {
         let [batch, _, height, width] = images.dims();
         let size = self.preprocessing.size;
         assert_eq!(
@@ -158,31 +179,29 @@ impl<A: Architecture> ConvNet<A> {
             "{} takes images [batch, 3, {size}, {size}], not {height}×{width} ones",
             A::NAME
         );
-        let mut convs = self.convs.iter();
-        let mut tapped = Vec::with_capacity(2);
-        let mut x = images;
-        let layers = &A::FEATURES[..rows];
-        for (row, layer) in layers.iter().enumerate() {
-            x = match *layer {
-                Layer::Conv { .. } => {
-                    let conv = convs.next().expect("a convolution for each row");
-                    // One pass for both.
-                    let rectified = matches!(layers.get(row + 1), Some(Layer::Relu));
-                    if rectified { conv.rectified(x) } else { conv.forward(x) }
-                }
-                Layer::Relu if row > 0 && matches!(layers[row - 1], Layer::Conv { .. }) => x,
-                Layer::Relu => relu(x),
-                Layer::Pool(pool) => pool.forward(x),
-                Layer::ResponseNorm(ResponseNorm { size, alpha, beta, k }) => {
-                    let norm = LocalResponseNormConfig::new(size).with_alpha(alpha).with_beta(beta);
-                    norm.with_k(k).init().forward(x)
-                }
-            };
-            if row == A::target() || row == A::top_conv() + 1 {
-                tapped.push(x.clone());
+    }
+
+    /// What these rows of the table make of what the row before them has made.
+    fn rows(&self, rows: Range<usize>, maps: Tensor<4>) -> Tensor<4> {
+        let is_conv = |layer: &Layer| matches!(layer, Layer::Conv { .. });
+        let below = A::FEATURES[..rows.start].iter().filter(|layer| is_conv(layer)).count();
+        let mut convs = self.convs[below..].iter();
+        let layers = &A::FEATURES[rows];
+        layers.iter().enumerate().fold(maps, |maps, (row, layer)| match *layer {
+            Layer::Conv { .. } => {
+                let conv = convs.next().expect("a convolution for each row");
+                // One pass for both.
+                let rectified = matches!(layers.get(row + 1), Some(Layer::Relu));
+                if rectified { conv.rectified(maps) } else { conv.forward(maps) }
             }
-        }
-        (tapped, x)
+            Layer::Relu if row > 0 && is_conv(&layers[row - 1]) => maps,
+            Layer::Relu => relu(maps),
+            Layer::Pool(pool) => pool.forward(maps),
+            Layer::ResponseNorm(ResponseNorm { size, alpha, beta, k }) => {
+                let norm = LocalResponseNormConfig::new(size).with_alpha(alpha).with_beta(beta);
+                norm.with_k(k).init().forward(maps)
+            }
+        })
     }
 
     /// relu6 and relu7 of pooled features, each through `regularize`.
@@ -194,15 +213,19 @@ impl<A: Architecture> ConvNet<A> {
 }
 
 impl<A: Architecture> Performer for ConvNet<A> {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
-        let [target, top_conv, pooled] = self.features(images);
-        let upper = self.upper(pooled, |units| units);
-        let scores = self.head.forward(upper[1].clone());
-        Tapped { target, top_conv, upper: upper.into(), scores }
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
+        self.assert_size(&images);
+        self.rows(0..self.target + 1, images)
     }
 
-    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
-        self.features_up_to(images, A::target() + 1).1
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        // The ReLU behind the top conv-layer.
+        let top = A::top_conv() + 1;
+        let top_conv = self.rows(self.target + 1..top + 1, target);
+        let pooled = self.rows(top + 1..A::FEATURES.len(), top_conv.clone());
+        let upper = self.upper(pooled, |units| units);
+        let scores = self.head.forward(upper[1].clone());
+        UpperTaps { top_conv, upper: upper.into(), scores }
     }
 
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
@@ -214,7 +237,7 @@ impl<A: Architecture> Performer for ConvNet<A> {
     }
 
     fn target_field(&self) -> ReceptiveField {
-        A::field(A::target())
+        A::field(self.target)
     }
 
     fn top_conv_field(&self) -> ReceptiveField {
@@ -225,11 +248,23 @@ impl<A: Architecture> Performer for ConvNet<A> {
         let Some(&Layer::Pool(pool)) = A::FEATURES.last() else {
             panic!("the table of {} does not end in a pool", A::NAME)
         };
+        let side = |row| A::side(row, self.preprocessing.size).expect("checked when the network was made");
+        let convs = self.sizes().convs::<A>();
+        let top = match self.target == A::target() {
+            true => TopLayer::Conv(&self.convs.last().expect("an architecture has a convolution").conv),
+            false => {
+                let below = convs.iter().rfind(|conv| conv.row <= self.target);
+                let channels = below.map_or(3, |conv| conv.outputs);
+                let top = convs.last().expect("an architecture has a convolution").outputs;
+                TopLayer::Layers { channels: [channels, top], length: side(A::top_conv()) }
+            }
+        };
         Blueprint {
-            top: TopLayer::Conv(&self.convs.last().expect("an architecture has a convolution").conv),
-            length: A::side(A::target(), self.preprocessing.size).expect("checked when the network was made"),
+            top,
+            length: side(self.target),
             pool,
             upper: vec![&self.fc6, &self.fc7],
+            activations: Activations::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use burn::nn::Linear;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Blueprint, Performer, Pooling, Preprocessing, Tapped, TopLayer};
+use explainer_core::{Activations, Blueprint, Performer, Pooling, Preprocessing, TopLayer, UpperTaps};
 use explainer_metrics::ReceptiveField;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -23,11 +23,13 @@ pub use table::{
     BlockConv, ResNet18, ResNet18Layers, ResNet50, ResNet50Layers, ResNetSizes, ResidualArchitecture, Step,
 };
 
+use crate::{PerformerError, TargetLayer};
 use crate::layer::ConvLayer;
 use crate::network::{randomize, zero_linear};
 
 /// A residual network of the architecture `A`, [`ResNet18`] or [`ResNet50`], explained at the input of its
-/// last block. Batch-norms are folded into the convolutions when weights are loaded.
+/// last block unless [`with_target`](Self::with_target) names another layer. Batch-norms are folded into the
+/// convolutions when weights are loaded.
 ///
 /// | layer of the method | here | maps at 224×224 of ResNet-18, -50 |
 /// |---|---|---|
@@ -57,6 +59,9 @@ pub struct ResNet<A: ResidualArchitecture> {
     preprocessing: Preprocessing,
     #[module(skip)]
     class_names: Vec<String>,
+    /// Blocks below the target layer.
+    #[module(skip)]
+    below: usize,
     #[module(skip)]
     architecture: PhantomData<A>,
 }
@@ -100,14 +105,25 @@ impl<A: ResidualArchitecture> ResNet<A> {
             head: zero_linear(sizes.widths[3] * A::expansion(), sizes.classes, device),
             preprocessing,
             class_names: Vec::new(),
+            below: blocks.len() - 1,
             architecture: PhantomData,
         }
+    }
+
+    /// The network explained at another layer, any but the last block.
+    ///
+    /// # Errors
+    /// [`PerformerError::Target`] for another block.
+    pub fn with_target(self, layer: TargetLayer) -> Result<Self, PerformerError> {
+        let below = layer.below(self.blocks.len() - 1, A::NAME)?;
+        Ok(Self { below, ..self })
     }
 
     /// Another network of the same sizes and preprocessing with random weights drawn from `seed`: the
     /// control of an explanation. See [`init`](Self::init).
     pub fn randomized(&self, seed: u64) -> Self {
-        Self::init(self.sizes(), self.preprocessing.clone(), seed, &self.device())
+        let network = Self::init(self.sizes(), self.preprocessing.clone(), seed, &self.device());
+        Self { below: self.below, ..network }
     }
 
     /// The network's sizes.
@@ -165,14 +181,16 @@ impl<A: ResidualArchitecture> ResNet<A> {
         convs.fold(stem, |field, conv| field.then(conv.kernel, conv.stride, conv.kernel / 2))
     }
 
-    /// Side of the last stage's maps: halved five times, rounded up.
-    fn length(&self) -> usize {
-        self.preprocessing.size.div_ceil(32)
+    /// Side of the maps behind the first `blocks` blocks: each stage's, halved and rounded up.
+    fn length(&self, blocks: usize) -> usize {
+        let tables = ResNetSizes::PUBLISHED.blocks::<A>();
+        let stage = blocks.checked_sub(1).map_or(0, |block| tables[block].stage);
+        self.preprocessing.size.div_ceil(4 << stage)
     }
 }
 
 impl<A: ResidualArchitecture> Performer for ResNet<A> {
-    fn tap(&self, images: Tensor<4>) -> Tapped {
+    fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
         let [batch, _, height, width] = images.dims();
         let size = self.preprocessing.size;
         assert_eq!(
@@ -181,12 +199,15 @@ impl<A: ResidualArchitecture> Performer for ResNet<A> {
             "{} takes images [batch, 3, {size}, {size}], not {height}×{width} ones",
             A::NAME
         );
-        let (last, lower) = self.blocks.split_last().expect("an architecture has a block");
         let pooled = STEM_POOL.forward(relu(self.stem.forward(images)));
-        let target = lower.iter().fold(pooled, |maps, block| block.forward(maps));
-        let top_conv = last.forward(target.clone());
-        let mean = Pooling::global_average(self.length()).forward(top_conv.clone()).flatten(1, 3);
-        Tapped { target, top_conv, scores: self.head.forward(mean.clone()), upper: vec![mean] }
+        self.blocks[..self.below].iter().fold(pooled, |maps, block| block.forward(maps))
+    }
+
+    fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
+        let top_conv = self.blocks[self.below..].iter().fold(target, |maps, block| block.forward(maps));
+        let [.., length] = top_conv.dims();
+        let mean = Pooling::global_average(length).forward(top_conv.clone()).flatten(1, 3);
+        UpperTaps { top_conv, scores: self.head.forward(mean.clone()), upper: vec![mean] }
     }
 
     fn head(&self, upper: Tensor<2>) -> Tensor<2> {
@@ -199,7 +220,7 @@ impl<A: ResidualArchitecture> Performer for ResNet<A> {
 
     /// The shape of a block's paths differs; this is the longest one's, through all convolutions.
     fn target_field(&self) -> ReceptiveField {
-        Self::field(self.blocks.len() - 1)
+        Self::field(self.below)
     }
 
     fn top_conv_field(&self) -> ReceptiveField {
@@ -207,12 +228,23 @@ impl<A: ResidualArchitecture> Performer for ResNet<A> {
     }
 
     fn blueprint(&self) -> Blueprint<'_> {
-        let length = self.length();
+        let [length, top_length] = [self.below, self.blocks.len()].map(|blocks| self.length(blocks));
+        let [channels, _] = self.head.weight.dims();
+        let target = match self.below.checked_sub(1) {
+            Some(block) => self.blocks[block].convs.last().expect("a block has a convolution"),
+            None => &self.stem,
+        };
+        let [target, ..] = target.conv.weight.dims();
+        let top = match self.below + 1 == self.blocks.len() && target == channels {
+            true => TopLayer::Block { channels },
+            false => TopLayer::Layers { channels: [target, channels], length: top_length },
+        };
         Blueprint {
-            top: TopLayer::Block { channels: self.head.weight.dims()[0] },
+            top,
             length,
-            pool: Pooling::global_average(length),
+            pool: Pooling::global_average(top_length),
             upper: Vec::new(),
+            activations: Activations::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use explainer_core::Performer;
 use rand_chacha::ChaCha8Rng;
 
 use crate::layer::ConvLayer;
-use crate::{Architecture, ConvNet, ResNet, ResidualArchitecture};
+use crate::{Architecture, ConvNet, EfficientNetLite, ResNet, ResidualArchitecture};
 
 /// A network that [`TrainConfig`](super::TrainConfig) can train. For a module of your own that implements
 /// [`Performer`] an empty implementation will do; what it has of batch-norms behaves as Burn's do.
@@ -45,6 +45,16 @@ impl<A: Architecture> Trainable for ConvNet<A> {
 }
 
 impl<A: ResidualArchitecture> Trainable for ResNet<A> {
+    fn with_norms(self) -> Self {
+        self.map_convs(ConvLayer::normalized)
+    }
+
+    fn without_norms(self) -> Self {
+        self.map_convs(ConvLayer::folded)
+    }
+}
+
+impl Trainable for EfficientNetLite {
     fn with_norms(self) -> Self {
         self.map_convs(ConvLayer::normalized)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use super::file::{Contents, StateDict, read};
-use super::layout::{ConvBias, LayerEntry, Norm, fill, tensors};
+use super::layout::{ConvBias, EPSILON, LayerEntry, Norm, fill, tensors};
 use super::{Head, Weights};
 use crate::architecture::{Architecture, Convolution, Layer, Sizes};
 use crate::{ConvNet, PerformerError};
@@ -101,7 +101,7 @@ fn layout<A: Architecture>(sizes: &Sizes, form: Form) -> Option<Vec<LayerEntry>>
             theirs: format!("features.{row}"),
             ours: format!("convs.{number}.conv"),
             shape: vec![conv.outputs, conv.inputs / conv.groups, conv.kernel, conv.kernel],
-            norm: (form == Form::BatchNorm).then_some(Norm { name, conv: ConvBias::Present }),
+            norm: (form == Form::BatchNorm).then_some(Norm { name, conv: ConvBias::Present, epsilon: EPSILON }),
         }
     };
     let linears = A::CLASSIFIER.into_iter().zip(["fc6", "fc7", "head"]).zip(sizes.linears::<A>()?);

@@ -10,7 +10,7 @@ use super::file::StateDict;
 use crate::PerformerError;
 use crate::error::Misshapen;
 
-/// ε of PyTorch's batch-norms.
+/// ε of PyTorch's batch-norms, unless a network says otherwise.
 pub(super) const EPSILON: f64 = 1e-5;
 
 /// A layer with weights.
@@ -30,6 +30,7 @@ pub(super) struct Norm {
     pub(super) name: String,
     /// Whether the convolution in front of it has a bias of its own.
     pub(super) conv: ConvBias,
+    pub(super) epsilon: f64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -77,18 +78,18 @@ impl LayerEntry {
             true => tensor(format!("{}.bias", self.theirs))?,
             false => TensorData::zeros::<f32, _>([channels]),
         };
-        if let Some(Norm { name, .. }) = &self.norm {
+        if let Some(Norm { name, epsilon, .. }) = &self.norm {
             let mut norm = Vec::with_capacity(NORM.len());
             for part in NORM {
                 norm.push(numbers(path, &tensor(format!("{name}.{part}"))?)?);
             }
-            if let Some(position) = norm[3].iter().position(|&variance| f64::from(variance) + EPSILON <= 0.0)
+            if let Some(position) = norm[3].iter().position(|&variance| f64::from(variance) + epsilon <= 0.0)
             {
                 let reason = format!("{name}.running_var is negative at position {position}");
                 return Err(PerformerError::Unreadable { path: path.into(), reason });
             }
             let (mut weights, mut biases) = (numbers(path, &weight)?, numbers(path, &bias)?);
-            fold(&mut weights, &mut biases, &norm);
+            fold(&mut weights, &mut biases, &norm, *epsilon);
             weight = TensorData::new(weights, self.shape.clone());
             bias = TensorData::new(biases, [channels]);
         }
@@ -99,11 +100,11 @@ impl LayerEntry {
 
 /// Folds a batch-norm (γ, β, μ, σ²) into the layer in front of it: `w ← w·γ/√(σ² + ε)`,
 /// `b ← (b − μ)·γ/√(σ² + ε) + β`.
-fn fold(weights: &mut [f32], biases: &mut [f32], norm: &[Vec<f32>]) {
+fn fold(weights: &mut [f32], biases: &mut [f32], norm: &[Vec<f32>], epsilon: f64) {
     let number = |part: usize, channel: usize| f64::from(norm[part][channel]);
     let row = weights.len() / biases.len();
     for (channel, (bias, weights)) in biases.iter_mut().zip(weights.chunks_exact_mut(row)).enumerate() {
-        let scale = number(0, channel) / (number(3, channel) + EPSILON).sqrt();
+        let scale = number(0, channel) / (number(3, channel) + epsilon).sqrt();
         weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
         *bias = ((f64::from(*bias) - number(2, channel)) * scale + number(1, channel)) as f32;
     }

@@ -1,6 +1,7 @@
 //! Weights from files, every tensor and every shape checked.
 
 mod convnet;
+mod efficientnet;
 mod file;
 mod layout;
 #[cfg(feature = "matconvnet")]

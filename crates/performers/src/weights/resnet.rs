@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device};
 use explainer_core::{Performer, Preprocessing};
 
 use super::file::{StateDict, read};
-use super::layout::{ConvBias, LayerEntry, Norm, fill, tensors};
+use super::layout::{ConvBias, EPSILON, LayerEntry, Norm, fill, tensors};
 use super::save::save;
 use super::{Head, Weights};
 use crate::layer::ConvLayer;
@@ -65,7 +65,7 @@ impl<A: ResidualArchitecture> ResNet<A> {
                 let norm = norm.map(|norm| norm.name).zip(field);
                 std::iter::once((theirs, ours)).chain(norm)
             });
-        let network = self.clone().map_convs(ConvLayer::unfolded);
+        let network = self.clone().map_convs(|layer: ConvLayer| layer.unfolded(EPSILON));
         save(&network, names.collect(), &self.preprocessing(), self.class_names(), path.into(), precision)
     }
 }
@@ -77,7 +77,7 @@ fn layout<A: ResidualArchitecture>(sizes: &ResNetSizes) -> Vec<LayerEntry> {
             theirs,
             ours: format!("{ours}.conv"),
             shape: vec![outputs, inputs, kernel, kernel],
-            norm: Some(Norm { name: norm, conv: ConvBias::Absent }),
+            norm: Some(Norm { name: norm, conv: ConvBias::Absent, epsilon: EPSILON }),
         };
     let mut layers = vec![conv("conv1".into(), "bn1".into(), "stem".into(), [sizes.stem, 3, STEM[0]])];
     for (index, table) in sizes.blocks::<A>().iter().enumerate() {
