@@ -124,7 +124,7 @@ fn explain(
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: name.to_string() },
-        labels: one_against(bird, negative_class),
+        labels: Some(one_against(bird, negative_class)),
         args: &args.run.fit,
         defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }

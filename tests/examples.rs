@@ -109,7 +109,7 @@ fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: "narrow VGG-16".to_string() },
-        labels: one_against(0, 1),
+        labels: Some(one_against(0, 1)),
         args: &args.fit,
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }

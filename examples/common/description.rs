@@ -6,13 +6,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use explainer_core::Preprocessing;
-use explainer_performers::{Architecture, ConvNet, Weights};
+use explainer_performers::{Architecture, ConvNet, PerformerError, Weights};
 use serde::Deserialize;
 
 use crate::common::Failure;
-
-/// Side of the input that ImageNet's networks are made for.
-const SIDE: usize = 224;
 
 /// The file of the weights' name that ends in `.json`, or what is needed of it.
 #[derive(Debug, Default, Deserialize)]
@@ -28,19 +25,23 @@ struct Description {
 }
 
 impl Description {
-    /// The preprocessing it states, ImageNet's where it states a part of it; `None` if it says nothing.
-    fn preprocessing(&self) -> Result<Option<Preprocessing>, String> {
+    /// The preprocessing it states, the usual one of its size where it states a part of it; `None` if it says nothing.
+    fn preprocessing(
+        &self,
+        side: usize,
+        usual: fn(usize) -> Preprocessing,
+    ) -> Result<Option<Preprocessing>, String> {
         let Self { mean, std, input, .. } = *self;
         if mean.is_none() && std.is_none() && input.is_none() {
             return Ok(None);
         }
         let size = match input {
-            None => SIDE,
+            None => side,
             Some([3, height, width]) if height == width && height > 0 => height,
             Some(input) => return Err(format!("input: expected [3, n, n], found {input:?}")),
         };
-        let imagenet = Preprocessing::imagenet(size);
-        let (mean, std) = (mean.unwrap_or(imagenet.mean), std.unwrap_or(imagenet.std));
+        let usual = usual(size);
+        let (mean, std) = (mean.unwrap_or(usual.mean), std.unwrap_or(usual.std));
         match std.iter().find(|&&std| std <= 0.0) {
             Some(found) => Err(format!("std: expected values above 0, found {found}")),
             None => Ok(Some(Preprocessing::new(size, mean, std))),
@@ -66,9 +67,17 @@ impl Classes {
     }
 }
 
-/// Loads a performer. A JSON file beside it comes before what the weights' file says of classes; where both
-/// state a preprocessing, they must agree.
-pub fn load<A: Architecture>(weights: &Path, device: &Device) -> Result<(ConvNet<A>, Classes), Failure> {
+/// A performer as its files describe it, with the names of its classes where they state them. A JSON file beside it
+/// comes before what the weights' file says of classes; where both state a preprocessing, they must agree.
+///
+/// `side` is that of the images it is made for, and `usual` the preprocessing of images of a side. `load` loads it, and
+/// `known` tells the number of its classes and what its own file says of their names.
+pub fn load_as<N>(
+    weights: &Path,
+    (side, usual): (usize, fn(usize) -> Preprocessing),
+    load: impl FnOnce(Weights) -> Result<N, PerformerError>,
+    known: impl FnOnce(&N) -> (usize, Vec<String>),
+) -> Result<(N, Option<Classes>), Failure> {
     let file = weights.with_extension("json");
     let refused = |what: String| -> Failure { format!("{}: {what}", file.display()).into() };
     let description: Description = match fs::read(&file) {
@@ -77,23 +86,35 @@ pub fn load<A: Architecture>(weights: &Path, device: &Device) -> Result<(ConvNet
         Err(error) => return Err(refused(error.to_string())),
     };
     let given = Weights::file(weights);
-    let given = match description.preprocessing().map_err(refused)? {
+    let given = match description.preprocessing(side, usual).map_err(refused)? {
         Some(preprocessing) => given.with_preprocessing(preprocessing),
         None => given,
     };
-    let performer = ConvNet::<A>::load(given, device)?;
+    let performer = load(given)?;
+    let (expected, own) = known(&performer);
     let (names, file) = match description.classes {
         Some(names) => (names, file),
-        None if performer.class_names().is_empty() => {
-            let what = "has no names of classes; a file beside it may state them, {\"classes\": [...]}";
-            return Err(format!("{}: {what}: {}", weights.display(), file.display()).into());
-        }
-        None => (performer.class_names().to_vec(), weights.to_owned()),
+        None if own.is_empty() => return Ok((performer, None)),
+        None => (own, weights.to_owned()),
     };
-    let (expected, found) = (performer.sizes().classes, names.len());
+    let found = names.len();
     if expected != found {
         let what = format!("classes: expected {expected}, as many as the network has scores, found {found}");
         return Err(format!("{}: {what}", file.display()).into());
     }
-    Ok((performer, Classes { names, file }))
+    Ok((performer, Some(Classes { names, file })))
+}
+
+/// Loads a plain network, whose classes must have names.
+pub fn load<A: Architecture>(weights: &Path, device: &Device) -> Result<(ConvNet<A>, Classes), Failure> {
+    let network = |weights| ConvNet::<A>::load(weights, device);
+    let known = |network: &ConvNet<A>| (network.sizes().classes, network.class_names().to_vec());
+    // A file that says nothing of its input is one of ImageNet's.
+    let (performer, classes) = load_as(weights, (224, Preprocessing::imagenet), network, known)?;
+    let classes = classes.ok_or_else(|| {
+        let (what, file) =
+            ("has no names of classes; a file beside it may state them", weights.with_extension("json"));
+        format!("{}: {what}, {{\"classes\": [...]}}: {}", weights.display(), file.display())
+    })?;
+    Ok((performer, classes))
 }

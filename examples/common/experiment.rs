@@ -5,7 +5,6 @@ use std::time::Instant;
 use burn::tensor::Device;
 use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Labels, Performer, Task,
-    UpperLayers,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
 use explainer_metrics::Landmarks;
@@ -33,7 +32,9 @@ pub struct Networks<P> {
 pub struct Experiment<'a, P> {
     pub dataset: &'a dyn Dataset,
     pub networks: &'a Networks<P>,
-    pub labels: Labels,
+    /// The performer's classes of the dataset's categories; none where it has other classes, so that its decisions
+    /// are compared with the explainer's, but neither with the images'.
+    pub labels: Option<Labels>,
     pub args: &'a FitArgs,
     pub defaults: Defaults,
 }
@@ -60,10 +61,6 @@ impl<P: Performer> Experiment<'_, P> {
         settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
         let data = self.data(&views, device)?;
-        if args.head_to_head.is_some() {
-            // What a network has to have for it is told before the fit.
-            UpperLayers::of(&self.networks.performer, &data.validation)?;
-        }
         let outcome = self.outcome(&data, settings.clone(), args.form, device)?;
         table::print(&outcome.figures);
         let mut outcome = self.head_to_head(args, &data, outcome, device)?;
@@ -134,7 +131,10 @@ impl<P: Performer> Experiment<'_, P> {
         let explainer = ExplainerConfig::for_performer(&self.networks.performer);
         let mut settings = self.args.settings(explainer, &self.defaults, views, wanted)?;
         if wanted.form == Form::Classification {
-            settings.fit.task = Task::Classification(self.labels.clone());
+            let labels = self.labels.clone().ok_or(
+                "--form classification: the performer does not have the dataset's categories among its classes",
+            )?;
+            settings.fit.task = Task::Classification(labels);
         }
         Ok(settings)
     }
@@ -172,6 +172,7 @@ impl<P: Performer> Experiment<'_, P> {
         let start = settings.explainer.init_from(performer, device);
         let fit = settings.fit.fit(start, performer, train, Some(validation))?;
         seconds.fit = started.elapsed().as_secs_f64();
+        fit.notes.iter().for_each(|note| println!("note: {note}"));
 
         let started = Instant::now();
         let images = self.annotated();
@@ -209,10 +210,10 @@ impl<P: Performer> Experiment<'_, P> {
             share: f64::from(fit.share()),
             mass_share: fit.validation.as_ref().and_then(|validation| validation.mass_share),
             reconstruction,
-            error: decisions.all,
-            error_among: decisions.among,
+            agreement_among: decisions.as_ref().map_or(agreement, |decisions| decisions.agreement_among),
+            error_among: decisions.as_ref().map(|decisions| decisions.among.clone()),
+            error: decisions.map(|decisions| decisions.all),
             agreement,
-            agreement_among: decisions.agreement_among,
             head_to_head: None,
             trust: None,
             seconds,
@@ -269,18 +270,19 @@ impl<P: Performer> Experiment<'_, P> {
         positive.filter(|&index| self.dataset.has_landmarks(index)).collect()
     }
 
-    /// Classification errors on the validation images.
-    fn decisions(&self, explainer: &Explainer, validation: &Features) -> Result<Decisions, Failure> {
+    /// Classification errors on the validation images, where the performer has the dataset's categories.
+    fn decisions(&self, explainer: &Explainer, validation: &Features) -> Result<Option<Decisions>, Failure> {
+        let Some(labels) = &self.labels else { return Ok(None) };
         let performer = &self.networks.performer;
         let rows: Vec<usize> = (0..validation.len()).collect();
         let (mut own, mut theirs) = (Vec::new(), Vec::new());
         for rows in rows.chunks(64) {
             let batch = validation.batch(rows);
             let upper = explainer.forward(batch.target).upper.pop().ok_or("no decoder layer")?;
-            own.extend(performer.head(upper).into_data().iter::<f32>());
+            own.extend(explainer.scores(performer, upper).into_data().iter::<f32>());
             theirs.extend(batch.scores.into_data().iter::<f32>());
         }
-        Decisions::new(&theirs, &own, validation.categories(), &self.labels)
+        Decisions::new(&theirs, &own, validation.categories(), labels).map(Some)
     }
 
     /// The report of an outcome, as yet without control fits and names.
@@ -298,9 +300,10 @@ impl<P: Performer> Experiment<'_, P> {
 
     /// The performer's classes as far as their names are known.
     fn class_names(&self) -> Vec<String> {
-        let named = self.labels.categories.iter().zip(self.dataset.categories());
+        let Some(labels) = &self.labels else { return Vec::new() };
+        let named = labels.categories.iter().zip(self.dataset.categories());
         let mut known: Vec<(usize, &str)> = named.map(|(&class, name)| (class, name.as_str())).collect();
-        known.extend(self.labels.negative.map(|class| (class, "negative")));
+        known.extend(labels.negative.map(|class| (class, "negative")));
         let count = known.iter().map(|&(class, _)| class + 1).max().unwrap_or(0);
         let name =
             |class| known.iter().find(|&&(other, _)| other == class).map(|&(_, name)| name.to_string());
@@ -322,8 +325,7 @@ fn keep(args: &RunArgs, outcome: &Outcome) -> Result<(), Failure> {
 /// Relative errors and agreement on the validation images.
 fn held_out(fit: &Fit) -> Result<(Reconstruction, f64), Failure> {
     let validation = fit.validation.as_ref().ok_or("the fit had no validation images")?;
-    let [fc_dec_1, fc_dec_2] = validation.relative_error[..] else {
-        return Err("the performer does not have two upper layers".into());
-    };
-    Ok((Reconstruction { fc_dec_1, fc_dec_2 }, validation.agreement))
+    let errors = &validation.relative_error;
+    let &fc_dec_1 = errors.first().ok_or("nothing is reconstructed")?;
+    Ok((Reconstruction { fc_dec_1, fc_dec_2: errors.get(1).copied() }, validation.agreement))
 }

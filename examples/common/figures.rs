@@ -55,10 +55,19 @@ pub struct LayerFigures {
     pub conv_interp_2: f64,
 }
 
+/// Relative errors of what is reconstructed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Reconstruction {
     pub fc_dec_1: f64,
-    pub fc_dec_2: f64,
+    /// Where there is a second layer.
+    pub fc_dec_2: Option<f64>,
+}
+
+impl Reconstruction {
+    /// Of every layer.
+    pub fn errors(&self) -> Vec<f64> {
+        std::iter::once(self.fc_dec_1).chain(self.fc_dec_2).collect()
+    }
 }
 
 /// Errors on the validation images, of the performer and with the explainer's features.
@@ -120,13 +129,13 @@ pub struct Figures {
     /// The share of the interpretable track in the mass of the encoder's output, on the validation images.
     pub mass_share: Option<f64>,
     pub reconstruction: Reconstruction,
-    /// Among all classes of the performer.
-    pub error: ClassificationError,
+    /// Among all classes of the performer; not measured where the dataset's categories are not among them.
+    pub error: Option<ClassificationError>,
     /// Among the classes of the dataset.
-    pub error_among: ClassificationError,
+    pub error_among: Option<ClassificationError>,
     /// Share of the validation images for which both decide for the same of all classes.
     pub agreement: f64,
-    /// The same among the classes of the dataset.
+    /// The same among the classes of the dataset, or among all where the performer has others.
     pub agreement_among: f64,
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use explainer_baselines::{
     ActivationSample, Channels, Dictionary, KMeansConfig, NmfConfig, PcaConfig, TopKSaeConfig,
 };
-use explainer_core::{Explainer, Features, Performer, UpperLayers};
+use explainer_core::{Explainer, Features, Performer, UpperTaps};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     InstabilityConfig, Landmarks, RelativeError, STRONGEST_IMAGES, Summary, agreement, diversity,
@@ -96,7 +96,6 @@ impl<P: Performer> Contest<'_, P> {
         figures: &Figures,
         device: &Device,
     ) -> Result<HeadToHead, Failure> {
-        let upper = UpperLayers::of(self.performer, self.validation)?;
         let sample = ActivationSample::new().with_seed(self.seed).of(self.train);
         let vectors = sample.dims()[0];
         let mut contestants = self.contestants(sample)?;
@@ -104,7 +103,7 @@ impl<P: Performer> Contest<'_, P> {
         let (seen, _) = prefetch
             .run(dataset, images, |samples| self.gather(samples, &mut contestants, &mut landmarks, device));
         seen?;
-        let measured = contestants.into_iter().map(|one| self.measured(one, &landmarks, &upper, figures));
+        let measured = contestants.into_iter().map(|one| self.measured(one, &landmarks, figures));
         Ok(HeadToHead { vectors, methods: measured.collect::<Result<_, _>>()? })
     }
 
@@ -130,7 +129,11 @@ impl<P: Performer> Contest<'_, P> {
         };
         let rows = || sample.clone();
         fitted("PCA", &|| Ok(Box::new(PcaConfig::new(width).fit(rows())?)))?;
-        fitted("NMF", &|| Ok(Box::new(NmfConfig::new(width).with_seed(seed).fit(rows())?)))?;
+        if self.train.has_negative_target() {
+            println!("NMF is left out: some target features are negative");
+        } else {
+            fitted("NMF", &|| Ok(Box::new(NmfConfig::new(width).with_seed(seed).fit(rows())?)))?;
+        }
         fitted("k-means", &|| Ok(Box::new(KMeansConfig::new(width).with_seed(seed).fit(rows())?)))?;
         fitted(&sae_name, &|| Ok(Box::new(sae.fit(rows())?)))?;
         Ok(contestants)
@@ -182,7 +185,6 @@ impl<P: Performer> Contest<'_, P> {
         &self,
         contestant: Contestant,
         landmarks: &Landmarks,
-        upper: &UpperLayers<'_>,
         figures: &Figures,
     ) -> Result<Method, Failure> {
         let Contestant { name, layer, seconds_encode, source } = contestant;
@@ -210,24 +212,19 @@ impl<P: Performer> Contest<'_, P> {
         match source {
             Source::TopConv => Ok(method),
             Source::Explainer => Ok(Method {
-                upper_error: Some(vec![figures.reconstruction.fc_dec_1, figures.reconstruction.fc_dec_2]),
+                upper_error: Some(figures.reconstruction.errors()),
                 agreement: Some(figures.agreement),
                 seconds_fit: Some(figures.seconds.fit),
                 ..method
             }),
             Source::Dictionary { dictionary, seconds_fit } => {
-                self.reconstructed(Method { seconds_fit, ..method }, &*dictionary, upper)
+                self.reconstructed(Method { seconds_fit, ..method }, &*dictionary)
             }
         }
     }
 
     /// With what a dictionary loses of the validation images, and what the performer makes of the rest.
-    fn reconstructed(
-        &self,
-        method: Method,
-        dictionary: &dyn Dictionary,
-        upper: &UpperLayers<'_>,
-    ) -> Result<Method, Failure> {
+    fn reconstructed(&self, method: Method, dictionary: &dyn Dictionary) -> Result<Method, Failure> {
         let mut target_error = RelativeError::default();
         let mut upper_error: Vec<RelativeError> = Vec::new();
         let (mut own_scores, mut scores, mut classes) = (Vec::new(), Vec::new(), 1);
@@ -235,17 +232,16 @@ impl<P: Performer> Contest<'_, P> {
         for rows in rows.chunks(BATCH) {
             let batch = self.validation.batch(rows);
             let decoded = dictionary.decode_maps(dictionary.encode_maps(batch.target.clone()));
-            // Target features are never negative: what is, is further from them than 0 is.
-            let decoded = relu(decoded);
+            // Where no target feature is negative, what is decoded so is further from them than 0 is.
+            let decoded = if self.validation.has_negative_target() { decoded } else { relu(decoded) };
             target_error.add(&values(decoded.clone()), &values(batch.target));
-            let own = upper.forward(decoded);
-            let last = own.last().cloned().ok_or("the performer has no upper layer")?;
-            upper_error.resize(own.len(), RelativeError::default());
-            for (error, (own, theirs)) in upper_error.iter_mut().zip(own.into_iter().zip(batch.upper)) {
+            let UpperTaps { upper, scores: own, .. } = self.performer.forward_from_target(decoded);
+            upper_error.resize(upper.len(), RelativeError::default());
+            for (error, (own, theirs)) in upper_error.iter_mut().zip(upper.into_iter().zip(batch.upper)) {
                 error.add(&values(own), &values(theirs));
             }
             classes = batch.scores.dims()[1];
-            own_scores.extend(values(self.performer.head(last)));
+            own_scores.extend(values(own));
             scores.extend(values(batch.scores));
         }
         Ok(Method {

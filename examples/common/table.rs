@@ -52,20 +52,22 @@ pub fn print(figures: &Figures) {
         diversity.conv_interp_2 / diversity.top_conv,
     );
     println!(
-        "live filters {} of {} · share p {:.3}{} · relative error fc-dec-1 {:.4}, fc-dec-2 {:.4}",
+        "live filters {} of {} · share p {:.3}{} · relative error fc-dec-1 {:.4}{}",
         figures.live_filters,
         figures.filters,
         figures.share,
         figures.mass_share.map_or(String::new(), |share| format!(", by mass {share:.3}")),
         figures.reconstruction.fc_dec_1,
-        figures.reconstruction.fc_dec_2
+        figures.reconstruction.fc_dec_2.map_or(String::new(), |error| format!(", fc-dec-2 {error:.4}"))
     );
-    println!(
-        "error of the performer {:.2} %, with the explainer's features {:.2} %, agreement {:.3}",
-        100.0 * figures.error.performer,
-        100.0 * figures.error.explainer,
-        figures.agreement
-    );
+    if let Some(error) = &figures.error {
+        print!(
+            "error of the performer {:.2} %, with the explainer's features {:.2} %, ",
+            100.0 * error.performer,
+            100.0 * error.explainer
+        );
+    }
+    println!("agreement {:.3}", figures.agreement);
     let seconds = &figures.seconds;
     let memory = figures.peak_rss_mib.map_or(String::new(), |mib| format!(" · {mib:.0} MiB at most"));
     println!(

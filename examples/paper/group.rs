@@ -303,7 +303,7 @@ impl<'a> Run<'a> {
         networks: &'e Networks<ConvNet<A>>,
         labels: &Labels,
     ) -> common::Experiment<'e, ConvNet<A>> {
-        let (labels, defaults) = (labels.clone(), group.defaults());
+        let (labels, defaults) = (Some(labels.clone()), group.defaults());
         common::Experiment { dataset, networks, labels, args: &self.args.fit, defaults }
     }
 

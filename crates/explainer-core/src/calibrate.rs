@@ -60,13 +60,7 @@ impl Explainer {
             let logit = (share / (1.0 - share)).ln() as f32;
             calibrated.share_logit = calibrated.share_logit.map(|before| before.full_like(logit));
         }
-        let first = &mut calibrated.decoder.layers[0].weight;
-        let [inputs, outputs] = first.dims();
-        let channels = explainer.filters();
-        *first = first.clone().map(|weight| {
-            (weight.reshape([channels, inputs / channels, outputs]) * gain.clone().reshape([channels, 1, 1]))
-                .reshape([inputs, outputs])
-        });
+        calibrated.decoder = calibrated.decoder.with_gain(gain);
         calibrated
     }
 

@@ -2,7 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Int, Tensor, TensorData, activation::relu};
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::decoder::linear;
 use crate::explainer::Tracks;
@@ -109,7 +110,7 @@ impl Explainer {
         let (upper, biases) = explainer.decoder_with_leaves(encoded);
         // The gradient of what is added is that of the sum.
         let read = leaf(upper.clone().inner().zeros_like());
-        let scores = chosen(performer.head(upper.clone() + read.clone()), classes);
+        let scores = chosen(explainer.scores(performer, upper.clone() + read.clone()), classes);
         let own = floats(scores.clone().inner());
         let mut gradients = scores.sum().backward();
 
@@ -136,8 +137,17 @@ impl Explainer {
         (0..batch).map(of_image).collect()
     }
 
-    /// The last upper features, and the biases of all decoder layers as leaves of their own for each image.
+    /// What the decoder reconstructs last, and the biases of all its layers as leaves of their own for each image.
     fn decoder_with_leaves(&self, encoded: Tensor<4>) -> (Tensor<2>, Vec<Tensor<2>>) {
+        if let Some(conv) = &self.decoder.maps {
+            let product = Conv2d { bias: None, ..conv.clone() }.forward(encoded);
+            let bias = match &conv.bias {
+                Some(bias) => bias.val().unsqueeze_dims::<4>(&[0, 2, 3]).expand(product.dims()),
+                None => product.clone().inner().zeros_like(),
+            };
+            let bias = leaf(bias.flatten::<2>(1, 3));
+            return (product.flatten::<2>(1, 3) + bias.clone(), vec![bias]);
+        }
         let mut input: Tensor<2> = encoded.flatten(1, 3);
         let mut biases = Vec::with_capacity(self.decoder.layers.len());
         for layer in &self.decoder.layers {
@@ -147,7 +157,7 @@ impl Explainer {
                 None => product.clone().inner().zeros_like(),
             };
             let bias = leaf(bias);
-            input = relu(product + bias.clone());
+            input = self.decoder.activation.forward(product + bias.clone());
             biases.push(bias);
         }
         (input, biases)
@@ -176,6 +186,13 @@ impl Explainer {
         let Tracks { parts: masked, ordinary, .. } = explainer.tracks(target);
         let parts = explainer.encode(masked.clone(), ordinary.zeros_like());
         let [_, filters, height, width] = parts.dims();
+        if explainer.decoder.maps.is_some() {
+            let silent = members(groups, filters, &Tensor::<2>::zeros([1, 1], &parts.device()));
+            let silenced = silent.reshape([groups.len(), filters, 1, 1]) * parts;
+            let decoded = explainer.decoder.forward(explainer.encode(masked, ordinary) - silenced).pop();
+            return explainer.scores(performer, decoded.expect("there is a decoder layer"));
+        }
+        let activation = explainer.decoder.activation;
         let (first, above) = explainer.decoder.layers.split_first().expect("there is a decoder layer");
         let outputs = first.weight.dims()[1];
         // What each filter adds to the first layer's outputs, before the ReLU: `[filters, outputs]`.
@@ -183,8 +200,8 @@ impl Explainer {
         let added = parts.reshape([filters, 1, height * width]).matmul(weights).reshape([filters, outputs]);
         let whole = linear(first, explainer.encode(masked, ordinary).flatten(1, 3));
         let missing = members(groups, filters, &added).matmul(added);
-        let first = relu(whole.expand(missing.dims()) - missing);
-        performer.head(above.iter().fold(first, |input, layer| relu(linear(layer, input))))
+        let first = activation.forward(whole.expand(missing.dims()) - missing);
+        performer.head(above.iter().fold(first, |input, layer| activation.forward(linear(layer, input))))
     }
 
     /// Maps of the last interpretable conv-layer as they go on.

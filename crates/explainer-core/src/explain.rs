@@ -74,7 +74,7 @@ impl Explainer {
             parts,
             features,
             scores: floats(tapped.scores),
-            explained_scores: floats(performer.head(head)),
+            explained_scores: floats(self.scores(performer, head)),
         })
     }
 

@@ -7,11 +7,11 @@ use burn::tensor::{Device, Tensor};
 
 use crate::conv::Input;
 use crate::init::Initializer;
-use crate::start::{start_decoder, start_first, start_identity};
+use crate::start::{decoder_activation, start_decoder, start_first, start_identity, starts_from_target};
 use crate::track::{Stage, entry};
 use crate::{
-    Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack, Performer,
-    PoolPosition, Pooling, ScaleNorm, Share, Start, Windowing,
+    Activation, Decoder, InterpretableLayer, InterpretableTrack, MaskLayer, Masking, OrdinaryTrack,
+    Performer, PoolPosition, Pooling, Reconstructed, ScaleNorm, Share, Start, Windowing,
 };
 
 /// Sizes and form of an [`Explainer`]; [`for_performer`](Self::for_performer) takes the sizes from
@@ -26,8 +26,11 @@ pub struct ExplainerConfig {
     pub length: usize,
     /// Pool behind the tracks: the performer's last.
     pub pool: Pooling,
-    /// Widths of the reconstructed upper features, lowest layer first.
+    /// Widths of the reconstructed upper features, lowest layer first; or of the target features, C · L · L.
     pub upper: Vec<usize>,
+    /// What the decoder reconstructs.
+    #[config(default = "Reconstructed::Upper(Activation::Relu)")]
+    pub reconstructed: Reconstructed,
     /// Conv-layers of the interpretable track.
     #[config(default = 2)]
     pub interpretable_layers: usize,
@@ -75,10 +78,21 @@ pub struct ExplainerConfig {
 
 impl ExplainerConfig {
     /// The sizes that fit a performer; everything else as by default.
+    ///
+    /// Where no single conv-layer of 1×1 or 3×3 units with stride 1 leads from the target layer to the top one, and no
+    /// block ([`TopLayer::Layers`](crate::TopLayer), or another convolution), the tracks have the target's channels, and
+    /// there is no pool: the decoder reconstructs the target features ([`Reconstructed::Target`]).
     pub fn for_performer<P: Performer>(performer: &P) -> Self {
         let blueprint = performer.blueprint();
-        let [target_channels, channels] = blueprint.top.channels();
-        Self::new(target_channels, channels, blueprint.length, blueprint.pool, blueprint.upper_widths())
+        let ([target_channels, channels], length) = (blueprint.top.channels(), blueprint.length);
+        if starts_from_target(&blueprint) {
+            let upper = vec![target_channels * length * length];
+            return Self::new(target_channels, target_channels, length, Pooling::max(1, 1), upper)
+                .with_reconstructed(Reconstructed::Target);
+        }
+        let activation = decoder_activation(&blueprint);
+        Self::new(target_channels, channels, length, blueprint.pool, blueprint.upper_widths())
+            .with_reconstructed(Reconstructed::Upper(activation))
     }
 
     /// The published form: a mask at its own strongest unit behind every interpretable layer, no windows, and random
@@ -122,23 +136,38 @@ impl ExplainerConfig {
             .collect();
         let convs =
             (0..self.ordinary_layers).map(|layer| init.conv([inputs(layer), self.channels])).collect();
-        let mut width = self.channels * pooled * pooled;
-        let decoder = self
-            .upper
-            .iter()
-            .map(|&upper| init.linear(std::mem::replace(&mut width, upper), upper))
-            .collect();
+        let decoder = self.decoder(pooled, &mut init);
         Explainer {
             interpretable: InterpretableTrack { layers },
             ordinary: OrdinaryTrack { convs },
             share_logit: self.share.logit(device),
             interpretable_norm: ScaleNorm::identity(self.channels, device),
             ordinary_norm: ScaleNorm::identity(self.channels, device),
-            decoder: Decoder { layers: decoder },
+            decoder,
             pooled_mask,
             pool: self.pool,
             share: self.share,
             complement: self.complement && self.windowing(last) != Windowing::None,
+        }
+    }
+
+    /// A decoder that reads maps of side `pooled`.
+    fn decoder(&self, pooled: usize, init: &mut Initializer) -> Decoder {
+        match self.reconstructed {
+            Reconstructed::Upper(activation) => {
+                let mut width = self.channels * pooled * pooled;
+                let layer = |&upper: &usize| init.linear(std::mem::replace(&mut width, upper), upper);
+                Decoder { layers: self.upper.iter().map(layer).collect(), maps: None, activation }
+            }
+            Reconstructed::Target => {
+                assert_eq!(
+                    (pooled, &self.upper[..]),
+                    (self.length, &[self.target_channels * self.length * self.length][..]),
+                    "a decoder of target features reads maps that are not pooled, and reconstructs C · L · L of them"
+                );
+                let maps = Some(init.pointwise([self.channels, self.target_channels]));
+                Decoder { layers: Vec::new(), maps, activation: Activation::None }
+            }
         }
     }
 
@@ -152,16 +181,15 @@ impl ExplainerConfig {
         entry(&self.masks, layer, self.interpretable_layers).unwrap_or(Masking::None)
     }
 
-    /// An explainer that starts from a performer: conv-interp-1 and the ordinary track are its top conv-layer (or,
-    /// where a block is in its place, the connection around it), the interpretable layers above hand its channels on,
-    /// mixed a little, and the decoder is its upper layers (or the identity, where it has none), unless
-    /// [`Start::Random`] is asked for.
+    /// An explainer that starts from a performer: conv-interp-1 and the ordinary track are its top conv-layer (one of
+    /// 1×1 in the middle of 3×3; or, where a block or several layers are in its place, the identity), the interpretable
+    /// layers above hand its channels on, mixed a little, and the decoder is its upper layers (or the identity, where it
+    /// has none, or where the target features are reconstructed), unless [`Start::Random`] is asked for.
     ///
     /// Source: arXiv:1805.07468, initialisation; there conv-interp-2 and the ordinary track are random.
     ///
     /// # Panics
-    /// If the sizes are not the performer's, or its top conv-layer is not 3×3 with stride 1 and
-    /// padding 1 (then use [`init`](Self::init)).
+    /// If the sizes are not the performer's ([`for_performer`](Self::for_performer) takes them from there).
     pub fn init_from<P: Performer>(&self, performer: &P, device: &Device) -> Explainer {
         let mut explainer = self.init(device);
         if self.first_start == Start::Performer {
@@ -234,7 +262,8 @@ pub struct Encoding {
     pub ordinary: Tensor<4>,
     /// The encoder's output, `[batch, D, P, P]`.
     pub encoded: Tensor<4>,
-    /// Reconstructed upper features, each `[batch, width]`.
+    /// Reconstructed upper features, each `[batch, width]`; or the one reconstruction of the target features,
+    /// `[batch, C · L · L]` ([`Reconstructed`]). [`Explainer::scores`] reads the last.
     pub upper: Vec<Tensor<2>>,
 }
 

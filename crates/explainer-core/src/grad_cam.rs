@@ -68,7 +68,7 @@ impl Explainer {
             }
             let encoded = explainer.encode(masked, ordinary.autodiff());
             let upper = explainer.decoder.forward(encoded).pop().expect("there is a decoder layer");
-            performer.head(upper)
+            explainer.scores(performer, upper)
         })
     }
 }

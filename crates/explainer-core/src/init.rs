@@ -38,6 +38,15 @@ impl Initializer {
         conv
     }
 
+    /// A 1×1 conv-layer, biases 0.
+    pub(crate) fn pointwise(&mut self, channels: [usize; 2]) -> Conv2d {
+        let mut conv = Conv2dConfig::new(channels, [1, 1])
+            .with_initializer(burn::nn::Initializer::Zeros)
+            .init(&self.device);
+        conv.weight = self.uniform([channels[1], channels[0], 1, 1], channels[0]);
+        conv
+    }
+
     /// A fully connected layer, biases 0.
     pub(crate) fn linear(&mut self, inputs: usize, outputs: usize) -> Linear {
         let mut linear = LinearConfig::new(inputs, outputs)

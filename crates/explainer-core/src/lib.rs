@@ -57,6 +57,8 @@ mod fit;
 mod grad_cam;
 mod half;
 mod init;
+#[cfg(test)]
+mod kinds;
 mod masking;
 mod memory;
 mod network;
@@ -86,7 +88,7 @@ pub use checkpoints::{Checkpoints, checksum};
 pub use contributions::Contributions;
 pub use control_fits::{ControlFit, ControlFits};
 pub use conv::{conv_step, convolve, convolve_relu};
-pub use decoder::Decoder;
+pub use decoder::{Decoder, Reconstructed};
 pub use error::{BoxError, CoreError};
 pub use explain::{Explanation, Part, decide_alike};
 pub use explainer::{Encoding, Explainer, ExplainerConfig};

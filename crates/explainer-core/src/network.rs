@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::{Contributions, CoreError, Performer};
+use crate::{Contributions, CoreError, Explainer, Performer};
 
 /// An explainer of a performer `P`, of any form: the default ([`PartExplainer`](crate::PartExplainer)), the published
 /// one ([`Explainer`](crate::Explainer)), or one of your own. Evaluation and reports ask for nothing else.
@@ -48,14 +48,55 @@ pub trait ExplainerNetwork<P: Performer> {
     /// If there is no group, or a filter of one does not exist.
     fn scores_without(&self, performer: &P, target: Tensor<3>, groups: &[Vec<usize>]) -> Tensor<2>;
 
-    /// Where on the map the score of `classes[picture]` comes from, as far as parts gave it, or `None` if that cannot be
-    /// told.
+    /// Where on the map the score of `classes[picture]` comes from, as far as parts gave it.
     ///
     /// # Shapes
     /// - output: `[batch, height, width]`, 0 or more
+    ///
+    /// # Errors
+    /// As [`contributions`](Self::contributions).
     fn part_heat(&self, performer: &P, target: Tensor<4>, classes: &[usize]) -> Result<Tensor<3>, CoreError>;
 
     /// A control for the parts: filters that fire as strongly as its own, but at their place on the object, whatever they
     /// see there. `None` where no place is part of the method.
     fn places(&self, target: Tensor<4>) -> Option<Tensor<4>>;
+}
+
+impl<P: Performer> ExplainerNetwork<P> for Explainer {
+    fn filters(&self) -> usize {
+        Explainer::filters(self)
+    }
+
+    fn device(&self) -> Device {
+        self.interpretable_norm.alpha().device()
+    }
+
+    fn part_maps(&self, target: Tensor<4>) -> Vec<Tensor<4>> {
+        self.interpretable.forward(target).0
+    }
+
+    fn reconstructed(&self, _performer: &P, target: Tensor<4>) -> Vec<Tensor<2>> {
+        self.forward(target).upper
+    }
+
+    fn contributions(
+        &self,
+        performer: &P,
+        target: Tensor<4>,
+        classes: &[usize],
+    ) -> Result<Vec<Contributions>, CoreError> {
+        Ok(Explainer::contributions(self, performer, target, classes))
+    }
+
+    fn scores_without(&self, performer: &P, target: Tensor<3>, groups: &[Vec<usize>]) -> Tensor<2> {
+        self.silenced(performer, target, groups)
+    }
+
+    fn part_heat(&self, performer: &P, target: Tensor<4>, classes: &[usize]) -> Result<Tensor<3>, CoreError> {
+        Ok(self.grad_cam(performer, target, self.interpretable.layers.len() - 1, classes))
+    }
+
+    fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
+        self.interpretable.places(target)
+    }
 }

@@ -100,6 +100,8 @@ impl Pooling {
         let Self { kind, kernel, stride, padding, rounding } = *self;
         let up = rounding == Rounding::Up;
         match kind {
+            // A window for each unit.
+            _ if [kernel, stride, padding] == [1, 1, 0] => maps,
             PoolKind::Max if in_memory(&maps) => self.largest(maps),
             PoolKind::Max => {
                 let options = MaxPoolOptions::new([kernel; 2]).with_stride([stride; 2]);
@@ -183,6 +185,7 @@ mod tests {
     fn every_pool_is_its_definition_forward_and_backward() {
         let device = Device::flex().autodiff();
         for (pool, length, side) in [
+            (Pooling::max(1, 1), 4, 4),
             (Pooling::max(2, 2), 6, 3),
             (Pooling::max(3, 2), 12, 5),
             (Pooling::max(3, 2).rounded_up(), 12, 6),

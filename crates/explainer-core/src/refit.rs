@@ -2,7 +2,8 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, TensorData, activation::relu};
+use burn::nn::conv::Conv2d;
+use burn::tensor::{Tensor, TensorData};
 
 use crate::cholesky::NotPositive;
 use crate::decoder::linear;
@@ -11,7 +12,7 @@ use crate::fit::{Refit, batches};
 use crate::progress::progress_bar;
 use crate::regression::{Regression, of_few};
 use crate::store::{RowStore, RowWriter};
-use crate::{CoreError, Explainer, Performer, UpperLayers};
+use crate::{Activation, CoreError, Explainer, Performer, UpperLayers};
 
 /// Rows of one pass.
 const BATCH: usize = 512;
@@ -23,7 +24,7 @@ impl Explainer {
     /// as it is, from the lowest layer up.
     ///
     /// With x the layer's input (what the refitted layer below makes of it), W and b its prior, and y* what
-    /// the performer's own layer has *before* its ReLU, the change V of W minimises
+    /// the performer's own layer has *before* its activation, the change V of W minimises
     ///
     /// `Σ_rows ‖(W + V)ᵀx + b' − y*‖² + ridge · E‖x − E x‖² · ‖V‖²`,
     ///
@@ -35,8 +36,13 @@ impl Explainer {
     /// every unit of every image is a row for it, so that it is known well however few the images. That of the
     /// others are the performer's own layers. If the layers of the [`Blueprint`](crate::Blueprint) do not give
     /// the performer's upper features ([`UpperLayers::of`] refuses them), the optimiser's last weights are the
-    /// prior, with a ridge of its own, and y* is known only where the feature is not zero; elsewhere it is the
-    /// present output, held to be at most 0.
+    /// prior, with a ridge of its own, and y* is known only where the feature is not zero (and below 6 behind a
+    /// ReLU6); elsewhere it is the present output, held to be at most 0 (at least 6). Of features behind a SiLU or GELU
+    /// it is not known: such a decoder stays as the optimiser left it.
+    ///
+    /// **Where the pooled maps are the one upper feature**, the identity stands in fc6's place.
+    ///
+    /// **A decoder of target features** is solved unit by unit.
     ///
     /// A Cholesky factor of the Gram matrix of the inputs or of the rows, whichever are fewer, solves it for
     /// all outputs at once.
@@ -54,7 +60,18 @@ impl Explainer {
     ) -> Result<Self, CoreError> {
         let mut explainer = self.valid();
         let Refit::Ridge { performer: known, fitted } = *refit else { return Ok(explainer) };
-        let layers = UpperLayers::of(performer, features).ok().filter(UpperLayers::has_upper);
+        if explainer.decoder.maps.is_some() {
+            return explainer.with_maps_refitted(features);
+        }
+        let layers = match UpperLayers::of(performer, features) {
+            Ok(layers) => Some(layers),
+            // The prior is another then, as described.
+            Err(CoreError::UpperLayers { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if layers.is_none() && [Activation::Silu, Activation::Gelu].contains(&explainer.decoder.activation) {
+            return Ok(explainer);
+        }
         let count = explainer.decoder.layers.len();
         let bar = progress_bar(count as u64, "decoder", progress);
         let Rows { mut inputs, wanted, map } = Rows::of(layers.as_ref(), &explainer, features)?;
@@ -65,14 +82,16 @@ impl Explainer {
                 (Some(layers), _) => (with_weights_of(&own, layers.upper(layer)), known),
                 (None, _) => (own, fitted),
             };
-            let system = System { inputs: &inputs, wanted: wanted.get(layer), features, layer };
+            let activation = explainer.decoder.activation;
+            let system = System { inputs: &inputs, wanted: wanted.get(layer), features, layer, activation };
             let solved = system.solve(&prior, ridge).map_err(|error| singular(layer, &error))?;
             check(&solved, layer)?;
             bar.inc(1);
             if layer + 1 < count {
                 let mut outputs = features.writer(solved.weight.dims()[1]);
                 for indices in system.batches() {
-                    outputs.push(&floats(relu(linear(&solved, system.rows(&inputs, &indices)))))?;
+                    let units = linear(&solved, system.rows(&inputs, &indices));
+                    outputs.push(&floats(explainer.decoder.activation.forward(units)))?;
                 }
                 inputs = outputs.finish()?;
             }
@@ -80,6 +99,53 @@ impl Explainer {
         }
         bar.finish_and_clear();
         Ok(explainer)
+    }
+
+    /// The explainer with the 1×1 convolution that reconstructs the target features solved for the least squared
+    /// error on `features`: a ridge regression of the channels of the target features on those of the encoding, in which
+    /// every unit of every image is a row.
+    fn with_maps_refitted(mut self, features: &Features) -> Result<Self, CoreError> {
+        let Some(conv) = self.decoder.maps.clone() else { return Ok(self) };
+        let mut units = Regression::new(conv.bias.is_some());
+        for indices in batches(features.len(), BATCH) {
+            let batch = features.batch_for(&self.decoder, &indices);
+            let [batch_size, channels, height, width] = batch.target.dims();
+            let [wanted] = &batch.upper[..] else {
+                unreachable!("the target features alone are reconstructed")
+            };
+            let wanted = wanted.clone().reshape([batch_size, channels, height, width]);
+            units.push(by_unit(self.encoded_from(batch.target)), by_unit(wanted));
+        }
+        let ChannelMap { matrix, offset } = ChannelMap::of(units)?;
+        let (weight, [outputs]) = (matrix.transpose(), [conv.weight.dims()[0]]);
+        let value = weight.clone().abs().sum().into_scalar::<f32>();
+        if !value.is_finite() {
+            let what = "the norm of the refitted weights of the decoder of target features".to_string();
+            return Err(CoreError::Diverged { what, epoch: 0, step: 0, value });
+        }
+        let shape = conv.weight.dims();
+        self.decoder.maps = Some(Conv2d {
+            weight: Param::initialized(conv.weight.id, weight.reshape(shape)),
+            bias: conv.bias.as_ref().map(|bias| Param::initialized(bias.id, offset.reshape([outputs]))),
+            ..conv
+        });
+        Ok(self)
+    }
+
+    /// Why the refit is another than the one of a performer whose layers are known, if it is.
+    pub(crate) fn refit_note<P: Performer>(&self, performer: &P, features: &Features) -> Option<String> {
+        if self.decoder.maps.is_some() {
+            return None;
+        }
+        let error = UpperLayers::of(performer, features).err()?;
+        Some(match self.decoder.activation {
+            activation @ (Activation::Silu | Activation::Gelu) => {
+                format!("the decoder is not refitted behind its {activation:?}: {error}")
+            }
+            _ => {
+                format!("the decoder is refitted from its own weights and not from the performer's: {error}")
+            }
+        })
     }
 
     /// The decoder's input of target features.
@@ -162,19 +228,14 @@ impl ChannelMap {
     }
 }
 
-/// The parameters of `own` with the weights of `other`.
-///
-/// # Panics
-/// If only one of them has a bias.
+/// The parameters of `own` with the weights of `other`; its bias, if it has one, is 0 where the other has none.
 fn with_weights_of(own: &Linear, other: &Linear) -> Linear {
-    assert_eq!(own.bias.is_some(), other.bias.is_some(), "biases of a decoder layer and of the performer's");
     let mut layer = own.clone();
     layer.weight = Param::initialized(own.weight.id, other.weight.val());
-    layer.bias = own
-        .bias
-        .as_ref()
-        .zip(other.bias.as_ref())
-        .map(|(own, other)| Param::initialized(own.id, other.val()));
+    layer.bias = own.bias.as_ref().map(|own| {
+        let bias = other.bias.as_ref().map_or_else(|| own.val().zeros_like(), |other| other.val());
+        Param::initialized(own.id, bias)
+    });
     layer
 }
 
@@ -184,6 +245,8 @@ struct System<'a> {
     wanted: Option<&'a RowStore>,
     features: &'a Features,
     layer: usize,
+    /// Behind the layer.
+    activation: Activation,
 }
 
 impl System<'_> {
@@ -197,14 +260,23 @@ impl System<'_> {
         batches(self.inputs.len(), BATCH)
     }
 
-    /// y* of rows whose present outputs, before the ReLU, are `outputs`.
+    /// y* of rows whose present outputs, before the activation, are `outputs`: what the performer's own layers tell, or
+    /// what the features tell of it.
     fn wanted(&self, indices: &[usize], outputs: Tensor<2>) -> Tensor<2> {
         if let Some(known) = self.wanted {
             return self.rows(known, indices);
         }
         let theirs = self.features.batch(indices).upper[self.layer].clone();
+        if self.activation == Activation::None {
+            return theirs;
+        }
+        // Behind a ReLU6 what is at 6 may have been anything above it.
         let fires = theirs.clone().greater_scalar(0.0);
-        outputs.clamp_max(0.0).mask_where(fires, theirs)
+        let wanted = outputs.clone().clamp_max(0.0).mask_where(fires, theirs.clone());
+        match self.activation {
+            Activation::Relu6 => wanted.mask_where(theirs.greater_equal_scalar(6.0), outputs.clamp_min(6.0)),
+            _ => wanted,
+        }
     }
 
     /// The layer with the change V added to its weights.
@@ -259,6 +331,7 @@ mod tests {
     use crate::testing::{TinyPerformer, features, images};
     use crate::{Blueprint, ExplainerConfig, FeatureConfig, Preprocessing, UpperTaps};
     use burn::tensor::Device;
+    use burn::tensor::activation::relu;
     use explainer_metrics::ReceptiveField;
 
     const RIDGE: f64 = 0.1;

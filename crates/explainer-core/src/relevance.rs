@@ -12,7 +12,7 @@ use crate::grad_cam::scores_of_top_conv;
 use crate::init::plain;
 use crate::performer::largest_difference;
 use crate::start::identity_kernel;
-use crate::{Explainer, Features, Performer, TopLayer};
+use crate::{Activation, Explainer, Features, Performer, TopLayer};
 
 /// What filter k's weight on channel k at its own unit is multiplied by, at least.
 const LEAST_OWN: f32 = 0.4;
@@ -51,13 +51,28 @@ impl Explainer {
     ///
     /// Nothing is changed where r is not known: where conv-interp-1 or the layers above the top conv are not the
     /// performer's, as far as the blueprint shows them, or where its scores do not depend on them or are the same with
-    /// an object and without.
+    /// an object and without. [`Fit::notes`](crate::Fit) say which.
     ///
     /// Call it before fitting only; [`FitConfig::fit`](crate::FitConfig::fit) does, unless told otherwise.
     pub fn attuned<P: Performer>(self, performer: &P, features: &Features) -> Self {
+        self.attuned_or_why_not(performer, features).0
+    }
+
+    /// [`attuned`](Self::attuned), and why it has changed nothing, if it has not.
+    pub(crate) fn attuned_or_why_not<P: Performer>(
+        self,
+        performer: &P,
+        features: &Features,
+    ) -> (Self, Option<String>) {
+        match self.valid().relevance(performer, features) {
+            Ok(relevance) => (self.turned_to(relevance), None),
+            Err(why) => (self, Some(why)),
+        }
+    }
+
+    fn turned_to(self, relevance: Relevance) -> Self {
         let mut attuned = self;
-        let relevance = attuned.valid().relevance(performer, features);
-        let Some(Relevance { channels, mut units }) = relevance else { return attuned };
+        let Relevance { channels, mut units } = relevance;
         if let Some(second) = attuned.interpretable.layers.get_mut(1) {
             let lifted = channels.clone().neg().add_scalar(LEAST_OWN).clamp_min(0.0);
             let [channels, lifted] = [channels, lifted].map(|r| r.unsqueeze_dims::<4>(&[0, 2, 3]));
@@ -75,27 +90,35 @@ impl Explainer {
         attuned
     }
 
-    fn relevance<P: Performer>(&self, performer: &P, features: &Features) -> Option<Relevance> {
-        if !matches!(performer.blueprint().top, TopLayer::Conv(_)) {
-            return None;
+    fn relevance<P: Performer>(&self, performer: &P, features: &Features) -> Result<Relevance, String> {
+        let blueprint = performer.blueprint();
+        if !matches!(blueprint.top, TopLayer::Conv(_)) || self.decoder.maps.is_some() {
+            return Err("no single conv-layer stands between the target layer and the upper ones".to_string());
+        }
+        let top = blueprint.activations.top;
+        if !matches!(top, Activation::Relu | Activation::Relu6) {
+            return Err(format!("conv-interp-1 has a ReLU, and the performer's top conv-layer {top:?}"));
         }
         let (rows, contrasts) = (objects(features), contrasts(features));
         let mut sum = Tensor::<1>::zeros([self.filters()], features.device());
         let mut units: Option<Tensor<3>> = None;
         for (pass, rows) in rows.chunks(BATCH).enumerate() {
             let batch = features.batch(rows);
-            let maps = self.interpretable.unwindowed(batch.target, 0);
+            // Of a layer with a ReLU, a ReLU6 makes what the performer's makes.
+            let maps = top.forward(self.interpretable.unwindowed(batch.target, 0));
             let leaf = Tensor::from_inner(maps).require_grad();
             let scores = scores_of_top_conv(performer, leaf.clone());
             if pass == 0 {
                 let what = "the scores and those of conv-interp-1";
-                largest_difference(what, batch.scores.clone(), scores.clone().inner()).ok()?;
+                largest_difference(what, batch.scores.clone(), scores.clone().inner())
+                    .map_err(|error| error.to_string())?;
             }
             let weights: Vec<f32> =
                 rows.iter().flat_map(|&row| contrasts[&features.categories()[row]].clone()).collect();
             let weights = TensorData::new(weights, scores.dims());
             let weights = Tensor::<2>::from_data(weights, &scores.device()).cast(scores.dtype());
-            let gradient = leaf.grad(&(scores * weights).sum().backward())?;
+            let gradient = leaf.grad(&(scores * weights).sum().backward());
+            let gradient = gradient.ok_or("the performer's scores do not depend on its top conv-layer")?;
             sum = sum + gradient.clone().mean_dim(3).mean_dim(2).sum_dim(0).reshape([self.filters()]);
             let positive = gradient.clamp_min(0.0).sum_dim(0).squeeze_dim(0);
             units = Some(units.map_or(positive.clone(), |before| before + positive));
@@ -103,12 +126,13 @@ impl Explainer {
         let positive = sum.clamp_min(0.0);
         let largest = positive.clone().max();
         if floats(largest.clone())[0] == 0.0 {
-            return None;
+            return Err("no channel of the top conv-layer counts for the performer's decisions".to_string());
         }
         // Divided by the largest first, so that squares stay within `f32`.
         let relative = positive / largest;
         let scale = relative.clone().powi_scalar(2).mean().sqrt();
-        Some(Relevance { channels: relative / scale, units: units? })
+        let units = units.ok_or("there is no image to find out by")?;
+        Ok(Relevance { channels: relative / scale, units })
     }
 }
 

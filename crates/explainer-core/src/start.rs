@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::init::{copied, plain};
-use crate::{Decoder, Performer, TopLayer};
+use crate::{Activation, Activations, Blueprint, Decoder, Performer, TopLayer};
 
 /// What a layer starts from that has its like in the performer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,23 +51,57 @@ impl Share {
     }
 }
 
-/// Makes of the first conv-layer of a track the performer's top layer: its conv-layer, or the connection around its
-/// block.
+/// Whether an explainer reconstructs the target features: there is no single layer in front of the upper ones from which
+/// its tracks could start.
+pub(crate) fn starts_from_target(blueprint: &Blueprint<'_>) -> bool {
+    match blueprint.top {
+        TopLayer::Conv(conv) => !is_startable(conv),
+        TopLayer::Block { .. } => false,
+        TopLayer::Layers { .. } => true,
+    }
+}
+
+/// Whether a 3×3 convolution with stride 1 and padding 1 can compute what `conv` does.
+fn is_startable(conv: &Conv2d) -> bool {
+    let [.., height, width] = conv.weight.dims();
+    let padding = match (&conv.padding, height) {
+        (PaddingConfig2d::Same, _) => true,
+        (PaddingConfig2d::Valid, 1) => true,
+        (&PaddingConfig2d::Explicit(top, left, bottom, right), _) => {
+            [top, left, bottom, right] == [height / 2; 4]
+        }
+        _ => false,
+    };
+    padding && height == width && [1, 3].contains(&height) && conv.stride == [1, 1] && conv.dilation == [1, 1]
+}
+
+/// What stands behind each layer of a decoder of upper features: the performer's activation. Where the one upper
+/// feature are the pooled maps, a ReLU, or nothing if these may be negative.
+pub(crate) fn decoder_activation(blueprint: &Blueprint<'_>) -> Activation {
+    match (blueprint.upper.is_empty(), blueprint.activations) {
+        (false, Activations { upper, .. }) => upper,
+        (true, Activations { top: Activation::Relu | Activation::Relu6, .. }) => Activation::Relu,
+        (true, _) => Activation::None,
+    }
+}
+
+/// Makes of the first conv-layer of a track the performer's top layer: its conv-layer, or, where a block or several
+/// layers are in its place, the identity.
 ///
 /// # Panics
-/// If that does not fit a 3×3 convolution with stride 1 and padding 1 of the same channels.
+/// If the channels are others.
 pub(crate) fn start_first<P: Performer>(first: &mut Conv2d, performer: &P, device: &Device) {
-    match performer.blueprint().top {
-        TopLayer::Conv(conv) => start_as(first, conv),
-        TopLayer::Block { channels } | TopLayer::Layers { channels: [channels, _], .. } => {
-            assert_eq!(
-                first.weight.dims(),
-                [channels, channels, 3, 3],
-                "a track (left) cannot start as the connection around the performer's block (right)"
-            );
-            start_identity(first, 0.0, device);
-        }
-    }
+    let blueprint = performer.blueprint();
+    let channels = match blueprint.top {
+        TopLayer::Conv(conv) if is_startable(conv) => return start_as(first, conv),
+        top => top.channels()[0],
+    };
+    assert_eq!(
+        first.weight.dims(),
+        [channels, channels, 3, 3],
+        "a track (left) cannot start as the identity of the performer's target features (right)"
+    );
+    start_identity(first, 0.0, device);
 }
 
 /// Makes of a conv-layer, whose biases are 0, one that hands on what it reads, beside `mixture` times what it did
@@ -78,11 +112,18 @@ pub(crate) fn start_identity(conv: &mut Conv2d, mixture: f64, device: &Device) {
     conv.weight = Param::from_tensor(plain(&conv.weight).mul_scalar(mixture) + identity);
 }
 
-/// Makes of the decoder the performer's upper layers, or the identity where it has none.
+/// Makes of the decoder the performer's upper layers, or the identity where it has none and where the target features
+/// are reconstructed.
 ///
 /// # Panics
 /// If a layer's sizes are others.
 pub(crate) fn start_decoder<P: Performer>(decoder: &mut Decoder, performer: &P, device: &Device) {
+    if let Some(conv) = &mut decoder.maps {
+        let [outputs, inputs, ..] = conv.weight.dims();
+        assert_eq!(outputs, inputs, "a decoder of target features cannot start as the identity");
+        conv.weight = Param::from_tensor(Tensor::<2>::eye(inputs, device).reshape([inputs, inputs, 1, 1]));
+        return;
+    }
     let upper = performer.blueprint().upper;
     let layers = decoder.layers.iter_mut();
     if upper.is_empty() {
@@ -100,25 +141,30 @@ pub(crate) fn start_decoder<P: Performer>(decoder: &mut Decoder, performer: &P, 
             "a decoder layer (left) cannot start as the performer's (right)"
         );
         own.weight = copied(&theirs.weight);
-        own.bias = theirs.bias.as_ref().map(copied);
+        // Its own bias is 0: what a layer without one computes.
+        if let Some(bias) = &theirs.bias {
+            own.bias = Some(copied(bias));
+        }
     }
 }
 
-/// Makes of a track's first conv-layer the performer's top conv-layer.
+/// Makes of a track's first conv-layer the performer's top conv-layer, which [is one](is_startable) that can be. The own
+/// bias is 0, and stays so where the performer has none.
 fn start_as(first: &mut Conv2d, top_conv: &Conv2d) {
     let weight = ungrouped(top_conv);
+    let weight = match top_conv.kernel_size {
+        [1, 1] => weight.pad([(1, 1), (1, 1)], 0.0),
+        _ => weight,
+    };
     assert_eq!(
-        (first.weight.dims(), first.bias.is_some(), top_conv.stride, top_conv.dilation),
-        (weight.dims(), top_conv.bias.is_some(), [1, 1], [1, 1]),
+        first.weight.dims(),
+        weight.dims(),
         "a track (left) cannot start as the performer's top conv-layer (right)"
     );
-    assert!(
-        matches!(top_conv.padding, PaddingConfig2d::Same | PaddingConfig2d::Explicit(1, 1, 1, 1)),
-        "a track pads by 1 and cannot start as a top conv-layer that pads by {:?}",
-        top_conv.padding
-    );
     first.weight = Param::from_tensor(weight);
-    first.bias = top_conv.bias.as_ref().map(copied);
+    if let Some(bias) = &top_conv.bias {
+        first.bias = Some(copied(bias));
+    }
 }
 
 /// The weights of a convolution without groups that computes what `conv` does: 0 between groups.
@@ -168,6 +214,39 @@ mod tests {
         let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
         let (ours, theirs) = (first.forward(maps.clone()), grouped.forward(maps));
         assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
+    }
+
+    #[test]
+    fn a_pointwise_top_conv_without_bias_is_started_from_in_the_middle() {
+        let device = Device::flex();
+        let mut init = Initializer::new(4, &device);
+        let top = Conv2d { bias: None, ..init.pointwise([6, 4]) };
+        let mut first = init.conv([6, 4]);
+        start_as(&mut first, &top);
+        let maps = init.conv([6, 2]).weight.val().repeat_dim(3, 2);
+        let (ours, theirs) = (first.forward(maps.clone()), top.forward(maps));
+        assert!(largest(ours - theirs.clone()) < 1e-6 && largest(theirs) > 0.1);
+    }
+
+    #[test]
+    fn only_what_a_3x3_convolution_can_compute_is_started_from() {
+        let device = Device::flex();
+        let startable = |kernel: usize, stride: usize, padding: PaddingConfig2d| {
+            let config = Conv2dConfig::new([2, 3], [kernel; 2]).with_stride([stride; 2]);
+            is_startable(&config.with_padding(padding).init(&device))
+        };
+        let zeros = |zeros: usize| PaddingConfig2d::Explicit(zeros, zeros, zeros, zeros);
+        assert!(startable(3, 1, zeros(1)) && startable(3, 1, PaddingConfig2d::Same));
+        assert!(startable(1, 1, zeros(0)) && startable(1, 1, PaddingConfig2d::Valid));
+        for (kernel, stride, padding) in [
+            (5, 1, zeros(2)),
+            (3, 2, zeros(1)),
+            (3, 1, PaddingConfig2d::Valid),
+            (1, 1, zeros(1)),
+            (3, 1, PaddingConfig2d::Explicit(0, 0, 2, 2)),
+        ] {
+            assert!(!startable(kernel, stride, padding), "{kernel} {stride}");
+        }
     }
 
     #[test]

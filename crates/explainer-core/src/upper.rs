@@ -1,11 +1,14 @@
 //! The performer's own layers above its target layer, run on target features of any origin.
 
-use burn::nn::{Linear, conv::Conv2d};
-use burn::tensor::Tensor;
+use std::borrow::Cow;
 
+use burn::module::{Initializer, Param};
+use burn::nn::{Linear, LinearConfig, conv::Conv2d};
+use burn::tensor::{Device, Tensor};
+
+use crate::start::decoder_activation;
 use crate::{
-    Activation, Activations, Blueprint, CoreError, Features, Performer, Pooling, TopLayer, convolve,
-    convolve_relu,
+    Activation, Activations, CoreError, Features, Performer, Pooling, TopLayer, convolve, convolve_relu,
 };
 
 /// Rows on which the layers are compared with the features.
@@ -23,7 +26,8 @@ pub struct UpperLayers<'a> {
     conv: &'a Conv2d,
     length: usize,
     pool: Pooling,
-    upper: Vec<&'a Linear>,
+    /// Where the performer has none, the identity.
+    upper: Vec<Cow<'a, Linear>>,
     activations: Activations,
 }
 
@@ -35,16 +39,21 @@ impl<'a> UpperLayers<'a> {
     /// nothing, or if the layers do not give the features' own upper features: then there is something
     /// else between them.
     pub fn of<P: Performer>(performer: &'a P, features: &Features) -> Result<Self, CoreError> {
-        let Blueprint { top, length, pool, upper, activations } = performer.blueprint();
-        let TopLayer::Conv(conv) = top else {
-            let place = match top {
+        let blueprint = performer.blueprint();
+        let TopLayer::Conv(conv) = blueprint.top else {
+            let place = match blueprint.top {
                 TopLayer::Block { .. } => "a residual block stands",
                 _ => "several layers stand",
             };
             let what = format!("{place} in the place of the top conv-layer");
             return Err(CoreError::UpperLayers { what });
         };
-        let layers = Self { conv, length, pool, upper, activations };
+        let activations = Activations { upper: decoder_activation(&blueprint), ..blueprint.activations };
+        let upper = match blueprint.upper.is_empty() {
+            false => blueprint.upper.iter().map(|&layer| Cow::Borrowed(layer)).collect(),
+            true => vec![Cow::Owned(identity(blueprint.upper_widths()[0], features.device()))],
+        };
+        let layers = Self { conv, length: blueprint.length, pool: blueprint.pool, upper, activations };
         let first: Vec<usize> = (0..features.len().min(COMPARED)).collect();
         let batch = features.batch(&first);
         for (layer, (own, theirs)) in layers.forward(batch.target).into_iter().zip(batch.upper).enumerate() {
@@ -73,20 +82,12 @@ impl<'a> UpperLayers<'a> {
     /// If the maps have other numbers of channels or units than the target layer's.
     pub fn forward(&self, target: Tensor<4>) -> Vec<Tensor<2>> {
         let pooled = self.pooled(target).flatten(1, 3);
-        if self.upper.is_empty() {
-            return vec![pooled];
-        }
         self.above(pooled).into_iter().map(|units| self.activations.upper.forward(units)).collect()
     }
 
-    /// Whether there is a layer above the pooled maps.
-    pub(crate) fn has_upper(&self) -> bool {
-        !self.upper.is_empty()
-    }
-
-    /// The layer of upper features `index`, from 0.
-    pub(crate) fn upper(&self, index: usize) -> &'a Linear {
-        self.upper[index]
+    /// The layer of upper features `index`, from 0: the identity, where the performer has none.
+    pub(crate) fn upper(&self, index: usize) -> &Linear {
+        &self.upper[index]
     }
 
     /// The pooled top conv of target features, `[batch, D, P, P]`.
@@ -115,12 +116,17 @@ impl<'a> UpperLayers<'a> {
     }
 }
 
+/// A layer that hands on what it reads.
+fn identity(width: usize, device: &Device) -> Linear {
+    let zeros = LinearConfig::new(width, width).with_initializer(Initializer::Zeros).init(device);
+    Linear { weight: Param::from_tensor(Tensor::eye(width, device)), ..zeros }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::FeatureConfig;
     use crate::testing::{ResidualPerformer, TinyPerformer, features, images};
-    use burn::tensor::Device;
 
     #[test]
     fn they_lead_from_the_target_features_to_the_scores() {

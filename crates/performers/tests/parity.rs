@@ -1,64 +1,20 @@
 //! The networks against PyTorch's, on fixtures made by `fixtures/make_fixtures.py`, on the backend that
 //! `BURN_DEVICE` names.
 
-use std::path::{Path, PathBuf};
+mod support;
 
-use burn::store::{ModuleStore, SafetensorsStore, bridge};
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use explainer_core::{Performer, PerformerLayer, PoolKind, TopLayer, performer_grad_cam};
+use std::path::Path;
+
+use burn::tensor::{DType, Device};
+use explainer_core::{Performer, PerformerLayer, PoolKind, Tapped, TopLayer, performer_grad_cam};
 use explainer_performers::{
-    AlexNet, Architecture, CaffeAlexNet, ConvNet, ResNet, ResNet18, ResNet50, ResidualArchitecture, Vgg11,
-    Vgg13, Vgg16, Vgg19, VggM, VggS, Weights,
+    AlexNet, AlexNetLayers, Architecture, CaffeAlexNet, ConvNet, PerformerError, ResNet, ResNet18, ResNet50,
+    ResidualArchitecture, TargetLayer, Vgg11, Vgg13, Vgg16, Vgg19, VggM, VggS, Weights,
 };
-
-/// Largest difference allowed, over the largest value of the tensor.
-const TOLERANCE: f32 = 1e-4;
-
-fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
-}
-
-/// The image of the fixtures' script, from the same formula, times `scale`.
-fn image(size: usize, scale: f64, device: &Device) -> Tensor<4> {
-    let mut values = Vec::with_capacity(3 * size * size);
-    for channel in 0..3 {
-        for y in 0..size {
-            for x in 0..size {
-                let (c, y, x) = (f64::from(channel), y as f64, x as f64);
-                let wave = (0.11 * x + 0.7 * c).sin() * (0.07 * y - 0.3 * c).cos()
-                    + 0.5 * (0.031 * x * (y + 1.0) / 16.0).sin();
-                values.push((scale * 1.5 * wave) as f32);
-            }
-        }
-    }
-    Tensor::from_data(TensorData::new(values, [1, 3, size, size]), device)
-}
-
-fn values<const D: usize>(tensor: &Tensor<D>) -> Vec<f32> {
-    tensor.to_data().try_to_vec().expect("f32 values")
-}
-
-fn assert_close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
-    assert_eq!(found.len(), expected.len(), "{name}");
-    let scale = expected.iter().fold(0f32, |most, value| most.max(value.abs()));
-    assert!(scale > 0.0, "{name} is all zero: a fixture that shows nothing");
-    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
-        let difference = (found - expected).abs();
-        assert!(difference <= tolerance * scale, "{name}[{index}]: {found}, expected {expected} of {scale}");
-    }
-}
+use support::{TOLERANCE, assert_close, fixture, image, reader, real, values};
 
 /// Of the paper's networks' fixtures: they read pixels in 0..255.
 const PIXELS: f64 = 60.0;
-
-/// The tensors of a fixture by their names.
-fn reader(file: &str) -> impl FnMut(&str) -> Vec<f32> {
-    let mut file = SafetensorsStore::from_file(fixture(file));
-    move |name| {
-        let tensor = file.get_tensor(name).expect("a fixture").expect("a tensor of it");
-        bridge::to_data(tensor).expect("its bytes").try_to_vec().expect("f32 values")
-    }
-}
 
 /// Compares every tapped feature with what PyTorch saved.
 fn assert_taps_agree(network: &impl Performer, tapped_file: &str, scale: f64, tolerance: f32) {
@@ -192,6 +148,47 @@ fn assert_residual_agrees<A: ResidualArchitecture>(network: &ResNet<A>, tapped: 
     assert_taps_agree(&again, tapped, 1.0, TOLERANCE);
 }
 
+/// Continues from the network's target, which is not the usual one, to what the usual one leads to.
+fn assert_continues(network: &impl Performer, whole: &Tapped, channels: usize) {
+    let images = image(network.preprocessing().size, 1.0, &Device::default());
+    let tapped = network.tap(images);
+    let (blueprint, [_, found, side, _]) = (network.blueprint(), tapped.target.dims());
+    assert_eq!((blueprint.top.channels()[0], blueprint.length), (found, side));
+    assert_eq!((found, blueprint.top_length()), (channels, tapped.top_conv.dims()[2]));
+    assert!(matches!(blueprint.top, TopLayer::Layers { .. }));
+    assert_close("top conv", &values(&tapped.top_conv), &values(&whole.top_conv), TOLERANCE);
+    assert_close("scores", &values(&tapped.scores), &values(&whole.scores), TOLERANCE);
+}
+
+#[test]
+fn any_layer_can_be_the_target() {
+    let (device, images) = (Device::default(), image(224, 1.0, &Device::default()));
+    let alexnet = AlexNet::load(Weights::file(fixture("alexnet_slim.pth")), &device).unwrap();
+    let whole = alexnet.tap(images.clone());
+    // Widths 4, 6, 8, 6, 5; rows 0 and 6 are convolutions in front of their ReLU.
+    let channels = [4, 4, 4, 6, 6, 6, 8, 8, 6];
+    for (row, channels) in channels.into_iter().enumerate() {
+        let network = alexnet.clone().with_target(row).unwrap();
+        assert_continues(&network, &whole, channels);
+        assert_eq!(network.target_field(), AlexNetLayers::field(row));
+    }
+    assert!(matches!(alexnet.clone().with_target(9).unwrap().blueprint().top, TopLayer::Conv(_)));
+    let error = alexnet.with_target(10).unwrap_err().to_string();
+    assert_eq!(error, "AlexNet can be explained at layers 0 to 9, not at layer 10");
+
+    let resnet = ResNet18::load(Weights::file(fixture("resnet18_slim.pth")), &device).unwrap();
+    let whole = resnet.tap(images);
+    // The stem has 3, the stages 3, 4, 5 and 6 channels.
+    for (below, channels) in [3, 3, 3, 4, 4, 5, 5].into_iter().enumerate() {
+        let layer = below.checked_sub(1).map_or(TargetLayer::Stem, TargetLayer::Block);
+        assert_continues(&resnet.clone().with_target(layer).unwrap(), &whole, channels);
+    }
+    let usual = resnet.clone().with_target(TargetLayer::Block(6)).unwrap();
+    assert!(matches!(usual.blueprint().top, TopLayer::Block { .. }));
+    let error = resnet.with_target(TargetLayer::Block(7)).unwrap_err();
+    assert!(matches!(error, PerformerError::Target { .. }), "{error}");
+}
+
 #[test]
 fn half_precision_weights_become_f32() {
     // f16 keeps 11 bits of each weight and bf16 8, through eight layers.
@@ -211,20 +208,6 @@ fn the_blueprint_hands_out_the_layers_behind_the_target() {
     let widths: Vec<_> = blueprint.upper.iter().map(|linear| linear.weight.dims()).collect();
     assert_eq!(widths, [[5 * 49, 10], [10, 8]]);
     assert_eq!((network.target_field().center, network.top_conv_field().stride), (7.5, 16.0));
-}
-
-/// The folder of real weights, if there is one.
-fn real(name: &str) -> Option<PathBuf> {
-    let data = std::env::var("EXPLAINER_DATA").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let path = data.join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: no {} (set EXPLAINER_DATA)", path.display());
-    None
 }
 
 #[test]

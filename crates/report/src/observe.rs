@@ -219,7 +219,7 @@ impl<P: Performer> Networks<'_, P> {
         let classes: Vec<usize> = scores.iter().map(|scores| best(scores)).collect();
         let contributions = self.explainer.contributions(self.performer, tapped.target, &classes);
         let upper = encoding.upper.last().expect("there is a decoder layer").clone();
-        let explained = rows(self.performer.head(upper));
+        let explained = rows(self.explainer.scores(self.performer, upper));
         for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());

@@ -284,7 +284,14 @@ fn five_hundred_filters_stay_under_25_megabytes() {
     // Without windows, in which some filters of noise would be silent.
     let explainer = ExplainerConfig::for_performer(&performer).published().init_from(&performer, &device);
     let start = explainer.interpretable.clone();
-    let fit = Fit { explainer, start, records: Vec::new(), validation: None, without_looking: None };
+    let fit = Fit {
+        explainer,
+        start,
+        records: Vec::new(),
+        validation: None,
+        without_looking: None,
+        notes: Vec::new(),
+    };
     let noise = Noise { categories: vec!["noise".to_string()], side: 128 };
     let config = ReportConfig::new().with_occluded(1).with_progress(false);
     let seen = Report::new(&fit, &performer, &noise).with_config(config).observe().expect("observations");

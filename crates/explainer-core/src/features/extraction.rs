@@ -24,6 +24,7 @@ pub(super) struct Extraction<'a, P> {
     pending: Vec<LabelledImage>,
     first_pending: usize,
     rows: Option<(RowWriter, FeatureShape)>,
+    negative_target: bool,
     categories: Vec<Option<usize>>,
 }
 
@@ -31,8 +32,18 @@ impl<'a, P: Performer> Extraction<'a, P> {
     pub(super) fn new(performer: &'a P, config: &'a FeatureConfig, device: &'a Device) -> Self {
         let input = performer.preprocessing();
         let crops = ChaCha8Rng::seed_from_u64(config.seed);
-        let (pending, categories) = (Vec::new(), Vec::new());
-        Self { performer, config, device, input, crops, pending, first_pending: 0, rows: None, categories }
+        Self {
+            performer,
+            config,
+            device,
+            input,
+            crops,
+            pending: Vec::new(),
+            first_pending: 0,
+            rows: None,
+            negative_target: false,
+            categories: Vec::new(),
+        }
     }
 
     pub(super) fn push(
@@ -85,6 +96,8 @@ impl<'a, P: Performer> Extraction<'a, P> {
             let what = format!("a feature of the performer for row {}", self.first_pending + at / width);
             return Err(CoreError::Diverged { what, epoch: 0, step: 0, value: rows[at] });
         }
+        let below_zero = |row: &[f32]| row[..shape.target_width()].iter().any(|&value| value < 0.0);
+        self.negative_target = self.negative_target || rows.chunks_exact(width).any(below_zero);
         if self.config.half {
             let mut packed = Vec::with_capacity(rows.len());
             for (index, row) in rows.chunks_exact(width).enumerate() {
@@ -119,6 +132,7 @@ impl<'a, P: Performer> Extraction<'a, P> {
             views: self.config.views(),
             mirrored: self.config.mirror,
             half: self.config.half,
+            negative_target: self.negative_target,
             shape,
             categories,
             landmarks: None,

@@ -12,12 +12,12 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::CoreError;
 use crate::error::BoxError;
 use crate::half;
 use crate::performer::{Performer, Tapped};
 use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
+use crate::{CoreError, Decoder};
 use extraction::Extraction;
 
 /// A decoded image and what is known of it.
@@ -89,6 +89,8 @@ pub struct Features {
     shape: FeatureShape,
     /// Whether target features are kept in half precision.
     half: bool,
+    /// Whether one of the target features is negative.
+    negative_target: bool,
     categories: Vec<Option<usize>>,
     landmarks: Option<Landmarks>,
     device: Device,
@@ -275,6 +277,12 @@ impl Features {
         Self { categories, ..self.clone() }
     }
 
+    /// Whether a target feature is negative: the target layer is linear (the output of an inverted-residual
+    /// block), or has an activation that goes below 0. They are kept, read and reconstructed as they are.
+    pub fn has_negative_target(&self) -> bool {
+        self.negative_target
+    }
+
     /// Whether the features did not fit into memory and are read from disk.
     pub fn is_mapped(&self) -> bool {
         self.rows.is_mapped()
@@ -345,6 +353,38 @@ impl Features {
     /// For rows of `width` values that are kept where these features are.
     pub(crate) fn writer(&self, width: usize) -> RowWriter {
         self.limit.writer(width)
+    }
+
+    /// [`batch`](Self::batch) with what a decoder is to reconstruct in the place of the upper features: these, or the
+    /// target features that stand in their row.
+    pub(crate) fn batch_for(&self, decoder: &Decoder, indices: &[usize]) -> FeatureBatch {
+        let batch = self.batch(indices);
+        if decoder.maps.is_none() {
+            return batch;
+        }
+        let target = match &self.upper_of {
+            None => batch.target.clone(),
+            Some(of) => self.batch(&indices.iter().map(|&index| of[index]).collect::<Vec<_>>()).target,
+        };
+        FeatureBatch { upper: vec![target.flatten(1, 3)], ..batch }
+    }
+
+    /// What a decoder is to reconstruct of a row.
+    pub(crate) fn wanted(&self, decoder: &Decoder, row: usize) -> Vec<Vec<f32>> {
+        if decoder.maps.is_none() {
+            return self.upper(row).map(<[f32]>::to_vec).collect();
+        }
+        let mut target = Vec::with_capacity(self.shape.target_width());
+        self.append_target(self.upper_row(row), &mut target);
+        vec![target]
+    }
+
+    /// Widths of what a decoder reconstructs.
+    pub(crate) fn wanted_widths(&self, decoder: &Decoder) -> Vec<usize> {
+        match decoder.maps {
+            None => self.shape.upper.clone(),
+            Some(_) => vec![self.shape.target_width()],
+        }
     }
 
     /// The rows named by `indices`, as tensors.

@@ -22,7 +22,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-pub(crate) use adam::{optimizer, outer_product};
+use crate::decoder::scores_of;
+pub(crate) use adam::outer_product;
+#[cfg(test)]
+pub(crate) use adam::product;
 pub use config::{
     FitConfig, LearningRates, LossMaps, LossWeights, NormUpdate, Push, PushSchedule, ReconstructionWeight,
     Refit,
@@ -55,6 +58,8 @@ pub struct Fit {
     /// training rows' upper features and the performer's most frequent decision. What is no better was not
     /// reconstructed from the image.
     pub without_looking: Option<Validation>,
+    /// What of the method does not apply to this performer and was left out or done in another way, and why.
+    pub notes: Vec<String>,
 }
 
 impl Fit {
@@ -96,12 +101,23 @@ impl FitConfig {
     /// ([`Explainer::anchored`]), and its norm-layers measured ([`Explainer::calibrated`], if there are any).
     /// [`fit`](Self::fit) begins with it.
     pub fn prepared<P: Performer>(&self, explainer: Explainer, performer: &P, train: &Features) -> Explainer {
-        self.normed(self.windowed(explainer, performer, train), train)
+        self.normed(self.windowed(explainer, performer, train).0, train)
     }
 
-    fn windowed<P: Performer>(&self, explainer: Explainer, performer: &P, train: &Features) -> Explainer {
-        let explainer = if self.relevance { explainer.attuned(performer, train) } else { explainer };
-        explainer.anchored(train)
+    /// The explainer in front of its first step but for its norm-layers, and why channel importance is not used, if it
+    /// is asked for and is not.
+    fn windowed<P: Performer>(
+        &self,
+        explainer: Explainer,
+        performer: &P,
+        train: &Features,
+    ) -> (Explainer, Option<String>) {
+        let (explainer, why_not) = match self.relevance {
+            true => explainer.attuned_or_why_not(performer, train),
+            false => (explainer, None),
+        };
+        let note = why_not.map(|why| format!("channel importance is not used: {why}"));
+        (explainer.anchored(train), note)
     }
 
     fn normed(&self, explainer: Explainer, train: &Features) -> Explainer {
@@ -167,17 +183,21 @@ impl FitConfig {
             }
         }
         bar.finish_and_clear();
-        let Fitting { explainer, start, state, .. } = fitting;
+        let Fitting { explainer, start, state, mut notes, .. } = fitting;
         // Not in a checkpoint: a fit that goes on for more epochs goes on from the optimiser's weights.
         let refit = match self.task {
             Task::Reconstruction => self.refit,
             Task::Classification(_) => Refit::None,
         };
+        if refit != Refit::None {
+            notes.extend(explainer.refit_note(performer, train));
+        }
         let explainer = explainer.refitted(performer, train, &refit, self.progress)?;
-        let without_looking =
-            validation.map(|features| Validation::without_looking(train, features)).transpose()?;
+        let without_looking = validation
+            .map(|features| Validation::without_looking(&explainer.decoder, train, features))
+            .transpose()?;
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
-        Ok(Fit { explainer, start, records: state.records, validation, without_looking })
+        Ok(Fit { explainer, start, records: state.records, validation, without_looking, notes })
     }
 }
 
@@ -194,6 +214,7 @@ struct Fitting<'a> {
     start: InterpretableTrack,
     optimizer: ModuleOptimizer,
     state: State,
+    notes: Vec<String>,
 }
 
 impl<'a> Fitting<'a> {
@@ -210,23 +231,24 @@ impl<'a> Fitting<'a> {
             None => serde_json::Value::Null,
         };
         let optimizer = adam::optimizer();
-        let lambdas = Lambdas::measure(train, config);
+        let lambdas = Lambdas::measure(train, &explainer.decoder, config);
         let saved = match &config.checkpoints {
             Some(folder) => checkpoint::resume(folder, &setting, explainer.clone(), optimizer.clone(), loss)?,
             None => None,
         };
-        let windowed = config.windowed(explainer, performer, train);
+        let (windowed, note) = config.windowed(explainer, performer, train);
+        let notes: Vec<String> = note.into_iter().collect();
         let start = windowed.interpretable.clone();
         if let Some((explainer, optimizer, state)) = saved {
             checkpoint::within(&state, config)?;
-            return Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state });
+            return Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state, notes });
         }
         let classes = train.categories().iter().flatten().max().map_or(1, |&most| most + 1);
         let layers = start.layers.iter();
         let categories = layers.map(|_| FilterCategories::new(windowed.filters(), classes)).collect();
         let explainer = config.normed(windowed, train).train();
         let state = State { setting, records: Vec::new(), categories };
-        Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state })
+        Ok(Self { config, train, loss, lambdas, explainer, start, optimizer, state, notes })
     }
 
     fn steps(&self) -> usize {
@@ -316,9 +338,10 @@ impl<'a> Fitting<'a> {
         done: f64,
     ) -> (Self, Terms) {
         let config = self.config;
-        let head = |upper| performer.head(upper);
+        let channels = self.explainer.decoder.target_channels();
+        let head = |upper| scores_of(performer, channels, upper);
         let mut stepper = Stepper { config, loss: &mut *self.loss, lambdas: &self.lambdas, head: &head };
-        let batch = self.train.batch(indices);
+        let batch = self.train.batch_for(&self.explainer.decoder, indices);
         let outcome = stepper.step(&self.explainer, batch, &mut self.state.categories, epoch);
         let rates = config.rates.at(done, config.decay).groups();
         let mut explainer = self.optimizer.step(rates, self.explainer, outcome.gradients);

@@ -17,7 +17,7 @@ use super::task::Task;
 use crate::conv::{Gradient, Input};
 use crate::features::{FeatureBatch, Features, floats};
 use crate::track::Stage;
-use crate::{CoreError, Explainer, conv};
+use crate::{CoreError, Decoder, Explainer, conv};
 
 /// A relative error above this is no fit any more: a hundred times worse than reconstructing zero.
 const DIVERGED: f32 = 100.0;
@@ -30,11 +30,11 @@ pub(crate) struct Lambdas {
 }
 
 impl Lambdas {
-    pub(crate) fn measure(features: &Features, config: &FitConfig) -> Self {
-        let layers = features.shape().upper.len();
+    pub(crate) fn measure(features: &Features, decoder: &Decoder, config: &FitConfig) -> Self {
+        let layers = features.wanted_widths(decoder).len();
         let (mut energy, mut norm) = (vec![0.0; layers], vec![0.0; layers]);
         for indices in batches(features.len(), config.batch_size) {
-            for (layer, upper) in features.batch(&indices).upper.into_iter().enumerate() {
+            for (layer, upper) in features.batch_for(decoder, &indices).upper.into_iter().enumerate() {
                 for square in floats(upper.powi_scalar(2).sum_dim(1)) {
                     energy[layer] += f64::from(square) / features.len() as f64;
                     norm[layer] += f64::from(square).sqrt() / features.len() as f64;
@@ -69,7 +69,7 @@ pub(crate) struct Stepper<'a> {
     pub(crate) config: &'a FitConfig,
     pub(crate) loss: &'a mut dyn InterpretabilityLoss,
     pub(crate) lambdas: &'a Lambdas,
-    /// The performer's head.
+    /// The performer's scores of what is reconstructed.
     pub(crate) head: &'a dyn Fn(Tensor<2>) -> Tensor<2>,
 }
 
@@ -90,7 +90,8 @@ struct FilterTerm {
 }
 
 impl Stepper<'_> {
-    /// Losses and gradients of `batch`. `explainer` is on an autodiff device.
+    /// Losses and gradients of `batch`, whose upper features are what the decoder is to reconstruct. `explainer` is on
+    /// an autodiff device.
     pub(crate) fn step(
         &mut self,
         explainer: &Explainer,
@@ -139,13 +140,14 @@ impl Stepper<'_> {
         let loss = task.iter().cloned().reduce(|sum, term| sum + term).expect("there is a decoder layer");
         let mut grads = loss.backward();
         let arriving = upper.iter().map(|upper| upper.grad_remove(&mut grads)).collect();
-        let (deltas, arriving) = plain.decoder.backward(&reconstructed, arriving);
+        let read = encoded.clone().inner().flatten::<2>(1, 3);
+        let (deltas, arriving) = plain.decoder.backward(&read, &reconstructed, arriving);
         // A sum whose gradient with respect to the encoder's output is the one that arrives there.
         let arriving = Tensor::from_inner(arriving.reshape(encoded.dims()));
         let mut grads = ((encoded.clone() * arriving).sum() + share_loss.clone()).backward();
 
         let mut gradients = GradientsParams::from_module(&mut grads, explainer);
-        plain.decoder.register(&mut gradients, encoded.inner().flatten(1, 3), &reconstructed, deltas);
+        plain.decoder.register(&mut gradients, read, &reconstructed, deltas);
         let pooled =
             matches!(self.config.norm, NormUpdate::Running { .. }).then(|| pooled.map(Tensor::inner));
         let mut arriving = rest.grad_remove(&mut grads).expect("the encoder reads the ordinary track");
@@ -345,7 +347,7 @@ mod tests {
     fn step(setting: &Setting) -> (Outcome, Lambdas, FilterLoss) {
         let Setting { performer, train, explainer, config } = setting;
         let filter_loss = config.filter_loss(train.shape().target[1]).init(train.device());
-        let lambdas = Lambdas::measure(train, config);
+        let lambdas = Lambdas::measure(train, &explainer.decoder, config);
         let layers = explainer.interpretable.layers.len();
         let mut loss = LayeredFilterLoss::new(filter_loss.clone(), layers, explainer.filters(), None);
         let head = |upper| performer.head(upper);

@@ -10,7 +10,7 @@ use super::record::Validation;
 use super::step::batches;
 use crate::explainer::Tracks;
 use crate::features::{Features, floats};
-use crate::{CoreError, Explainer, Performer};
+use crate::{CoreError, Decoder, Explainer, Performer};
 
 /// Rows of one pass.
 const BATCH: usize = 64;
@@ -27,12 +27,16 @@ impl Validation {
     ///
     /// # Errors
     /// As [`decisions`].
-    pub(crate) fn without_looking(train: &Features, validation: &Features) -> Result<Self, CoreError> {
-        let widths = &train.shape().upper;
+    pub(crate) fn without_looking(
+        decoder: &Decoder,
+        train: &Features,
+        validation: &Features,
+    ) -> Result<Self, CoreError> {
+        let widths = train.wanted_widths(decoder);
         let mut means: Vec<Vec<f64>> = widths.iter().map(|&width| vec![0.0; width]).collect();
         for row in 0..train.len() {
-            for (sums, values) in means.iter_mut().zip(train.upper(row)) {
-                sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += f64::from(value));
+            for (sums, values) in means.iter_mut().zip(train.wanted(decoder, row)) {
+                sums.iter_mut().zip(&values).for_each(|(sum, &value)| *sum += f64::from(value));
             }
         }
         let mean = |sum: f64| (sum / train.len() as f64) as f32;
@@ -41,8 +45,9 @@ impl Validation {
         let mut errors = vec![RelativeError::default(); means.len()];
         let mut chosen = BTreeMap::new();
         for row in 0..validation.len() {
-            for ((error, mean), theirs) in errors.iter_mut().zip(&means).zip(validation.upper(row)) {
-                error.add(mean, theirs);
+            for ((error, mean), theirs) in errors.iter_mut().zip(&means).zip(validation.wanted(decoder, row))
+            {
+                error.add(mean, &theirs);
             }
             for class in decisions(validation.scores(row), validation.shape().classes)? {
                 *chosen.entry(class).or_insert(0usize) += 1;
@@ -69,12 +74,12 @@ impl Explainer {
         performer: &P,
         features: &Features,
     ) -> Result<Validation, CoreError> {
-        let mut errors = vec![RelativeError::default(); features.shape().upper.len()];
+        let mut errors = vec![RelativeError::default(); features.wanted_widths(&self.decoder).len()];
         let (mut own_scores, mut scores) = (Vec::new(), Vec::new());
         let mut masses = [0.0; 2];
         let mut peaks = None;
         for indices in batches(features.len(), BATCH) {
-            let batch = features.batch(&indices);
+            let batch = features.batch_for(&self.decoder, &indices);
             let Tracks { mut interpretable, parts, ordinary, .. } = self.tracks(batch.target);
             let tracks = self.terms(self.pools(parts, ordinary));
             for (mass, track) in masses.iter_mut().zip(&tracks) {
@@ -89,7 +94,7 @@ impl Explainer {
                 peaks.push_batch(&floats(maps))?;
             }
             let last = upper.last().expect("there is a decoder layer").clone();
-            own_scores.extend(floats(performer.head(last)));
+            own_scores.extend(floats(self.scores(performer, last)));
             scores.extend(floats(batch.scores));
             for (error, (own, theirs)) in errors.iter_mut().zip(upper.into_iter().zip(batch.upper)) {
                 error.add(&floats(own), &floats(theirs));
@@ -140,7 +145,8 @@ mod tests {
         let performer = TinyPerformer::new(2);
         let train = features(&performer, 8, &FeatureConfig::plain().with_mirror(true));
         let validation = features(&performer, 5, &FeatureConfig::plain());
-        let found = Validation::without_looking(&train, &validation).unwrap();
+        let explainer = ExplainerConfig::for_performer(&performer).init(&Device::flex());
+        let found = Validation::without_looking(&explainer.decoder, &train, &validation).unwrap();
         for (layer, &found) in found.relative_error.iter().enumerate() {
             let upper = |features: &Features| {
                 let rows: Vec<usize> = (0..features.len()).collect();

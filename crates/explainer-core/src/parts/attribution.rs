@@ -50,7 +50,8 @@ impl PartExplainer {
         let mean = self.mean.val().unsqueeze::<4>().expand(target.dims());
         let (own, baseline) = (score(target), score(mean));
         let of_picture = |at: usize| {
-            let filters: Vec<f64> = of_parts[at * parts..][..parts].iter().map(|&given| f64::from(given)).collect();
+            let filters: Vec<f64> =
+                of_parts[at * parts..][..parts].iter().map(|&given| f64::from(given)).collect();
             Contributions {
                 class: classes[at],
                 score: f64::from(own[at]),

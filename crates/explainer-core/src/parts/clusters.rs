@@ -46,9 +46,11 @@ impl Clusters {
     pub(crate) fn assign(&self, vectors: &[f32]) -> Vec<usize> {
         let nearest = |vector: &[f32]| {
             let cosines = self.centers.chunks_exact(self.dimensions).map(|center| dot(center, vector));
-            let best = cosines.enumerate().fold((0, f32::NEG_INFINITY), |best, (at, cosine)| match cosine > best.1 {
-                true => (at, cosine),
-                false => best,
+            let best = cosines.enumerate().fold((0, f32::NEG_INFINITY), |best, (at, cosine)| {
+                match cosine > best.1 {
+                    true => (at, cosine),
+                    false => best,
+                }
             });
             best.0
         };
@@ -62,7 +64,9 @@ impl Clusters {
             let sum = &mut sums[center * self.dimensions..][..self.dimensions];
             sum.iter_mut().zip(vector).for_each(|(sum, &value)| *sum += f64::from(value));
         }
-        for (center, sum) in self.centers.chunks_exact_mut(self.dimensions).zip(sums.chunks_exact(self.dimensions)) {
+        for (center, sum) in
+            self.centers.chunks_exact_mut(self.dimensions).zip(sums.chunks_exact(self.dimensions))
+        {
             let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
             if length > 0.0 {
                 center.iter_mut().zip(sum).for_each(|(center, value)| *center = (value / length) as f32);

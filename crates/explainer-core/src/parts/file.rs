@@ -135,7 +135,8 @@ impl PartExplainer {
             let what = format!("it explains another network, or another layer: this one has {difference}");
             return Err(CoreError::File { path: path.into(), what });
         }
-        let Description { target: [channels, height, width], dimensions, parts, background, .. } = description;
+        let Description { target: [channels, height, width], dimensions, parts, background, .. } =
+            description;
         let sizes = [channels, dimensions, parts, background];
         let mut explainer = Self {
             detectors: detectors::empty(sizes, description.sharpness, device),

@@ -119,7 +119,10 @@ impl PartFitConfig {
         let (detectors, records) = self.optimise(detectors, train, &rows)?;
         let explainer = PartExplainer { detectors, mean: start.mean.clone() };
         let validation = validation.map(|features| {
-            Ok::<_, CoreError>([start.validate(performer, features)?, explainer.validate(performer, features)?])
+            Ok::<_, CoreError>([
+                start.validate(performer, features)?,
+                explainer.validate(performer, features)?,
+            ])
         });
         let validation = validation.transpose()?;
         Ok(PartFit { explainer, start, records, validation, seconds: started.elapsed().as_secs_f64() })
@@ -200,7 +203,13 @@ impl PartFitConfig {
         Ok((detectors.valid(), records))
     }
 
-    fn loss(&self, detectors: &PartDetectors, train: &Features, batch: &Batch, grid: [usize; 2]) -> Tensor<1> {
+    fn loss(
+        &self,
+        detectors: &PartDetectors,
+        train: &Features,
+        batch: &Batch,
+        grid: [usize; 2],
+    ) -> Tensor<1> {
         let scores = |rows: &[usize]| {
             let embedded = detectors.embedding.valid().forward(train.batch(rows).target);
             detectors.scores(losses::like(embedded))
@@ -244,7 +253,8 @@ impl Rows {
         let step = if train.mirrored() { 2 } else { 1 };
         let firsts = (0..train.len()).step_by(step);
         let categories = train.categories();
-        let (mut objects, others): (Vec<usize>, Vec<usize>) = firsts.partition(|&row| categories[row].is_some());
+        let (mut objects, others): (Vec<usize>, Vec<usize>) =
+            firsts.partition(|&row| categories[row].is_some());
         let mut others = others;
         if objects.is_empty() {
             // Where no image has a category all are of one.

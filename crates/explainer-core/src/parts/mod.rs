@@ -10,6 +10,8 @@ mod file;
 mod fit;
 mod losses;
 mod network;
+#[cfg(test)]
+mod testing;
 mod validate;
 
 pub use detectors::PartDetectors;

@@ -10,8 +10,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::init::Initializer;
 use crate::{
-    Activations, Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing, TopLayer,
-    UpperTaps,
+    Activations, Blueprint, FeatureConfig, Features, LabelledImage, Performer, Pooling, Preprocessing,
+    TopLayer, UpperTaps,
 };
 
 /// Side of the pictures, and of a unit, in pixels.
@@ -83,7 +83,8 @@ pub(crate) struct Planted {
 /// Noise with the parts at these places.
 pub(crate) fn picture(places: [Option<[usize; 2]>; 3], rng: &mut ChaCha8Rng) -> Planted {
     let mut pixels: Vec<u8> = (0..3 * SIDE * SIDE).map(|_| rng.random_range(100..156)).collect();
-    for (color, [row, column]) in COLORS.iter().zip(places).filter_map(|(color, place)| Some((color, place?))) {
+    for (color, [row, column]) in COLORS.iter().zip(places).filter_map(|(color, place)| Some((color, place?)))
+    {
         for y in row * UNIT..(row + PART) * UNIT {
             for x in column * UNIT..(column + PART) * UNIT {
                 pixels[(y * SIDE + x) * 3..][..3].copy_from_slice(color);
@@ -103,7 +104,8 @@ pub(crate) fn planted(count: usize, seed: u64) -> Vec<Planted> {
     };
     let mut draw = || loop {
         let places = [(); 3].map(|()| {
-            rng.random_bool(0.8).then(|| [rng.random_range(0..UNITS - PART), rng.random_range(0..UNITS - PART)])
+            rng.random_bool(0.8)
+                .then(|| [rng.random_range(0..UNITS - PART), rng.random_range(0..UNITS - PART)])
         });
         if apart(&places) && places.iter().any(Option::is_some) {
             return picture(places, &mut rng);
@@ -115,7 +117,8 @@ pub(crate) fn planted(count: usize, seed: u64) -> Vec<Planted> {
 /// The features of such pictures and of as many of mere noise.
 pub(crate) fn mosaic_features(performer: &Mosaic, objects: &[Planted], config: &FeatureConfig) -> Features {
     let mut rng = ChaCha8Rng::seed_from_u64(99);
-    let objects = objects.iter().map(|planted| LabelledImage { pixels: planted.pixels.clone(), category: Some(0) });
+    let objects =
+        objects.iter().map(|planted| LabelledImage { pixels: planted.pixels.clone(), category: Some(0) });
     let others: Vec<_> = (0..objects.len())
         .map(|_| LabelledImage { pixels: picture([None; 3], &mut rng).pixels, category: None })
         .collect();

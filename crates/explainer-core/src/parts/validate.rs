@@ -35,7 +35,11 @@ impl PartExplainer {
     ///
     /// # Errors
     /// [`CoreError::Scores`] if a score is not a number.
-    pub fn validate<P: Performer>(&self, performer: &P, features: &Features) -> Result<PartValidation, CoreError> {
+    pub fn validate<P: Performer>(
+        &self,
+        performer: &P,
+        features: &Features,
+    ) -> Result<PartValidation, CoreError> {
         let shape = features.shape();
         let zeros = || vec![RelativeError::default(); shape.upper.len()];
         let (mut errors, mut errors_of_parts) = (zeros(), zeros());

@@ -23,7 +23,12 @@ pub(super) struct InvertedBlock {
 }
 
 /// A convolution with "same" padding, all weights 0.
-pub(super) fn same_conv(channels: [usize; 2], kernel: usize, stride: usize, side: usize) -> (Conv2dConfig, [usize; 4]) {
+pub(super) fn same_conv(
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    side: usize,
+) -> (Conv2dConfig, [usize; 4]) {
     let [before, behind] = same_padding(side, kernel, stride);
     let config = Conv2dConfig::new(channels, [kernel; 2]).with_stride([stride; 2]);
     (config, [before, before, behind, behind])

@@ -10,14 +10,16 @@ use burn::module::Module;
 use burn::nn::Linear;
 use burn::nn::conv::Conv2dConfig;
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Activation, Activations, Blueprint, Performer, Pooling, Preprocessing, TopLayer, UpperTaps};
+use explainer_core::{
+    Activation, Activations, Blueprint, Performer, Pooling, Preprocessing, TopLayer, UpperTaps,
+};
 use explainer_metrics::ReceptiveField;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 pub use table::EfficientNetLiteSizes;
-pub(crate) use table::{BlockTable, STEM};
 use table::same_padding;
+pub(crate) use table::{BlockTable, STEM};
 
 use crate::PerformerError;
 use crate::layer::ConvLayer;
@@ -94,7 +96,12 @@ impl EfficientNetLite {
     ///
     /// # Panics
     /// If `sizes.input` differs from the preprocessing's size, or is 0.
-    pub fn init(sizes: EfficientNetLiteSizes, preprocessing: Preprocessing, seed: u64, device: &Device) -> Self {
+    pub fn init(
+        sizes: EfficientNetLiteSizes,
+        preprocessing: Preprocessing,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         const SMALL: f64 = 0.1;
         let mut network = Self::zeros(sizes, preprocessing, device);
         let mut rng = ChaCha8Rng::seed_from_u64(seed);

@@ -72,8 +72,8 @@ impl EfficientNetLiteSizes {
         Self { stem: 32, widths, repeats, head: 1280, classes: 1000, input }
     }
 
-    /// The network's name in messages.
-    pub(crate) fn name(&self) -> &'static str {
+    /// The network's name: that of the published one of these widths and depths, or of the family.
+    pub fn name(&self) -> &'static str {
         let named = [
             (Self::LITE0, "EfficientNet-Lite0"),
             (Self::LITE1, "EfficientNet-Lite1"),

@@ -23,9 +23,9 @@ pub use table::{
     BlockConv, ResNet18, ResNet18Layers, ResNet50, ResNet50Layers, ResNetSizes, ResidualArchitecture, Step,
 };
 
-use crate::{PerformerError, TargetLayer};
 use crate::layer::ConvLayer;
 use crate::network::{randomize, zero_linear};
+use crate::{PerformerError, TargetLayer};
 
 /// A residual network of the architecture `A`, [`ResNet18`] or [`ResNet50`], explained at the input of its
 /// last block unless [`with_target`](Self::with_target) names another layer. Batch-norms are folded into the

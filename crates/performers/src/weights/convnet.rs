@@ -101,7 +101,11 @@ fn layout<A: Architecture>(sizes: &Sizes, form: Form) -> Option<Vec<LayerEntry>>
             theirs: format!("features.{row}"),
             ours: format!("convs.{number}.conv"),
             shape: vec![conv.outputs, conv.inputs / conv.groups, conv.kernel, conv.kernel],
-            norm: (form == Form::BatchNorm).then_some(Norm { name, conv: ConvBias::Present, epsilon: EPSILON }),
+            norm: (form == Form::BatchNorm).then_some(Norm {
+                name,
+                conv: ConvBias::Present,
+                epsilon: EPSILON,
+            }),
         }
     };
     let linears = A::CLASSIFIER.into_iter().zip(["fc6", "fc7", "head"]).zip(sizes.linears::<A>()?);

@@ -43,7 +43,8 @@ impl EfficientNetLite {
         if preprocessing.size == 0 {
             return Err(PerformerError::InputSize { architecture: name, size: 0 });
         }
-        let found = contents.state.get(&format!("{HEAD}.weight")).and_then(|head| head.shape.first().copied());
+        let found =
+            contents.state.get(&format!("{HEAD}.weight")).and_then(|head| head.shape.first().copied());
         let found = found.filter(|&classes| classes > 0).unwrap_or(sizes.classes);
         let classes = head.map_or(found, |head| head.classes);
         let sizes = EfficientNetLiteSizes { classes, input: preprocessing.size, ..sizes };
@@ -71,11 +72,12 @@ impl EfficientNetLite {
     /// # Panics
     /// If `precision` is not a floating-point type.
     pub fn save(&self, path: impl Into<PathBuf>, precision: DType) -> Result<(), PerformerError> {
-        let names = layout(&self.sizes()).into_iter().flat_map(|LayerEntry { theirs, ours, norm, .. }| {
-            let field = ours.strip_suffix("conv").map(|layer| format!("{layer}norm"));
-            let norm = norm.map(|norm| norm.name).zip(field);
-            std::iter::once((theirs, ours)).chain(norm)
-        });
+        let names =
+            layout(&self.sizes()).into_iter().flat_map(|LayerEntry { theirs, ours, norm, .. }| {
+                let field = ours.strip_suffix("conv").map(|layer| format!("{layer}norm"));
+                let norm = norm.map(|norm| norm.name).zip(field);
+                std::iter::once((theirs, ours)).chain(norm)
+            });
         let network = self.clone().map_convs(|layer: ConvLayer| layer.unfolded(EPSILON));
         save(&network, names.collect(), &self.preprocessing(), self.class_names(), path.into(), precision)
     }
@@ -83,12 +85,13 @@ impl EfficientNetLite {
 
 /// All layers of a network.
 fn layout(sizes: &EfficientNetLiteSizes) -> Vec<LayerEntry> {
-    let conv = |theirs: String, norm: String, ours: String, [outputs, inputs, kernel]: [usize; 3]| LayerEntry {
-        theirs,
-        ours: format!("{ours}.conv"),
-        shape: vec![outputs, inputs, kernel, kernel],
-        norm: Some(Norm { name: norm, conv: ConvBias::Absent, epsilon: EPSILON }),
-    };
+    let conv =
+        |theirs: String, norm: String, ours: String, [outputs, inputs, kernel]: [usize; 3]| LayerEntry {
+            theirs,
+            ours: format!("{ours}.conv"),
+            shape: vec![outputs, inputs, kernel, kernel],
+            norm: Some(Norm { name: norm, conv: ConvBias::Absent, epsilon: EPSILON }),
+        };
     let stem = [sizes.stem, 3, STEM[0]];
     let mut layers = vec![conv("_conv_stem".into(), "_bn0".into(), "stem".into(), stem)];
     let tables = sizes.blocks();
