@@ -146,6 +146,10 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     }
     assert_numbers(&figures, &["images", "live_filters", "filters", "share", "mass_share", "agreement"], "");
     assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
+    assert_evidence(
+        &figures,
+        &["target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling"],
+    );
     for (key, expected) in [
         ("dataset", json!("synthetic birds")),
         ("category", json!("bird")),
@@ -161,8 +165,9 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("What narrow VGG-16 looks at in a bird"));
     assert!(report.contains("were not run"), "the control fits, which nobody asked for");
+    assert!(report.contains("as it is, ") && report.contains("<section id=\"evidence\">"), "interventions");
     let checks = assert_checks(&figures, &report);
-    assert!(checks[15..].iter().all(|check| check["verdict"] == "not-measured"), "{checks:?}");
+    assert_eq!(checks.last().expect("a check")["verdict"], "not-measured", "{checks:?}");
     // The report measures by itself, on the same images.
     for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "places", "random_performer"] {
         let [instability, tracking] = [
@@ -191,7 +196,10 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
 /// The checks of the JSON file, which are those of the report.
 fn assert_checks<'a>(figures: &'a Value, report: &str) -> &'a [Value] {
     let checks = figures["trust"]["checks"].as_array().expect("checks");
-    assert_eq!(checks.len(), 19, "{checks:?}");
+    let landmarks = figures["evidence"]["target"].as_object().expect("a layer").len() - 2;
+    assert!(landmarks > 0);
+    // Does each landmark have parts, and could it; and contributions, agreement, reconstruction, shuffled features.
+    assert_eq!(checks.len(), 2 * landmarks + 4, "{checks:?}");
     for check in checks {
         for key in ["question", "verdict", "found", "bar", "reason"] {
             let text = check[key].as_str().expect("a text");
@@ -202,6 +210,39 @@ fn assert_checks<'a>(figures: &'a Value, report: &str) -> &'a [Value] {
         }
     }
     checks
+}
+
+/// Layers and controls of the evidence, each with all figures of all landmarks.
+fn assert_evidence(figures: &Value, layers: &[&str]) {
+    let evidence = figures["evidence"].as_object().expect("evidence");
+    let mut found: Vec<&str> = evidence.keys().map(String::as_str).collect();
+    let mut expected = layers.to_vec();
+    [&mut found, &mut expected].into_iter().for_each(|names| names.sort_unstable());
+    assert_eq!(found, expected);
+    for (layer, landmarks) in evidence {
+        for (landmark, found) in landmarks.as_object().expect("landmarks") {
+            if ["selectivity", "deletion"].contains(&landmark.as_str()) {
+                continue;
+            }
+            for key in
+                ["erase_auc", "hit", "transplant_hit", "stays", "gain", "residual_tracking", "residual_null"]
+            {
+                let pair =
+                    found[key].as_array().unwrap_or_else(|| panic!("{layer}.{landmark}.{key}: {found}"));
+                assert!(pair.len() == 2 && pair.iter().all(Value::is_number), "{layer}.{landmark}.{key}");
+            }
+            for key in ["crosstalk", "presence_auc"] {
+                assert!(found.get(key).is_some(), "{layer}.{landmark}.{key}");
+            }
+        }
+        assert!(landmarks["deletion"].get("single").is_some() && landmarks.get("selectivity").is_some());
+        assert!(figures["evidence_all_detectors"].get(layer).is_some());
+    }
+    assert_numbers(
+        &figures["evidence_images"],
+        &["images", "photographs", "available", "left_out"],
+        "evidence",
+    );
 }
 
 /// Synthetic birds in the layout of CUB-200-2011, one picture of them damaged.
@@ -253,13 +294,26 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     assert!(!report.contains("were not run") && report.contains("explainer, second seed"));
     let controls = figures["trust"]["control_fits"].as_array().expect("control fits");
     assert_eq!(controls.len(), 4);
-    for (control, check) in controls.iter().zip(&checks[15..]) {
+    for control in controls {
         let name = control["control"].as_str().expect("a name");
         assert!(out.join("checkpoints").join(name).join("epoch-0001").is_dir(), "{name}");
         assert_numbers(&control["figures"], &["returned", "returned_null", "share"], name);
         assert_numbers(&control["figures"]["row"]["tracking"], SUMMARY, name);
-        assert_ne!(check["verdict"], "not-measured", "{check}");
     }
+    assert_ne!(checks.last().expect("a check")["verdict"], "not-measured", "shuffled features");
+    let all = [
+        "target",
+        "top_conv",
+        "conv_interp_2",
+        "places",
+        "unfitted",
+        "kmeans",
+        "ceiling",
+        "published",
+        "random_performer",
+        "random_ceiling",
+    ];
+    assert_evidence(&figures, &all);
     assert!(out.join("checkpoints/epoch-0001").is_dir(), "the fit's own");
 }
 

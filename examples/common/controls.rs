@@ -3,10 +3,14 @@
 use std::time::Instant;
 
 use burn::tensor::Device;
-use explainer_core::{ControlFit, ControlFits, CoreError, FeatureConfig, Performer};
+use explainer_core::{
+    ControlFit, ControlFits, CoreError, ExplainerConfig, FeatureConfig, FitConfig, Performer,
+};
+use explainer_evaluation::{Evidence, Probes, names, of_explainer};
 use explainer_report::ControlPeaks;
 
-use super::experiment::{Data, Outcome};
+use super::args::Form;
+use super::experiment::{Data, Networks, Outcome};
 use super::figures::Settings;
 use super::{Experiment, Failure};
 
@@ -45,6 +49,55 @@ pub fn run<P: Performer>(
     let data = experiment.data_of(&networks.random, views, device);
     seen.push(or_why(control, data.and_then(|data| made(control, &networks.random, &data)))?);
     Ok(seen)
+}
+
+/// Adds the controls of the evidence that take a fit or a performer of their own: the published form of the explainer,
+/// and the performer with random weights with the ceiling of its target layer.
+pub fn evidence<P: Performer>(
+    experiment: &Experiment<'_, P>,
+    mut evidence: Evidence,
+    settings: &Settings,
+    data: &Data,
+    form: Form,
+    device: &Device,
+) -> Result<Evidence, Failure> {
+    let Networks { performer, random, .. } = experiment.networks;
+    if form == Form::Published {
+        evidence = renamed(evidence.clone(), &evidence, names::EXPLAINED, names::PUBLISHED);
+    } else {
+        let started = Instant::now();
+        let FitConfig { epochs, batch_size, seed, progress, .. } = settings.fit;
+        let fit = FitConfig::published(experiment.defaults.published)
+            .with_epochs(epochs)
+            .with_batch_size(batch_size)
+            .with_seed(seed)
+            .with_progress(progress);
+        let start = ExplainerConfig::for_performer(performer).published().with_seed(seed);
+        match fit.fit(start.init_from(performer, device), performer, &data.train, Some(&data.validation)) {
+            Ok(fit) => {
+                let probe = of_explainer(&fit.explainer, performer);
+                let probes = Probes::new().with(names::PUBLISHED, probe);
+                let found = experiment.evidence(performer, &probes, &settings.fit, device)?;
+                evidence = renamed(evidence, &found, names::PUBLISHED, names::PUBLISHED);
+                println!("published form: {:.1} s", started.elapsed().as_secs_f64());
+            }
+            Err(found @ (CoreError::Diverged { .. } | CoreError::Singular { .. })) => {
+                println!("published form: {found}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let found = experiment.evidence(random, &Probes::new(), &settings.fit, device)?;
+    evidence = renamed(evidence, &found, names::TOP_CONV, names::RANDOM_PERFORMER);
+    Ok(renamed(evidence, &found, names::CEILING, names::RANDOM_CEILING))
+}
+
+/// With a layer of another measurement.
+fn renamed(evidence: Evidence, found: &Evidence, layer: &str, name: &str) -> Evidence {
+    match found.layer(layer) {
+        Some(layer) => evidence.with(name, layer.clone()),
+        None => evidence,
+    }
 }
 
 /// A control fit that diverges is a result; any other error is one.

@@ -4,9 +4,11 @@ use std::time::Instant;
 
 use burn::tensor::Device;
 use explainer_core::{
-    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, LabelledImage, Labels, Performer, Task,
+    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage, Labels, Performer,
+    Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
+use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_explainer, of_track};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
@@ -67,12 +69,17 @@ impl<P: Performer> Experiment<'_, P> {
         // What there is, before what takes long or may fail.
         keep(args, &outcome)?;
         let controls = match args.trust {
-            true => controls::run(self, &outcome, &settings, data, &views, device)?,
+            true => {
+                outcome.figures.evidence =
+                    controls::evidence(self, outcome.figures.evidence, &settings, &data, args.form, device)?;
+                controls::run(self, &outcome, &settings, data, &views, device)?
+            }
             false => {
                 drop(data);
                 Vec::new()
             }
         };
+        table::print_evidence(&outcome.figures.evidence);
         let report = self.report_of(&outcome)?.with_control_fits(controls).with_names(names);
         let started = Instant::now();
         let seen = args.report().map(|path| Ok::<_, Failure>((path, report.observe()?))).transpose()?;
@@ -188,6 +195,14 @@ impl<P: Performer> Experiment<'_, P> {
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let ((peak_spread, landmark_spread), diversity) = (layers.spread(side), layers.diversity());
+        let probes = Probes::new()
+            .with(names::EXPLAINED, of_explainer(&fit.explainer, performer))
+            .with(names::UNFITTED, of_track(&fit.start, performer));
+        let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
+        let took = evidence.took;
+        seconds.evidence_performer = took.performer.as_secs_f64();
+        seconds.evidence_pictures = took.pictures.as_secs_f64();
+        seconds.evidence_detectors = took.probes.as_secs_f64();
         seconds.evaluate = started.elapsed().as_secs_f64();
         let figures = Figures {
             dataset: self.dataset.name().to_string(),
@@ -214,6 +229,7 @@ impl<P: Performer> Experiment<'_, P> {
             error_among: decisions.as_ref().map(|decisions| decisions.among.clone()),
             error: decisions.map(|decisions| decisions.all),
             agreement,
+            evidence,
             head_to_head: None,
             trust: None,
             seconds,
@@ -221,6 +237,18 @@ impl<P: Performer> Experiment<'_, P> {
             settings: Settings { fit: settings.fit.with_checkpoints(None), ..settings },
         };
         Ok(Outcome { fit, figures })
+    }
+
+    /// What interventions on the images find of some probes; always on the same images for one seed.
+    pub fn evidence(
+        &self,
+        performer: &P,
+        probes: &Probes<'_>,
+        fit: &FitConfig,
+        device: &Device,
+    ) -> Result<Evidence, Failure> {
+        let config = EvidenceConfig::new().with_seed(fit.seed).with_progress(fit.progress);
+        Ok(config.measure(performer, self.dataset, probes, self.prefetch(), device)?)
     }
 
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
@@ -293,6 +321,7 @@ impl<P: Performer> Experiment<'_, P> {
         Ok(Report::new(&outcome.fit, performer, self.dataset)
             .with_config(config)
             .with_random_performer(random)
+            .with_evidence(&outcome.figures.evidence)
             .with_performer_name(name, &self.class_names())
             .with_faults(self.args.faults())
             .with_settings(&outcome.figures.settings)?)

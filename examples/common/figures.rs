@@ -1,9 +1,10 @@
 //! The figures of one experiment, as they go into the JSON file.
 
 use explainer_core::{ExplainerConfig, FitConfig};
+use explainer_evaluation::Evidence;
 use explainer_metrics::Summary;
 use explainer_report::Trust;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::head_to_head::HeadToHead;
 
@@ -98,7 +99,14 @@ pub struct FiltersFigures {
 pub struct Seconds {
     pub features: f64,
     pub fit: f64,
+    /// All that is below, too.
     pub evaluate: f64,
+    /// The performer on the images of the evidence and on what is made of them.
+    pub evidence_performer: f64,
+    /// Making these.
+    pub evidence_pictures: f64,
+    /// The detectors and controls.
+    pub evidence_detectors: f64,
 }
 
 /// All figures of one experiment.
@@ -137,6 +145,9 @@ pub struct Figures {
     pub agreement: f64,
     /// The same among the classes of the dataset, or among all where the performer has others.
     pub agreement_among: f64,
+    /// What interventions found.
+    #[serde(flatten, serialize_with = "evidence")]
+    pub evidence: Evidence,
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_to_head: Option<HeadToHead>,
@@ -147,6 +158,28 @@ pub struct Figures {
     pub seconds: Seconds,
     pub peak_rss_mib: Option<f64>,
     pub settings: Settings,
+}
+
+/// Evidence as it goes into the JSON file: the best eighth of the detectors by layer and landmark, the same over all of
+/// them, and how much was looked at.
+fn evidence<S: Serializer>(found: &Evidence, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Looked {
+        images: usize,
+        photographs: usize,
+        available: usize,
+        left_out: usize,
+    }
+    #[derive(Serialize)]
+    struct Keys<'a, A: Serialize> {
+        evidence: &'a Evidence,
+        evidence_all_detectors: A,
+        evidence_images: Looked,
+    }
+    let Evidence { images, photos, available, left_out, .. } = *found;
+    let evidence_images = Looked { images, photographs: photos, available, left_out };
+    let evidence_all_detectors = found.all_detectors();
+    Keys { evidence: found, evidence_all_detectors, evidence_images }.serialize(serializer)
 }
 
 /// What the explainer and its fit were made from; `--set` takes the same names.

@@ -1,5 +1,6 @@
 //! The figures as a table for people.
 
+use explainer_evaluation::{Evidence, Took, names};
 use explainer_metrics::Summary;
 use explainer_report::{Trust, Verdict};
 
@@ -73,6 +74,16 @@ pub fn print(figures: &Figures) {
     println!(
         "features {:.1} s, fit {:.1} s, evaluation {:.1} s{memory}",
         seconds.features, seconds.fit, seconds.evaluate
+    );
+}
+
+/// Prints what interventions found, and how long they took.
+pub fn print_evidence(evidence: &Evidence) {
+    println!("\n{}", evidence.table(names::EXPLAINED));
+    let Took { performer, pictures, probes } = evidence.took;
+    let [performer, pictures, probes] = [performer, pictures, probes].map(|took| took.as_secs_f64());
+    println!(
+        "(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)"
     );
 }
 

@@ -164,6 +164,7 @@ pub fn of(run: &Run<'_>) -> Result<String, Failure> {
         let name = format!("{}, {}", row.experiment.name, row.network);
         text += &line(&[name, String::new()], PERFORMERS, |column| column.shown(&row.values(column.of)));
     }
+    text += &evidence(&rows);
     let several = rows.iter().filter(|row| row.experiment.categories.iter().any(|list| list.len() > 1));
     let several: String = several.map(by_category).collect();
     if !several.is_empty() {
@@ -230,6 +231,72 @@ fn line(labels: &[String; 2], columns: &[Column], shown: impl Fn(&Column) -> Str
 fn beside(column: &Column, paper: &Published) -> String {
     let value = (column.published)(paper).filter(|value| value.is_finite());
     value.map_or(String::new(), |value| format!("*{value:.0$}*", column.digits))
+}
+
+/// Figures of the interventions that are shown of the explainer's last interpretable layer: key and heading.
+const EVIDENCE: [(&str, &str); 9] = [
+    ("erase_auc", "erase-AUC"),
+    ("hit", "hit"),
+    ("transplant_hit", "transplant hit"),
+    ("stays", "stays"),
+    ("gain", "gain"),
+    ("residual_tracking", "residual tracking"),
+    ("residual_null", "its null"),
+    ("crosstalk", "crosstalk"),
+    ("presence_auc", "presence AUC"),
+];
+/// Those that are shown of the controls, which are these.
+const OF_CONTROLS: [(&str, &str); 3] =
+    [("erase_auc", "erase-AUC"), ("transplant_hit", "transplant hit"), ("gain", "gain")];
+const CONTROLS: [(&str, &str); 6] = [
+    ("places", "places alone"),
+    ("target", "target"),
+    ("top_conv", "top conv"),
+    ("kmeans", "k-means"),
+    ("unfitted", "unfitted"),
+    ("ceiling", "ceiling"),
+];
+
+/// What interventions found, a line for each landmark of each row.
+fn evidence(rows: &[Row<'_>]) -> String {
+    let mut lines = String::new();
+    for row in rows {
+        for landmark in landmarks(row) {
+            let figure = |layer: &str, key: &str| {
+                let name = landmark.replace('~', "~0").replace('/', "~1");
+                let pointer = format!("/evidence/{layer}/{name}/{key}/0");
+                Column::new("", 2, |_| f64::NAN).shown(&row.values(|cell| number(cell, &pointer)))
+            };
+            let own = EVIDENCE.iter().map(|(key, _)| figure("conv_interp_2", key));
+            let controls = OF_CONTROLS.iter().map(|(key, _)| {
+                let of = |(layer, _): &(&str, &str)| figure(layer, key);
+                CONTROLS.iter().map(of).collect::<Vec<_>>().join(" / ")
+            });
+            let cells: Vec<String> = own.chain(controls).collect();
+            lines += &format!("| {} | {landmark} | {} |\n", row.name, cells.join(" | "));
+        }
+    }
+    if lines.is_empty() {
+        return lines;
+    }
+    let names: Vec<&str> = CONTROLS.iter().map(|(_, name)| *name).collect();
+    let own = EVIDENCE.iter().map(|(_, heading)| heading.to_string());
+    let of_controls = OF_CONTROLS.iter().map(|(_, heading)| format!("{heading}: {}", names.join(" / ")));
+    let headings: Vec<String> = own.chain(of_controls).collect();
+    format!(
+        "\nWhat interventions found: the eighth of the filters that match a landmark best, conv-interp-2 unless stated \
+         otherwise.\n\n| | landmark | {} |\n|---|---|{}\n{lines}",
+        headings.join(" | "),
+        "---|".repeat(headings.len()),
+    )
+}
+
+/// The landmarks of a row's fits, by name.
+fn landmarks(row: &Row<'_>) -> Vec<String> {
+    let figures = row.finished.iter().flatten().next();
+    let found = figures.and_then(|cell| cell["evidence"]["conv_interp_2"].as_object());
+    let names = found.into_iter().flat_map(|found| found.keys());
+    names.filter(|name| !["selectivity", "deletion"].contains(&name.as_str())).cloned().collect()
 }
 
 /// A row of fits.

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::{BoundingBox, Point, resize_bilinear};
+use crate::{BoundingBox, PartMask, Point, resize_bilinear};
 
 /// A rectangle of whole pixels of a picture, resized to a square: where its pixels, points and boxes go.
 ///
@@ -99,6 +99,26 @@ impl Crop {
         );
         let cut = image::imageops::crop_imm(picture, x, y, width, height).to_image();
         resize_bilinear(&cut, self.size, self.size)
+    }
+
+    /// The picture's mask in the sample: it covers the pixels whose centres lie on pixels that it covers in the
+    /// picture. `None` if there are none.
+    ///
+    /// # Panics
+    ///
+    /// If the mask is not of a picture of the size that the crop was made for.
+    pub fn mask(&self, mask: &PartMask) -> Option<PartMask> {
+        let [from_x, from_y] = [0, 1].map(|axis| {
+            assert!(
+                self.start[axis] + self.extent[axis] <= mask.size()[axis],
+                "{self:?} of a mask of {:?}",
+                mask.size()
+            );
+            let [start, extent, size] = [self.start[axis], self.extent[axis], self.size].map(u64::from);
+            // ⌊start + (i + ½)·extent/size⌋, below start + extent.
+            move |i: u32| (start + (2 * u64::from(i) + 1) * extent / (2 * size)) as u32
+        });
+        PartMask::from_fn([self.size; 2], |x, y| mask.contains(from_x(x), from_y(y)))
     }
 
     /// A position between pixels of the picture, in the sample.
@@ -222,6 +242,7 @@ mod tests {
                 category: Some(0),
                 bounding_box: Some(crop.bounding_box(frame)),
                 landmarks: vec![Some(landmark)],
+                masks: vec![],
             };
             for sample in [sample.mirrored(), sample] {
                 let (light, landmark) = (centre_of_light(&sample.image), sample.landmarks[0].unwrap());

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::InterventionError;
+
 /// Why a dataset could not be opened, or a sample not be had.
 ///
 /// Every variant says where (a file, or the set's name), what was expected and what was found.
@@ -88,6 +90,14 @@ pub enum DatasetError {
         /// The index asked for.
         index: usize,
     },
+    /// The evidence in a sample cannot be changed.
+    #[error("{sample}: {source}")]
+    Intervention {
+        /// The sample's id.
+        sample: String,
+        /// What is wrong with it.
+        source: InterventionError,
+    },
 }
 
 impl DatasetError {
@@ -102,6 +112,7 @@ impl DatasetError {
             Self::Count { .. } => "of another number than expected",
             Self::Config { .. } => "of a setting that cannot be met",
             Self::Index { .. } => "beyond the end",
+            Self::Intervention { .. } => "of a picture or landmark that cannot be intervened on",
         }
     }
 

@@ -14,6 +14,7 @@
 //!   [`write_cub`] writes them, or any set, in CUB's layout.
 //! - [`Prefetch`]: samples read on threads ahead of the network, in order and within bounded memory.
 //! - [`Faults`]: whether damage stops or is left out and listed in a [`Report`].
+//! - [`Interventions`]: a photo with a part erased or moved; [`PartMask`]: the pixels of a part.
 //! - [`Crop`]: where pixels, points and boxes go when a picture is cropped and resized.
 //! - [`read_mat`]: MATLAB files of versions 5 and 7.3, the form in which such annotations come.
 //! - [`resize_bilinear`]: the antialiased resizing that the networks were trained with.
@@ -58,9 +59,11 @@ mod faults;
 mod folder;
 #[doc(hidden)]
 pub mod fuzzing;
+mod intervention;
 mod landmark;
 mod lines;
 pub mod mat;
+mod part_mask;
 mod pascal_part;
 mod photos;
 mod picture;
@@ -75,8 +78,10 @@ pub use cub::{Cub, CubCategories, CubConfig, write_cub};
 pub use error::DatasetError;
 pub use faults::{Faults, Report};
 pub use folder::{ImageFolder, ImageFolderConfig};
+pub use intervention::{Intervened, InterventionError, InterventionScale, Interventions};
 pub use landmark::Landmark;
 pub use mat::{MatFile, MatStruct, MatValue, read_mat};
+pub use part_mask::PartMask;
 pub use pascal_part::{PascalPart, PascalPartConfig};
 pub use photos::{Negatives, PhotoConfig, PhotoSet, SplitRule};
 pub use picture::Orientation;

@@ -3,7 +3,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::DatasetError;
+use crate::{DatasetError, Intervened, Interventions, PartMask};
 
 /// A position in an image: pixels, 0-based, a pixel's centre at whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct Sample {
     /// One entry for each of [`Dataset::landmark_names`], in the sample's own pixels; `None` where
     /// the landmark is not annotated, not visible, or not unique.
     pub landmarks: Vec<Option<Point>>,
+    /// The pixels of each landmark's part: one entry for each of [`landmarks`](Self::landmarks), `None` where the
+    /// part is not seen. Empty where the set has no masks.
+    pub masks: Vec<Option<PartMask>>,
 }
 
 impl Sample {
@@ -84,7 +87,32 @@ impl Sample {
                 .iter()
                 .map(|landmark| landmark.map(|p| Point { x: width - 1.0 - p.x, y: p.y }))
                 .collect(),
+            masks: self.masks.iter().map(|mask| mask.as_ref().map(PartMask::mirrored)).collect(),
         }
+    }
+
+    /// The mask of a landmark's part, if it is known.
+    pub fn mask(&self, landmark: usize) -> Option<&PartMask> {
+        self.masks.get(landmark)?.as_ref()
+    }
+
+    /// What becomes of the image when the evidence of each landmark is changed ([`Interventions`]): one entry
+    /// for each of [`landmarks`](Self::landmarks), `None` where the landmark is. Masks are used where there are
+    /// any.
+    ///
+    /// # Errors
+    ///
+    /// If a landmark is not within the image, a mask is of another size, or the image is too small.
+    pub fn interventions(&self) -> Result<Vec<Option<Intervened>>, DatasetError> {
+        if self.landmarks.iter().all(Option::is_none) {
+            return Ok(vec![None; self.landmarks.len()]);
+        }
+        let failed = |source| DatasetError::Intervention { sample: self.id.clone(), source };
+        let pictures = Interventions::new(&self.image).map_err(failed)?;
+        let of = |(i, landmark): (usize, &Option<Point>)| {
+            landmark.map(|p| pictures.at(p, self.mask(i)).map_err(failed)).transpose()
+        };
+        self.landmarks.iter().enumerate().map(of).collect()
     }
 }
 
@@ -126,12 +154,44 @@ pub trait Dataset: Send + Sync {
     /// The names of the landmarks, in the order of [`Sample::landmarks`].
     fn landmark_names(&self) -> &[String];
 
+    /// Whether a landmark that a sample of a category lacks is one that cannot be seen in it. By default it may just as
+    /// well not be annotated, and nothing can be said of images without it.
+    fn states_visibility(&self) -> bool {
+        false
+    }
+
     /// The split the sample belongs to.
     ///
     /// # Panics
     ///
     /// If `index` is not below [`len`](Dataset::len).
     fn split(&self, index: usize) -> Split;
+
+    /// Which photograph a sample shows, as a number: the same for samples of the same photograph, and no two
+    /// photographs have the same. Whoever splits samples in halves or folds splits them by it, as a photograph of
+    /// several objects is a sample for each.
+    ///
+    /// By default every sample is a photograph of its own.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len).
+    fn source(&self, index: usize) -> usize {
+        assert!(index < self.len(), "index {index} of a set of {} samples", self.len());
+        index
+    }
+
+    /// Width and height of the object's box in its photograph, in pixels there: before it is cropped, resized
+    /// and cut at the photograph's edges. `None` for a negative, and where there is no box or it is not known;
+    /// by default it never is.
+    ///
+    /// # Panics
+    ///
+    /// If `index` is not below [`len`](Dataset::len).
+    fn box_extent(&self, index: usize) -> Option<[f32; 2]> {
+        assert!(index < self.len(), "index {index} of a set of {} samples", self.len());
+        None
+    }
 
     /// The sample's category, as in [`Sample::category`], without reading its image.
     ///
@@ -170,6 +230,7 @@ mod tests {
             category: Some(0),
             bounding_box: Some(BoundingBox { left: 0.0, top: 1.0, right: 2.0, bottom: 3.0 }),
             landmarks: vec![Some(Point { x: 0.0, y: 2.0 }), None, Some(Point { x: 3.5, y: 0.0 })],
+            masks: vec![PartMask::from_fn([5, 3], |x, y| x == 0 && y > 0), None, None],
         }
     }
 
@@ -181,6 +242,8 @@ mod tests {
             mirrored.landmarks,
             [Some(Point { x: 4.0, y: 2.0 }), None, Some(Point { x: 0.5, y: 0.0 })]
         );
+        assert_eq!(mirrored.mask(0), PartMask::from_fn([5, 3], |x, y| x == 4 && y > 0).as_ref());
+        assert_eq!((mirrored.masks.len(), mirrored.mask(1), mirrored.mask(9)), (3, None, None));
         // The two leftmost columns become the two rightmost.
         let expected = BoundingBox { left: 3.0, top: 1.0, right: 5.0, bottom: 3.0 };
         assert_eq!(mirrored.bounding_box, Some(expected));

@@ -110,6 +110,6 @@ pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};
 pub use start::{Share, Start};
-pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack};
+pub use track::{InterpretableLayer, InterpretableTrack, OrdinaryTrack, Position, TrackReading};
 pub use upper::UpperLayers;
 pub use views::{mirrored, random_crop};

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::optim::GradientsParams;
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
 use crate::MaskLayer;
 use crate::conv::Input;
@@ -118,6 +118,27 @@ impl InterpretableLayer {
     }
 }
 
+/// What the last layer of an interpretable track shows of a batch.
+#[derive(Clone, Debug)]
+pub struct TrackReading {
+    /// The maps that parts are read off from: after the ReLU, within the windows for that, before the mask,
+    /// `[batch, D, L, L]`.
+    pub maps: Tensor<4>,
+    /// What the windows know of each object; `None` where the layer has none.
+    pub position: Option<Position>,
+}
+
+/// What star windows know of each image's object before they look at a part.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// Maps of the control [`InterpretableTrack::places`], `[batch, D, L, L]`.
+    pub places: Tensor<4>,
+    /// Where the filters' votes meet, as a row-major index of a unit, `[batch, 1]`.
+    pub roots: Tensor<2, Int>,
+    /// Which way the object faces, 0 or 1, `[batch, 1]`.
+    pub facing: Tensor<2, Int>,
+}
+
 /// Interpretable track: conv-interp-1 → ReLU → conv-interp-2 → ReLU → windows; behind each layer there may be windows,
 /// and a mask behind these.
 ///
@@ -151,15 +172,24 @@ impl InterpretableTrack {
     /// - target: target features, `[batch, C, L, L]`
     /// - output: `[batch, D, L, L]`
     pub fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
-        let stage = self.stages(Input::new(target)).pop()?;
-        let (read, windows) = (stage.read(), stage.windows);
-        let [batch, filters, height, width] = read.dims();
-        let strongest = |maps: Tensor<4>| maps.flatten::<3>(2, 3).max_dim(2).reshape([batch, filters, 1, 1]);
-        let window = windows?.carried;
-        let largest = strongest(window.clone());
-        // Of a window that lies beyond the map nothing is left.
-        let largest = largest.clone() + largest.equal_scalar(0.0).float();
-        Some(window / largest * strongest(read).expand([batch, filters, height, width]))
+        self.reading(target).position.map(|position| position.places)
+    }
+
+    /// What the parts of the last layer are read off from, and what its windows know of each image's object before
+    /// they look at a part.
+    ///
+    /// # Shapes
+    /// - target: target features, `[batch, C, L, L]`
+    pub fn reading(&self, target: Tensor<4>) -> TrackReading {
+        let stage = self.stages(Input::new(target)).pop().expect("the track has a conv-layer");
+        let windows = self.layers.last().and_then(InterpretableLayer::windows);
+        let maps = stage.read();
+        let position = windows.zip(stage.windows).map(|(star, windows)| Position {
+            places: at_places(windows.carried, maps.clone()),
+            roots: star.roots(stage.whole.clone()),
+            facing: star.facing(stage.whole),
+        });
+        TrackReading { maps, position }
     }
 
     /// What layer `index` (from 0) makes of what it reads, in front of its windows.
@@ -180,6 +210,16 @@ impl InterpretableTrack {
         }
         stages
     }
+}
+
+/// Maps of filters that fire as strongly as `read`, at the strongest unit of their windows.
+fn at_places(window: Tensor<4>, read: Tensor<4>) -> Tensor<4> {
+    let [batch, filters, height, width] = read.dims();
+    let strongest = |maps: Tensor<4>| maps.flatten::<3>(2, 3).max_dim(2).reshape([batch, filters, 1, 1]);
+    let largest = strongest(window.clone());
+    // Of a window that lies beyond the map nothing is left.
+    let largest = largest.clone() + largest.equal_scalar(0.0).float();
+    window / largest * strongest(read).expand([batch, filters, height, width])
 }
 
 /// Ordinary track: conv-layers, each with its ReLU, for what is not a part: what the windows of the parts leave of its

@@ -116,22 +116,28 @@ impl Landmarks {
             categories.len(),
             self.images()
         );
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut distinct = categories.to_vec();
-        distinct.sort_unstable();
-        distinct.dedup();
-        let mut order: Vec<usize> = (0..self.images()).collect();
-        for category in distinct {
-            let members: Vec<usize> =
-                (0..self.images()).filter(|&image| categories[image] == category).collect();
-            let mut shuffled = members.clone();
-            shuffled.shuffle(&mut rng);
-            for (to, from) in members.into_iter().zip(shuffled) {
-                order[to] = from;
-            }
-        }
-        self.select_images(&order)
+        self.select_images(&order_within(categories, seed))
     }
+}
+
+/// The images `0..categories.len()` in a random order that exchanges them only with images of the
+/// same category.
+pub(crate) fn order_within(categories: &[usize], seed: u64) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut distinct = categories.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut order: Vec<usize> = (0..categories.len()).collect();
+    for category in distinct {
+        let members: Vec<usize> =
+            (0..categories.len()).filter(|&image| categories[image] == category).collect();
+        let mut shuffled = members.clone();
+        shuffled.shuffle(&mut rng);
+        for (to, from) in members.into_iter().zip(shuffled) {
+            order[to] = from;
+        }
+    }
+    order
 }
 
 #[cfg(test)]

@@ -18,6 +18,15 @@
 //!   it most.
 //! - [`match_filters`] pairs the filters of two fits one to one ([`best_assignment`]) and says how many come
 //!   back, beside [its null](match_filters_null).
+//! - [`landmark_evidence`] asks what a position cannot win: what a filter does when the landmark is
+//!   erased or transplanted and the object stays ([`LandmarkImages`], [`LandmarkResponses`]).
+//!   Filters are [matched](LandmarkMatching) to the landmark on one [half](Halves) of the photographs
+//!   and measured on the other. Every [`Figure`] has a standard error over photographs, and so has
+//!   the [difference](Figure::difference) of two on the same photographs.
+//! - [`residual_tracking`], [`presence_auc`], [`crosstalk`] and [`selectivity`] go with it;
+//!   [`deletion`](deletion()), [`background_independence`] and [`distractibility`] judge the
+//!   contributions to a prediction; [`keypoint_regression`], [`keypoint_clustering`] and
+//!   [`part_purity`] are the field's own figures.
 //! - [`RelativeError`], [`agreement`] and [`classification_error`] measure reconstructions and
 //!   predictions.
 //!
@@ -62,14 +71,46 @@
 //! }
 //! # Ok::<(), explainer_metrics::MetricsError>(())
 //! ```
+//!
+//! Does a filter follow the evidence, or only its place on the object?
+//!
+//! ```
+//! use explainer_metrics::{
+//!     Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, Responses, landmark_evidence,
+//! };
+//!
+//! // Heads at x = 50, transplanted to x = 150. The first filter goes with them, the second stays.
+//! let photos: Vec<usize> = (0..20).collect();
+//! let images = LandmarkImages::new(vec![[50.0, 80.0]; 20], photos.clone(), 316.8)?
+//!     .with_pasted(vec![[150.0, 80.0]; 20])?;
+//! let (mut original, mut transplanted) = (Responses::new(2), Responses::new(2));
+//! for _ in 0..20 {
+//!     original.push(&[1.0, 1.0], &[[50.0, 80.0], [50.0, 85.0]])?;
+//!     transplanted.push(&[1.0, 1.0], &[[150.0, 80.0], [50.0, 85.0]])?;
+//! }
+//! let halves = Halves::new(&photos, 0);
+//! let gain_of = |filter: usize| {
+//!     let responses = LandmarkResponses::new(original.select_filters(&[filter]))
+//!         .with_transplanted(transplanted.select_filters(&[filter]));
+//!     let matching = LandmarkMatching::new(&images, &responses.original, &halves)?;
+//!     let gain = landmark_evidence(&images, &responses, &matching)?.best.gain;
+//!     Ok::<_, explainer_metrics::MetricsError>(gain.expect("twenty photographs are enough"))
+//! };
+//! let (follows, stays) = (gain_of(0)?, gain_of(1)?);
+//! assert_eq!((follows.value(), stays.value()), (1.0, 0.0));
+//! assert!(follows.difference(&stays).exceeds_zero());
+//! # Ok::<(), explainer_metrics::MetricsError>(())
+//! ```
 
 mod assignment;
 mod control;
 mod diversity;
 mod eigen;
 mod error;
+mod evidence;
 mod instability;
 mod landmarks;
+mod least_squares;
 mod matching;
 mod peaks;
 mod prediction;
@@ -87,6 +128,15 @@ pub use control::Control;
 pub use diversity::{Diversity, diversity};
 pub use eigen::eigenvectors;
 pub use error::MetricsError;
+pub use evidence::{
+    Covariates, Deletion, DeletionImage, DistractionImage, ErasedResponses, Estimate, EvidenceFigures,
+    Figure, HIT_RADIUS, Halves, KeypointClustering, KeypointError, LandmarkData, LandmarkEvidence,
+    LandmarkImages, LandmarkMatching, LandmarkResponses, MatchedFigure, PartPurity, PresenceImages,
+    RELEVANT_DROP, ResidualTracking, Response, Responses, background_independence, crosstalk, deletion,
+    distractibility, filter_evidence, important_parts, keypoint_clustering, keypoint_regression,
+    landmark_evidence, part_purity, presence_auc, rank_filters, residual_tracking, selectivity,
+    strongest_filter_at,
+};
 pub use instability::{
     InstabilityConfig, LocationInstability, location_instability, location_instability_by_category,
 };

@@ -3,7 +3,7 @@
 /// Below this share of the larger predictor's sum of squares, what is left of the other one after
 /// projection counts as rounding: both lie on one line. Positions on a grid of up to 100 units
 /// over up to 10,000 points leave more than 1e-10, rounding less than 1e-14.
-const RANK_TOLERANCE: f64 = 1e-12;
+pub(crate) const RANK_TOLERANCE: f64 = 1e-12;
 
 /// Adjusted R² of the least-squares regression `target ≈ a + B · predictor` with an intercept and
 /// a 2×2 matrix, both axes of the target summed:
@@ -67,20 +67,20 @@ fn orthonormal([a, b]: [Vec<f64>; 2]) -> Vec<Vec<f64>> {
 }
 
 /// Subtracts from `vector` its component along the unit vector `direction`.
-fn remove(vector: &mut [f64], direction: &[f64]) {
+pub(crate) fn remove(vector: &mut [f64], direction: &[f64]) {
     let along = dot(vector, direction);
     for (v, d) in vector.iter_mut().zip(direction) {
         *v -= along * d;
     }
 }
 
-fn scale(vector: &mut [f64], length: f64) {
+pub(crate) fn scale(vector: &mut [f64], length: f64) {
     for v in vector {
         *v /= length;
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -15,6 +15,8 @@ const LINE: Rgb<u8> = Rgb([255, 221, 51]);
 /// Radius and width of a ring, relative to the picture's side.
 const RADIUS: f64 = 0.11;
 const WIDTH: f64 = 0.025;
+/// Radius of the smallest of several rings, likewise.
+const CIRCLE: f64 = 0.075;
 
 /// The colour of a value in 0..=1.
 pub fn heat_color(value: f64) -> Rgb<u8> {
@@ -60,6 +62,20 @@ pub fn ringed(mut picture: RgbImage, center: [f64; 2]) -> RgbImage {
         let distance = (f64::from(x) - center[0]).hypot(f64::from(y) - center[1]) / side;
         if (distance - RADIUS).abs() < WIDTH / 2.0 {
             *pixel = RING;
+        }
+    }
+    picture
+}
+
+/// The picture with a thin ring of a colour around `[x, y]`. Rings of different ranks are of different sizes, so that
+/// they can lie around one place.
+pub fn circled(mut picture: RgbImage, center: [f64; 2], rank: usize, color: Rgb<u8>) -> RgbImage {
+    let side = f64::from(picture.width());
+    let radius = CIRCLE * (1.0 + 0.35 * rank as f64);
+    for (x, y, pixel) in picture.enumerate_pixels_mut() {
+        let distance = (f64::from(x) - center[0]).hypot(f64::from(y) - center[1]) / side;
+        if (distance - radius).abs() < WIDTH / 2.0 {
+            *pixel = color;
         }
     }
     picture

@@ -7,6 +7,7 @@
 //! - [`Observations`]: what is in it, each picture by itself as an [`image::RgbImage`].
 //! - [`Group`]: filters that fire at one place, parts without labels; [`PartNames`]: names for them.
 //! - [`AverageField`]: the image-resolution receptive field of a filter; [`Covering`]: how it was found.
+//! - [`intervention_picture`]: a photo with a landmark erased and moved, and where peaks go.
 //! - [`Check`]: a question the explanation was put to, with its answer in numbers; [`Trust`]: all of them, which
 //!   [`Report::trust`] hands out without making pictures, and [`Trust::control_fits`] among them.
 //!
@@ -40,6 +41,7 @@ mod field;
 mod figures;
 mod file;
 mod groups;
+mod interventions;
 mod names;
 mod observations;
 mod observe;
@@ -54,6 +56,7 @@ pub use error::ReportError;
 pub use field::AverageField;
 pub use figures::{FilterFigures, Row};
 pub use groups::{Group, Groups, NearLandmark};
+pub use interventions::intervention_picture;
 pub use names::PartNames;
 pub use observations::{Network, Observations, Part};
 pub use observe::{Layer, Seen};

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use explainer_core::EpochRecord;
+use explainer_evaluation::Evidence;
 use image::{Rgb, RgbImage};
 
 use crate::covering::Covering;
@@ -86,6 +87,10 @@ pub struct Observations {
     pub(crate) rows: Vec<Row>,
     pub(crate) trust: Trust,
     pub(crate) filters: Vec<FilterFigures>,
+    /// What interventions found, where they were made.
+    pub(crate) evidence: Option<Evidence>,
+    /// The largest difference between a score and its terms, over the terms' sizes together.
+    pub(crate) remainder: f64,
 }
 
 impl Observations {

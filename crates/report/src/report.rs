@@ -8,6 +8,7 @@ use explainer_core::{
     ControlFit, CoreError, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::{Dataset, Faults, Prefetch};
+use explainer_evaluation::Evidence;
 use serde::Serialize;
 
 use crate::ReportError;
@@ -17,12 +18,9 @@ use crate::figures::{self, Measure, Row};
 use crate::groups::Groups;
 use crate::names::PartNames;
 use crate::observations::{Observations, Page, Part, Text};
-use crate::observe::{Networks, Survey, best, floats, rows};
+use crate::observe::{Networks, Survey, floats, rows};
 use crate::progress::Progress;
-use crate::trust::{Evidence, Trust};
-
-/// Silencing is tried on at most so many images, evenly spaced.
-const SILENCED_IMAGES: usize = 60;
+use crate::trust::{Grounds, Trust};
 
 /// How much is looked at.
 #[derive(Config, Debug)]
@@ -69,6 +67,7 @@ pub struct Report<'a, P> {
     dataset: &'a dyn Dataset,
     random_performer: Option<&'a P>,
     control_fits: Vec<ControlPeaks>,
+    evidence: Option<&'a Evidence>,
     config: ReportConfig,
     faults: Faults,
     names: PartNames,
@@ -91,6 +90,7 @@ impl<'a, P: Performer> Report<'a, P> {
             dataset,
             random_performer: None,
             control_fits: Vec::new(),
+            evidence: None,
             config,
             faults,
             names,
@@ -123,6 +123,12 @@ impl<'a, P: Performer> Report<'a, P> {
     #[must_use]
     pub fn with_control_fits(self, control_fits: Vec<ControlPeaks>) -> Self {
         Self { control_fits, ..self }
+    }
+
+    /// What interventions on the images found. Without it those checks are not made, and the report says so.
+    #[must_use]
+    pub fn with_evidence(self, evidence: &'a Evidence) -> Self {
+        Self { evidence: Some(evidence), ..self }
     }
 
     /// Names of parts.
@@ -176,8 +182,7 @@ impl<'a, P: Performer> Report<'a, P> {
         let networks = self.networks();
         let survey = self.survey(&networks)?;
         let measure = self.measure(&survey);
-        let groups = self.groups(&survey, &measure);
-        Ok(self.measured(&survey, &measure, &groups, &networks.device())?.1)
+        Ok(self.measured(&survey, &measure)?.1)
     }
 
     /// Runs the networks over the images and gathers everything that the report shows.
@@ -196,7 +201,9 @@ impl<'a, P: Performer> Report<'a, P> {
         let fields = covering.fields(&self.fit.explainer, self.performer, &survey, self.config.progress)?;
         let device = networks.device();
         let pages = self.pages(&survey, &groups, &device)?;
-        let (rows, trust) = self.measured(&survey, &measure, &groups, &device)?;
+        let (rows, trust) = self.measured(&survey, &measure)?;
+        let images = &survey.images;
+        let remainder = images.iter().map(|image| image.contributions.remainder()).fold(0.0, f64::max);
         let filters = measure.filters(survey.explained());
         let parts =
             groups.groups.iter().cloned().zip(names).map(|(group, name)| Part { group, name }).collect();
@@ -216,6 +223,8 @@ impl<'a, P: Performer> Report<'a, P> {
             rows,
             trust,
             filters,
+            evidence: self.evidence.cloned(),
+            remainder,
         })
     }
 
@@ -280,17 +289,11 @@ impl<'a, P: Performer> Report<'a, P> {
         Groups::of(&explained.peaks, &explained.field, survey.landmarks.as_ref(), measure.diagonal())
     }
 
-    /// The rows of the table, and the checks that they and the rest of what was seen are put to.
-    fn measured(
-        &self,
-        survey: &Survey,
-        measure: &Measure<'_>,
-        groups: &Groups,
-        device: &Device,
-    ) -> Result<(Vec<Row>, Trust), ReportError> {
+    /// The rows of the table, and the checks that the fit is put to.
+    fn measured(&self, survey: &Survey, measure: &Measure<'_>) -> Result<(Vec<Row>, Trust), ReportError> {
         let controls = self.control_fits.iter().map(|control| control.figures(survey.explained(), measure));
         let control_fits = controls.collect::<Result<Vec<ControlFigures>, _>>()?;
-        let (mut rows, explained) = table(survey, measure);
+        let mut rows = table(survey, measure);
         let fits = control_fits.iter().filter_map(|control| control.figures.as_ref());
         rows.extend(fits.map(|figures| figures.row.clone()));
         let Fit { records, validation, without_looking, .. } = self.fit;
@@ -298,17 +301,14 @@ impl<'a, P: Performer> Report<'a, P> {
         let classifies = records.last().is_some_and(|record| record.classification.is_some());
         let images = &survey.images;
         let agreed = images.iter().filter(|image| image.agrees).count() as f64 / images.len() as f64;
-        let evidence = Evidence {
-            rows: &rows,
-            explained: &explained,
+        let grounds = Grounds {
+            evidence: self.evidence,
             agreement: validation.as_ref().map_or(agreed, |validation| validation.agreement),
             validation: validation.as_ref().filter(|_| !classifies),
             without_looking: without_looking.as_ref(),
             control_fits: &control_fits,
-            silenced: self.silenced(survey, groups, device)?,
-            remainder: images.iter().map(|image| image.contributions.remainder()).fold(0.0, f64::max),
         };
-        let checks = evidence.checks();
+        let checks = grounds.checks();
         Ok((rows, Trust::new(images.len(), checks, control_fits)))
     }
 
@@ -341,29 +341,10 @@ impl<'a, P: Performer> Report<'a, P> {
         let scores = self.fit.explainer.silenced(self.performer, target.squeeze_dim(0), &silenced);
         rows(scores).into_iter().map(|scores| f64::from(scores[class])).collect()
     }
-
-    /// Images in which silencing the group that gave most lowered the score, of how many.
-    fn silenced(&self, survey: &Survey, groups: &Groups, device: &Device) -> Result<[usize; 2], ReportError> {
-        let mut found = [0, 0];
-        if groups.groups.is_empty() {
-            return Ok(found);
-        }
-        for image in spaced(survey.images.len(), SILENCED_IMAGES) {
-            let seen = &survey.images[image];
-            let input = self.performer.preprocessing().batch(&[seen.picture.as_raw()], device)?;
-            let target = self.performer.target_features(input);
-            let given: Vec<f64> =
-                groups.groups.iter().map(|group| seen.contributions.of(&group.filters)).collect();
-            let left = self.without(target, groups, seen.contributions.class)[best(&given)];
-            found[0] += usize::from(left < seen.contributions.score);
-            found[1] += 1;
-        }
-        Ok(found)
-    }
 }
 
-/// The rows of the table, and the name of the explained layer's.
-fn table(survey: &Survey, measure: &Measure) -> (Vec<Row>, String) {
+/// The rows of the table.
+fn table(survey: &Survey, measure: &Measure) -> Vec<Row> {
     let name = |layer: usize| format!("explainer, conv-interp-{}", layer + 1);
     let mut rows = vec![measure.row(figures::TOP_CONV, &survey.top_conv, false)];
     for (index, layer) in survey.interpretable.iter().enumerate() {
@@ -378,7 +359,7 @@ fn table(survey: &Survey, measure: &Measure) -> (Vec<Row>, String) {
         rows.extend(layer.as_ref().map(|layer| measure.row(name, layer, true)));
     }
     rows.extend(measure.controls(survey.explained(), &survey.top_conv));
-    (rows, name(survey.interpretable.len() - 1))
+    rows
 }
 
 /// `[1, L, L]` over its largest value.

@@ -8,7 +8,10 @@ use explainer_core::{
     ControlFit, ControlFits, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage,
     OcclusionConfig,
 };
-use explainer_datasets::{Dataset, DatasetError, Sample, Split, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{
+    Dataset, DatasetError, Prefetch, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
+};
+use explainer_evaluation::{EvidenceConfig, Probes, names, of_explainer};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{ControlPeaks, Network, PartNames, Report, ReportConfig, ReportError, Verdict};
 use image::{Rgb, RgbImage};
@@ -154,7 +157,7 @@ fn pictures_and_figures_can_be_had_one_by_one() {
         assert_eq!(mean.expect("filters that fired").dimensions(), (18, 18), "0.28 of 64");
         assert!((1..=4).contains(&patches.len()));
     }
-    assert_eq!(seen.checks().len(), 19);
+    assert_eq!(seen.checks().len(), 6);
     assert!(seen.checks().iter().all(|check| !check.found.is_empty()));
     let names: Vec<&str> = seen.rows().iter().map(|row| row.name.as_str()).collect();
     assert_eq!(names.len(), 11, "{names:?}");
@@ -183,17 +186,19 @@ fn control_fits_are_seen_on_the_same_images() {
     assert_eq!(seen.rows().len(), 11 + 3);
     let trust = report(config()).with_control_fits(controls).trust().expect("checks");
     assert_eq!(trust, *seen.trust(), "with pictures and without");
-    assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 19, 4));
-    assert_eq!(trust.passed + trust.failed + trust.not_measured, 19);
-    let open: Vec<_> = trust.checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
-    assert!(open.iter().any(|check| check.found == "it diverged"), "{open:?}");
+    assert_eq!((trust.images, trust.checks.len(), trust.control_fits.len()), (12, 6, 4));
+    assert_eq!(trust.passed + trust.failed + trust.not_measured, 6);
+    let shuffled = trust.checks.last().expect("a check");
+    assert_ne!(shuffled.verdict, Verdict::NotMeasured, "{shuffled:?}");
+    let missing = trust.control_fits.iter().filter_map(|control| control.missing.as_deref());
+    assert_eq!(missing.collect::<Vec<_>>(), ["it diverged"]);
     for control in &trust.control_fits {
         let Some(figures) = &control.figures else { continue };
         assert!((0.0..=1.0).contains(&figures.returned) && (0.0..=1.0).contains(&figures.returned_null));
         assert!(figures.row.control && figures.row.tracking.is_some() && figures.validation.is_some());
     }
     let html = seen.html().expect("a text");
-    assert!(html.contains("it diverged") && !html.contains("were not run"));
+    assert!(!html.contains("were not run"));
 
     // The fit itself is a control in which all comes back.
     let own = report(config()).control(ControlFit::SecondSeed, &fit, &performer).expect("its peaks");
@@ -203,6 +208,33 @@ fn control_fits_are_seen_on_the_same_images() {
     let fewer = seen_of(config().with_images(5), ControlFit::SecondSeed, &performer);
     let error = report(config()).with_control_fits(vec![fewer]).trust().expect_err("other images");
     assert!(matches!(error, ReportError::Control { control: ControlFit::SecondSeed, .. }), "{error}");
+}
+
+#[test]
+fn interventions_are_in_the_report_and_in_its_checks() {
+    let (performer, fit) = fitted();
+    let birds = birds();
+    let probes = Probes::new().with(names::EXPLAINED, of_explainer(&fit.explainer, &performer));
+    let config_of = EvidenceConfig::new().with_atoms(4).with_examples(2).with_progress(false);
+    let evidence = config_of.measure(&performer, &birds, &probes, Prefetch::new(), &Device::flex());
+    let evidence = evidence.expect("evidence");
+    assert_eq!(evidence.examples.len(), 2 * 3, "two images of three landmarks");
+    let report = Report::new(&fit, &performer, &birds).with_config(config().with_occluded(0).with_pages(1));
+    let seen = report.with_evidence(&evidence).observe().expect("observations");
+    let questions: Vec<&str> = seen.checks().iter().map(|check| check.question.as_str()).collect();
+    assert_eq!(questions.len(), 2 * 3 + 4, "{questions:?}");
+    for landmark in birds.landmark_names() {
+        for question in [
+            format!("Do the parts follow evidence of the {landmark}?"),
+            format!("Does the explained layer hold the {landmark} at all?"),
+        ] {
+            let check = seen.checks().iter().find(|check| check.question == question);
+            assert_ne!(check.expect(&question).verdict, Verdict::NotMeasured, "{question}");
+        }
+    }
+    let html = seen.html().expect("a text");
+    assert_eq!(html.matches("class=\"shot\"").count(), evidence.examples.len());
+    assert!(html.contains("a supervised detector (ceiling)") && !html.contains("No interventions were made"));
 }
 
 #[test]
@@ -226,9 +258,10 @@ fn without_landmarks_and_controls_less_is_claimed() {
     let seen = Report::new(&fit, &performer, &blind).with_config(config().with_occluded(0)).observe();
     let seen = seen.expect("observations");
     let open = seen.checks().iter().filter(|check| check.verdict == Verdict::NotMeasured).count();
-    assert!(open >= 6, "{:?}", seen.checks());
+    assert!(open >= 4, "{:?}", seen.checks());
     assert!((0..12).all(|filter| seen.receptive_field(filter).is_none()));
     let html = seen.html().expect("a text");
+    assert!(html.contains("No interventions were made"));
     assert!(html.contains("not measured") && !html.contains("Receptive fields: squares"));
 }
 
@@ -257,7 +290,14 @@ impl Dataset for Noise {
             }))
         });
         let id = index.to_string();
-        Ok(Sample { id, image, category: Some(0), bounding_box: None, landmarks: Vec::new() })
+        Ok(Sample {
+            id,
+            image,
+            category: Some(0),
+            bounding_box: None,
+            landmarks: Vec::new(),
+            masks: Vec::new(),
+        })
     }
     fn categories(&self) -> &[String] {
         &self.categories

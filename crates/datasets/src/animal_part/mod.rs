@@ -10,7 +10,7 @@ pub use config::AnimalPartConfig;
 use crate::faults::Sieve;
 use crate::mat::read_mat;
 use crate::photos::entry::check_file;
-use crate::photos::{Coordinates, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
 use crate::{DatasetError, Orientation, PhotoSet};
 
 /// The parts of which the centres are annotated; part `i + 1` in `truth_partNN.mat`.
@@ -72,11 +72,13 @@ impl AnimalPart {
             name: format!("Animal-Part {}", wnids.join("+")),
             orientation: Orientation::AsStored,
             coordinates: Coordinates::Resized(annotations::ANNOTATED_SIZE),
+            copies: Copies::Stored,
             categories: wnids.iter().map(|&w| w.to_owned()).collect(),
             landmark_names: LANDMARKS.map(str::to_owned).to_vec(),
             positives,
             others,
             own_negatives: Some(root.join("neg")),
+            states_visibility: false,
             report: sieve.report,
         };
         draft.finish(&config.photos, Some(config.split))

@@ -14,7 +14,7 @@ use self::tables::{Complete, Tables};
 use crate::faults::Sieve;
 use crate::lines::{Line, each_line};
 use crate::photos::entry::check_file;
-use crate::photos::{Coordinates, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
 use crate::{DatasetError, Landmark, Orientation, PhotoSet, Point, Split, landmark};
 
 /// Folder of the pictures.
@@ -81,11 +81,13 @@ impl Cub {
             name: chosen.name,
             orientation: Orientation::AsStored,
             coordinates: Coordinates::Picture,
+            copies: Copies::None,
             categories: chosen.categories,
             landmark_names: config.landmarks.iter().map(|landmark| landmark.name.clone()).collect(),
             positives: positives.concat(),
             others,
             own_negatives: None,
+            states_visibility: true,
             report: sieve.report,
         };
         draft.finish(&config.photos, None)

@@ -14,7 +14,7 @@ pub use config::ImageFolderConfig;
 pub(crate) use self::annotations::Annotations;
 use self::annotations::Object;
 use crate::faults::Sieve;
-use crate::photos::{Coordinates, Draft, Entry, Picture, listing};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture, listing};
 use crate::{DatasetError, PhotoSet};
 
 /// Reader of a folder of pictures: `<category>/…/<picture>`, with or without annotations.
@@ -114,11 +114,13 @@ impl ImageFolder {
             name: root.file_name().unwrap_or(root.as_os_str()).to_string_lossy().into_owned(),
             orientation: config.orientation,
             coordinates: Coordinates::Picture,
+            copies: Copies::None,
             categories,
             landmark_names: annotations.landmark_names,
             positives,
             others: negatives,
             own_negatives: None,
+            states_visibility: false,
             report: sieve.report,
         };
         draft.finish(&config.photos, rule)

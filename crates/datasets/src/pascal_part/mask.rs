@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::mat::{MatField, MatValue};
-use crate::{BoundingBox, DatasetError, Point};
+use crate::{BoundingBox, DatasetError, PartMask, Point};
 
 /// A mask as MATLAB stores it: column by column, other than 0 where the thing is.
 pub(super) struct Mask<'a> {
@@ -56,6 +56,15 @@ impl<'a> Mask<'a> {
         for (own, &added) in self.data.to_mut().iter_mut().zip(other.data.iter()) {
             *own |= added;
         }
+    }
+
+    /// The mask of a sample's part; `None` if it is empty.
+    pub fn part(&self) -> Option<PartMask> {
+        let size = [self.width, self.height].map(|side| u32::try_from(side).ok());
+        let BoundingBox { left, top, right, bottom } = self.bounding_box()?;
+        let bounds = [left, top, right, bottom].map(|v| v as u32);
+        let covers = |x: u32, y: u32| self.data[x as usize * self.height + y as usize] != 0;
+        PartMask::within(bounds, [size[0]?, size[1]?], covers)
     }
 
     /// The mean of the pixels' centres; `None` if the mask is empty.
@@ -112,6 +121,11 @@ mod tests {
                 .filter(|&(x, y)| at(&one, x, y) || at(&other, x, y))
                 .map(|(x, y)| [x as f64, y as f64])
                 .collect();
+            let covered = |x: u32, y: u32| {
+                let [x, y] = [x as usize, y as usize];
+                at(&one, x, y) || at(&other, x, y)
+            };
+            assert_eq!(m.part(), PartMask::from_fn([width as u32, height as u32], covered));
             let Some(center) = m.center() else {
                 assert!(pixels.is_empty() && m.bounding_box().is_none());
                 continue;

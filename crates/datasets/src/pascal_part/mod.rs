@@ -14,7 +14,7 @@ use crate::ahead::{all_cores, make_ahead};
 use crate::faults::Sieve;
 use crate::mat::read_mat;
 use crate::photos::entry::{check_file, is_below};
-use crate::photos::{Coordinates, Draft, Entry, Picture};
+use crate::photos::{Coordinates, Copies, Draft, Entry, Picture};
 use crate::{DatasetError, Orientation, PhotoSet, landmark};
 
 const ANNOTATIONS: &str = "Annotations_Part";
@@ -29,7 +29,7 @@ const AHEAD: usize = 16;
 /// # Landmarks
 ///
 /// A landmark is the centre of its part's mask. Several parts, as those of the left and the right, are one
-/// mask: `Landmark::new("ears", ["lear", "rear"])`.
+/// mask: `Landmark::new("ears", ["lear", "rear"])`. The samples have the masks as well ([`Sample::masks`](crate::Sample)).
 ///
 /// # Layout
 ///
@@ -78,11 +78,13 @@ impl PascalPart {
             name: format!("Pascal-Part {}", classes.join("+")),
             orientation: Orientation::AsStored,
             coordinates: Coordinates::Picture,
+            copies: Copies::None,
             categories: classes.iter().map(|&class| class.to_owned()).collect(),
             landmark_names: config.landmarks.iter().map(|landmark| landmark.name.clone()).collect(),
             positives: found.positives.concat(),
             others: found.others,
             own_negatives: None,
+            states_visibility: true,
             report: found.sieve.report,
         };
         draft.finish(&config.photos, Some(config.split))
@@ -195,6 +197,7 @@ fn entry(
         frame: Some(seen.frame),
         picture_size: Some(seen.picture_size),
         landmarks: seen.landmarks,
+        masks: seen.masks,
         ..Entry::whole(Picture::File(image.into()), category)
     })
 }

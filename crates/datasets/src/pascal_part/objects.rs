@@ -2,7 +2,7 @@
 
 use super::mask::Mask;
 use crate::mat::{MatField, MatFile};
-use crate::{BoundingBox, DatasetError, Landmark, Point};
+use crate::{BoundingBox, DatasetError, Landmark, PartMask, Point};
 
 /// What a file says of one picture.
 pub(crate) struct Annotated {
@@ -25,6 +25,7 @@ pub(crate) struct Seen {
     pub frame: BoundingBox,
     pub picture_size: [u32; 2],
     pub landmarks: Box<[Option<Point>]>,
+    pub masks: Box<[Option<PartMask>]>,
 }
 
 /// The objects of a file; what their masks tell of those only whose class is `wanted`.
@@ -69,5 +70,6 @@ fn seen(objects: &MatField<'_>, i: usize, landmarks: &[Landmark]) -> Result<Seen
         }
     }
     let landmarks = united.iter().map(|mask| mask.as_ref().and_then(Mask::center)).collect();
-    Ok(Seen { frame, picture_size, landmarks })
+    let masks = united.iter().map(|mask| mask.as_ref().and_then(Mask::part)).collect();
+    Ok(Seen { frame, picture_size, landmarks, masks })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path};
 
-use crate::{BoundingBox, DatasetError, Point, Split};
+use crate::{BoundingBox, DatasetError, PartMask, Point, Split};
 
 /// Where a picture comes from.
 #[derive(Clone, Debug)]
@@ -24,14 +24,27 @@ pub(crate) struct Entry {
     pub picture_size: Option<[u32; 2]>,
     /// In the set's [`Coordinates`]; empty if there are none at all.
     pub landmarks: Box<[Option<Point>]>,
+    /// The landmarks' masks in the picture; empty if there are none at all.
+    pub masks: Box<[Option<PartMask>]>,
+    /// The number of the photograph; the set gives it.
+    pub source: usize,
     pub split: Split,
 }
 
 impl Entry {
     /// A whole picture for training, without a name.
     pub fn whole(picture: Picture, category: Option<usize>) -> Self {
-        let (id, landmarks) = (Box::default(), Box::default());
-        Self { id, picture, category, frame: None, picture_size: None, landmarks, split: Split::Train }
+        Self {
+            id: Box::default(),
+            picture,
+            category,
+            frame: None,
+            picture_size: None,
+            landmarks: Box::default(),
+            masks: Box::default(),
+            source: 0,
+            split: Split::Train,
+        }
     }
 }
 
@@ -42,6 +55,15 @@ pub(crate) enum Coordinates {
     Picture,
     /// Those of the object's box, clamped to the picture and resized to a square of this side.
     Resized(u32),
+}
+
+/// Whether a set has files with the same photograph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// A photograph is a file.
+    None,
+    /// A photograph of several objects is stored once for each.
+    Stored,
 }
 
 /// Checks that a box can be one.

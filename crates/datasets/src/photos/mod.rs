@@ -4,19 +4,20 @@ mod config;
 pub(crate) mod entry;
 pub(crate) mod listing;
 mod negatives;
+mod source;
 pub(crate) mod split;
 
 use std::path::{Path, PathBuf};
 
 pub use config::PhotoConfig;
 pub(crate) use config::photo_settings;
-pub(crate) use entry::{Coordinates, Entry, Picture};
+pub(crate) use entry::{Coordinates, Copies, Entry, Picture};
 pub use negatives::Negatives;
 pub use split::SplitRule;
 
 use crate::picture::{Orientation, read_picture};
 use crate::{
-    Crop, Dataset, DatasetError, Point, Report, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
+    Crop, Dataset, DatasetError, PartMask, Point, Report, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
 };
 
 /// Photos of objects with boxes and landmarks, and pictures without an object: what the readers of this
@@ -39,6 +40,9 @@ pub struct PhotoSet {
     landmark_names: Vec<String>,
     entries: Vec<Entry>,
     positives: usize,
+    states_visibility: bool,
+    /// Whether the annotations have masks of the parts.
+    has_masks: bool,
     /// Where synthetic negatives are drawn.
     scenes: Option<SyntheticBirds>,
     report: Report,
@@ -50,6 +54,7 @@ pub(crate) struct Draft {
     pub name: String,
     pub orientation: Orientation,
     pub coordinates: Coordinates,
+    pub copies: Copies,
     pub categories: Vec<String>,
     pub landmark_names: Vec<String>,
     /// Category by category.
@@ -58,6 +63,8 @@ pub(crate) struct Draft {
     pub others: Vec<Entry>,
     /// The folder of negatives that the set comes with.
     pub own_negatives: Option<PathBuf>,
+    /// Whether a landmark that a positive lacks is not to be seen in it.
+    pub states_visibility: bool,
     pub report: Report,
 }
 
@@ -75,8 +82,9 @@ impl Draft {
         split_by(rule, photos, &mut positives, &mut negatives);
         let mut entries = positives;
         entries.append(&mut negatives);
+        source::number_photos(self.copies, rule, &mut entries)?;
         if rule == Some(SplitRule::ByPhoto) {
-            split_by_photo(&mut entries)?;
+            split_by_photo(&mut entries);
         }
         Ok(PhotoSet {
             name: self.name,
@@ -85,7 +93,9 @@ impl Draft {
             coordinates: self.coordinates,
             categories: self.categories,
             landmark_names: self.landmark_names,
+            states_visibility: self.states_visibility,
             scenes: scenes(photos, entries.len() - count)?,
+            has_masks: entries.iter().any(|entry| !entry.masks.is_empty()),
             entries,
             positives: count,
             report: self.report,
@@ -113,14 +123,12 @@ fn split_by(rule: Option<SplitRule>, photos: &PhotoConfig, positives: &mut [Entr
     }
 }
 
-fn split_by_photo(entries: &mut [Entry]) -> Result<(), DatasetError> {
-    let paths: Vec<Option<&Path>> = entries.iter().map(|e| e.path()).collect();
-    let photos = split::identical_files(&paths)?;
+fn split_by_photo(entries: &mut [Entry]) {
+    let photos: Vec<_> = entries.iter().map(|e| e.source).collect();
     let categories: Vec<_> = entries.iter().map(|e| e.category).collect();
     for (entry, side) in entries.iter_mut().zip(split::by_photo(&categories, &photos)) {
         entry.split = side;
     }
-    Ok(())
 }
 
 /// The set that draws synthetic negatives, if they are asked for.
@@ -192,13 +200,21 @@ impl PhotoSet {
         };
         let mut landmarks: Vec<_> = entry.landmarks.iter().map(|p| p.and_then(landmark)).collect();
         landmarks.resize(self.landmark_names.len(), None);
+        let masks = entry.masks.iter().map(|mask| mask.as_ref().and_then(|mask| crop.mask(mask)));
         Ok(Sample {
             id: entry.id.to_string(),
             image: crop.image(&picture),
             category: entry.category,
             bounding_box: entry.category.and(entry.frame).map(|frame| crop.bounding_box(frame)),
             landmarks,
+            masks: self.all_masks(masks),
         })
+    }
+
+    /// One entry for each landmark, or none at all if the set has no masks.
+    fn all_masks(&self, known: impl Iterator<Item = Option<PartMask>>) -> Vec<Option<PartMask>> {
+        let count = if self.has_masks { self.landmark_names.len() } else { 0 };
+        known.chain(std::iter::repeat(None)).take(count).collect()
     }
 }
 
@@ -220,6 +236,7 @@ impl Dataset for PhotoSet {
             (Picture::Synthetic(rank), Some(scenes)) => Ok(Sample {
                 id: entry.id.to_string(),
                 landmarks: vec![None; self.landmark_names.len()],
+                masks: self.all_masks(std::iter::empty()),
                 ..scenes.sample(*rank)?
             }),
             (&Picture::Synthetic(index), None) => {
@@ -236,12 +253,29 @@ impl Dataset for PhotoSet {
         &self.landmark_names
     }
 
+    fn states_visibility(&self) -> bool {
+        self.states_visibility
+    }
+
     fn split(&self, index: usize) -> Split {
         self.entries[index].split
     }
 
     fn category(&self, index: usize) -> Option<usize> {
         self.entries[index].category
+    }
+
+    /// Photographs are told apart by their files' paths; by the bytes of the files in Animal-Part, which
+    /// stores a photograph once for each object, and in any set that is split by photograph
+    /// ([`SplitRule::ByPhoto`]). A drawn negative is its own.
+    fn source(&self, index: usize) -> usize {
+        self.entries[index].source
+    }
+
+    fn box_extent(&self, index: usize) -> Option<[f32; 2]> {
+        let entry = &self.entries[index];
+        let frame = entry.category.and(entry.frame)?;
+        Some([frame.right - frame.left, frame.bottom - frame.top])
     }
 
     fn has_landmark(&self, index: usize, landmark: usize) -> bool {

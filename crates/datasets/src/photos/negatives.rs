@@ -168,7 +168,7 @@ fn of_folder(folder: &Path) -> Result<Vec<Entry>, DatasetError> {
 
 impl Entry {
     fn into_negative(self) -> Self {
-        Self { category: None, landmarks: Box::default(), ..self }
+        Self { category: None, landmarks: Box::default(), masks: Box::default(), ..self }
     }
 
     fn synthetic(index: usize) -> Self {

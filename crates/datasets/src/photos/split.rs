@@ -1,11 +1,10 @@
 //! Who is trained on and who is measured on.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetError, Split};
+use crate::Split;
 
 /// How samples are split into those to fit on (nine of ten) and those to measure on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -74,34 +73,6 @@ pub(super) fn by_photo(categories: &[Option<usize>], photos: &[usize]) -> Vec<Sp
         .collect()
 }
 
-/// Numbers files such that those with identical bytes have the same number; what is no file (`None`) has
-/// its own.
-pub(super) fn identical_files(paths: &[Option<&Path>]) -> Result<Vec<usize>, DatasetError> {
-    let mut numbers: Vec<usize> = (0..paths.len()).collect();
-    let mut of_path: HashMap<&Path, usize> = HashMap::new();
-    let mut of_size: BTreeMap<u64, Vec<(usize, &Path)>> = BTreeMap::new();
-    for (i, path) in paths.iter().enumerate().filter_map(|(i, &path)| Some((i, path?))) {
-        numbers[i] = *of_path.entry(path).or_insert(i);
-        if numbers[i] == i {
-            let size = std::fs::metadata(path).map_err(|e| DatasetError::io(path, e))?.len();
-            of_size.entry(size).or_default().push((i, path));
-        }
-    }
-    // Each file starts out as its own; only those of the same size have to be looked into.
-    for members in of_size.into_values().filter(|members| members.len() > 1) {
-        let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
-        for (i, path) in members {
-            let bytes = std::fs::read(path).map_err(|e| DatasetError::io(path, e))?;
-            numbers[i] = *seen.entry(bytes).or_insert(i);
-        }
-    }
-    // A path that occurs again goes by its first entry, whose own number may have changed by now.
-    for i in 0..numbers.len() {
-        numbers[i] = numbers[numbers[i]];
-    }
-    Ok(numbers)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,28 +126,6 @@ mod tests {
         assert_eq!(
             split.iter().filter(|&&s| s == Split::Validation).count(),
             4 + usize::from(split[40] == Split::Validation)
-        );
-    }
-
-    #[test]
-    fn files_are_told_apart_by_their_bytes() {
-        let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<_> = ["one", "two", "one", "three", "two"]
-            .iter()
-            .enumerate()
-            .map(|(i, text)| {
-                let path = folder.path().join(i.to_string());
-                std::fs::write(&path, text).unwrap();
-                path
-            })
-            .collect();
-        let mut paths: Vec<Option<&Path>> = paths.iter().map(|p| Some(p.as_path())).collect();
-        assert_eq!(identical_files(&paths).unwrap(), [0, 1, 0, 3, 1]);
-        paths.extend([None, paths[4], paths[3], None]);
-        assert_eq!(identical_files(&paths).unwrap(), [0, 1, 0, 3, 1, 5, 1, 3, 8]);
-        let missing = folder.path().join("5");
-        assert!(
-            matches!(identical_files(&[Some(&missing)]), Err(DatasetError::Io { path, .. }) if path == missing)
         );
     }
 }

@@ -38,6 +38,7 @@ impl Cut {
             category: scene.category,
             bounding_box: scene.bounding_box.map(|b| self.crop.bounding_box(b)),
             landmarks: scene.landmarks.iter().map(|p| p.and_then(|p| self.landmark(p))).collect(),
+            masks: scene.masks.iter().map(|m| m.as_ref().and_then(|m| self.crop.mask(m))).collect(),
         }
     }
 }
@@ -52,6 +53,7 @@ fn whole(low: f32, high: f32, length: f32) -> [f32; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::PartMask;
     use image::{Rgb, RgbImage};
 
     /// A dark scene with one bright pixel, and a landmark on it.
@@ -64,6 +66,7 @@ mod tests {
             category: Some(0),
             bounding_box: Some(BoundingBox { left: 10.2, top: 20.0, right: 39.5, bottom: 35.0 }),
             landmarks: vec![Some(Point { x: x as f32, y: y as f32 }), None],
+            masks: vec![PartMask::from_fn([60, 60], |column, row| [column, row] == [x, y]), None],
         }
     }
 
@@ -79,6 +82,9 @@ mod tests {
             assert!((brightest.0 as f32 - landmark.x).abs() <= 1.0, "{landmark:?} {brightest:?}");
             assert!((brightest.1 as f32 - landmark.y).abs() <= 3.0, "{landmark:?} {brightest:?}");
             assert_eq!(crop.landmarks[1], None);
+            // Its mask is those 3 × 6 pixels.
+            let mask = crop.mask(0).unwrap();
+            assert_eq!((mask.area(), mask.center()), (18, landmark));
         }
     }
 
@@ -87,6 +93,7 @@ mod tests {
         let scene = scene(5, 5);
         let crop = Cut::new(scene.bounding_box.unwrap(), 60.0, 64).sample(&scene);
         assert_eq!(crop.landmarks, [None, None]);
+        assert_eq!(crop.masks, [None, None]);
         let b = crop.bounding_box.unwrap();
         assert!(b.left < 1.0 && b.top == 0.0 && b.right > 62.0 && b.bottom == 64.0, "{b:?}");
     }

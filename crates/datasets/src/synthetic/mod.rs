@@ -200,6 +200,7 @@ impl Dataset for SyntheticBirds {
             category: is_bird.then_some(0),
             bounding_box,
             landmarks,
+            masks: vec![],
         };
         Ok(match self.config.framing {
             Framing::Scene => scene,
@@ -225,6 +226,14 @@ impl Dataset for SyntheticBirds {
 
     fn category(&self, index: usize) -> Option<usize> {
         self.rank(index).0.then_some(0)
+    }
+
+    /// The extent in the scene. It is known only once the bird is painted, so that this takes about as long as
+    /// [`sample`](Dataset::sample).
+    fn box_extent(&self, index: usize) -> Option<[f32; 2]> {
+        let is_bird = self.rank(index).0;
+        let bird = is_bird.then(|| self.paint(index)).and_then(|scene| scene.bounding_box)?;
+        Some([bird.right - bird.left, bird.bottom - bird.top])
     }
 
     /// A negative has none. What hides a bird's landmarks is known only once it is painted, so that this

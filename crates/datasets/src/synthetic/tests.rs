@@ -55,6 +55,7 @@ fn the_kinds_have_their_categories_names_and_landmarks() {
         assert_eq!(sample.category, is_bird.then_some(0));
         assert_eq!(sample.category, set.category(index));
         assert_eq!(sample.bounding_box.is_some(), is_bird);
+        assert_eq!((set.source(index), set.box_extent(index).is_some()), (index, is_bird));
         assert_eq!(sample.landmarks.len(), set.landmark_names().len());
         assert!(is_bird || sample.landmarks.iter().all(Option::is_none));
     }

@@ -155,6 +155,43 @@ fn one_photo_is_on_one_side_if_asked_for() {
 }
 
 #[test]
+fn a_photo_that_is_stored_twice_has_one_number() {
+    let root = sound();
+    for rule in [SplitRule::Authors, SplitRule::ByPhoto] {
+        let config = AnimalPartConfig::new().with_min_box_area(0).with_split(rule);
+        let set = open(&root, config.with_negatives(Negatives::own().with_count(5))).unwrap();
+        // Five negatives follow; the first three have the bytes of the positives' pictures.
+        let sources: Vec<_> = (0..set.len()).map(|i| set.source(i)).collect();
+        assert_eq!(sources, [0, 0, 2, 3, 0, 2, 3, 7, 8], "{rule:?}");
+        let extents: Vec<_> = (0..5).map(|i| set.box_extent(i)).collect();
+        let expected = [[100.0, 80.0], [60.0, 50.0], [49.0, 51.0], [80.0, 81.0]].map(Some);
+        assert_eq!((&extents[..4], extents[4]), (&expected[..], None));
+        assert!(set.sample(0).unwrap().masks.is_empty());
+    }
+}
+
+#[test]
+fn a_landmark_outside_of_its_crop_cannot_be_intervened_on() {
+    let root = sound();
+    let set = open(&root, AnimalPartConfig::new()).unwrap();
+    let mut sample = set.sample(0).unwrap();
+    let found = sample.interventions().unwrap();
+    assert_eq!((found.len(), found[0].is_some(), found[1].is_some()), (2, true, false));
+    assert_eq!(found[0].as_ref().map(|head| head.landmark), sample.landmarks[0]);
+    sample.landmarks[1] = Some(Point { x: 224.0, y: 3.0 });
+    let error = sample.interventions().unwrap_err();
+    let expected =
+        "n00000001/00001: expected a landmark within a picture of 224 × 224 pixels, found (224, 3)";
+    assert_eq!(
+        (error.to_string().as_str(), error.kind()),
+        (expected, "of a picture or landmark that cannot be intervened on")
+    );
+    // Without a landmark nothing is measured, and nothing can be wrong.
+    let bare = Sample { landmarks: vec![None, None], image: RgbImage::new(2, 2), ..sample };
+    assert_eq!(bare.interventions().unwrap(), [None, None]);
+}
+
+#[test]
 fn what_is_asked_for_wrongly_is_an_error() {
     let root = sound();
     let config = AnimalPartConfig::new();

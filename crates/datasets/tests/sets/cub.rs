@@ -108,6 +108,10 @@ fn boxes_and_parts_are_in_pixels_from_nought() {
     assert_eq!(clamped.landmarks, [None, None, None]);
     assert!((0..3).all(|landmark| !set.has_landmark(2, landmark)) && !set.has_landmarks(2));
     assert_eq!(set.annotated(), [0, 1]);
+    assert_eq!([0, 1, 2].map(|i| set.source(i)), [0, 1, 2]);
+    // As annotated, also where it reaches beyond the picture.
+    assert_eq!([0, 2].map(|i| set.box_extent(i)), [Some([40.0, 30.0]), Some([60.0, 20.0])]);
+    assert!(sample.masks.is_empty());
 }
 
 #[test]

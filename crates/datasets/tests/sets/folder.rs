@@ -98,6 +98,9 @@ fn both_forms_of_annotations_say_the_same() {
         assert_eq!(last.bounding_box, Some(BoundingBox { left: 0.0, top: 0.0, right: 40.0, bottom: 40.0 }));
         assert_eq!(last.landmarks, [None, Some(Point { x: 38.5, y: 4.5 * 40.0 / 30.0 - 0.5 })]);
         assert_eq!(set.annotated(), [0, 1, 2, 3]);
+        // The last two are of one picture.
+        assert_eq!([0, 1, 2, 3].map(|i| set.source(i)), [0, 1, 2, 2]);
+        assert_eq!([0, 1, 2].map(|i| set.box_extent(i)), [Some([20.0, 20.0]), None, Some([20.0, 30.0])]);
     }
 }
 

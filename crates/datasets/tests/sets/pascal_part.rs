@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use explainer_datasets::{
-    BoundingBox, Dataset, DatasetError, Faults, Landmark, Negatives, PascalPart, PascalPartConfig, PhotoSet,
-    Point, SplitRule, resize_bilinear,
+    BoundingBox, Crop, Dataset, DatasetError, Faults, Landmark, Negatives, PartMask, PascalPart,
+    PascalPartConfig, PhotoSet, Point, SplitRule, resize_bilinear,
 };
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
@@ -91,6 +91,48 @@ fn boxes_and_centres_are_those_of_the_masks() {
     let expected = [Some(Point { x: 4.5, y: 6.5 }), None, Some(Point { x: 29.5, y: 24.0 })];
     assert_eq!(sample.landmarks, expected);
     assert_eq!(set.annotated(), [0, 1]);
+}
+
+#[test]
+fn masks_are_cropped_and_resized_with_the_picture() {
+    let root = sound();
+    let set = open(&root, &["dog"], &PascalPartConfig::new().with_image_size(120)).unwrap();
+    let sample = set.sample(1).unwrap();
+    assert_eq!(sample.masks.len(), 3);
+    // 60 × 60 pixels from (10, 18) to 120 × 120: the head's 10 to 19 and 20 to 29 to 0 to 19 and 4 to 23.
+    let head = sample.mask(0).unwrap();
+    assert_eq!((head.bounds(), head.area()), ([0, 4, 20, 24], 400));
+    assert_eq!((head.size(), head.center()), ([120, 120], sample.landmarks[0].unwrap()));
+    assert_eq!((sample.mask(1), sample.mask(2).map(PartMask::bounds)), (None, Some([20, 14, 100, 84])));
+    let mirrored = sample.mirrored();
+    assert_eq!(mirrored.mask(0).map(PartMask::bounds), Some([100, 4, 120, 24]));
+    // The interventions are by the masks: the head is moved from its corner by whole pixels, 9.5 + 1 to 109.5.
+    let pictures = sample.interventions().unwrap();
+    let moved = pictures[0].as_ref().unwrap();
+    assert_eq!(moved.displacement(), [99.0, 91.0]);
+    assert_eq!(moved.transplanted.get_pixel(99, 95), sample.image.get_pixel(0, 4));
+    assert!(pictures[1].is_none());
+    // What is cut off is no part of the sample: half of a picture shows half of a mask, or none of it.
+    let cut =
+        Crop::new(BoundingBox { left: 0.0, top: 0.0, right: 15.0, bottom: 90.0 }, [120, 90], 30).unwrap();
+    let whole = PartMask::from_fn([120, 90], |x, y| (10..20).contains(&x) && (20..30).contains(&y)).unwrap();
+    assert_eq!(cut.mask(&whole).map(|mask| mask.bounds()), Some([20, 7, 30, 10]));
+    let beside = PartMask::from_fn([120, 90], |x, _| x >= 15).unwrap();
+    assert_eq!(cut.mask(&beside), None);
+}
+
+#[test]
+fn objects_of_a_picture_have_its_number() {
+    let root = sound();
+    let config = PascalPartConfig::new().with_min_box_area(0);
+    let negatives = Negatives::other_categories(["cat", "sofa"]).with_positive_share(0.01);
+    let set = open(&root, &["dog"], &config.with_negatives(negatives)).unwrap();
+    let ids: Vec<_> = (0..set.len()).map(|i| set.sample(i).unwrap().id).collect();
+    assert_eq!(ids, ["2008_002#2", "2008_01#1", "2008_01#2", "2008_002#1", "2008_01#3"]);
+    assert_eq!((0..set.len()).map(|i| set.source(i)).collect::<Vec<_>>(), [0, 1, 1, 0, 1]);
+    assert_eq!([0, 3].map(|i| set.box_extent(i)), [Some([70.0, 90.0]), None]);
+    // A negative has as many masks as there are landmarks, and none of them.
+    assert_eq!(set.sample(4).unwrap().masks, [None, None, None]);
 }
 
 #[test]

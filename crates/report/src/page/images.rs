@@ -4,7 +4,7 @@ use explainer_datasets::Split;
 use maud::{Markup, html};
 
 use super::media::{badge, bar, color, jpeg, photo};
-use super::signed;
+use super::{number, signed};
 use crate::ReportError;
 use crate::draw;
 use crate::observations::{Network, Observations, Page};
@@ -16,6 +16,8 @@ const THUMBNAIL: u32 = 96;
 const LEAST_SIDE: u32 = 256;
 /// What is said of a Grad-CAM without a warm place: it is no fault of the picture.
 const BLANK: &str = ": 0 everywhere. Taken map by map, nothing here speaks for this class.";
+/// Contributions add up to the score, but for this share of their sizes together: `f32` has seven digits.
+const ADDS_UP: f64 = 1e-4;
 /// Colours of what is no part.
 const PLAIN: &str = "var(--plain)";
 const SCORE: &str = "var(--ink)";
@@ -39,6 +41,10 @@ pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
                 "Each bar is what a part gave to the score of the predicted class, by gradient × activation through the "
                 "decoder and the performer's head. With the ordinary track and the biases, the bars add up to the "
                 "score. Beside them stands what remains of the score when the part's filters are silenced."
+                @if seen.remainder > ADDS_UP {
+                    " Here they do not add up: up to " (number(seen.remainder)) " of their sizes together is missing, as "
+                    "where a head has bends of its own."
+                }
             }
             @for page in &pages { (page) }
         }

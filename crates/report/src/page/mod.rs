@@ -1,6 +1,7 @@
 //! The HTML file.
 
 mod curves;
+mod evidence;
 mod figures;
 mod filters;
 mod images;
@@ -21,11 +22,12 @@ const POLICY: &str =
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
 
 /// Sections: their names in the file and for people.
-const SECTIONS: [(&str, &str); 7] = [
+const SECTIONS: [(&str, &str); 8] = [
     ("parts", "Parts"),
     ("images", "Predictions"),
     ("filters", "Filters"),
     ("trust", "Trust"),
+    ("evidence", "Interventions"),
     ("figures", "Figures"),
     ("training", "Training"),
     ("settings", "Settings"),
@@ -61,6 +63,7 @@ pub(crate) fn document(seen: &Observations) -> Result<String, ReportError> {
                     (images::section(seen)?)
                     (filters::section(seen)?)
                     (trust(seen))
+                    (evidence::section(seen)?)
                     (figures::section(seen))
                     (curves::section(&seen.records))
                     (settings(seen))
@@ -129,10 +132,9 @@ fn trust(seen: &Observations) -> Markup {
             h2 { "What may be trusted" }
             p {
                 "Pictures persuade whether they are true or not. These are the checks that this explanation was "
-                "put to, those it failed among them."
+                "put to, those it failed among them. None of them is passed by places that look at nothing."
                 @if seen.trust.control_fits.is_empty() {
-                    " The control fits (a second seed, random weights, shuffled features, permuted categories) were "
-                    "not run, so that the last of them are open."
+                    " The control fits were not run, so that the last of them is open."
                 }
             }
             ul.checks {
