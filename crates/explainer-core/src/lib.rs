@@ -103,8 +103,8 @@ pub use network::ExplainerNetwork;
 pub use norm::ScaleNorm;
 pub use occlusion::{Occlusion, OcclusionConfig};
 pub use parts::{
-    Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig,
-    PartLossWeights, PartRecord, PartTracks, PartValidation,
+    Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig, PartTracks,
+    PartValidation,
 };
 pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};

@@ -12,8 +12,6 @@ use crate::{CoreError, Features};
 
 /// Rows of features that are read at a time.
 const BATCH: usize = 64;
-/// Rows from which mean and covariance are estimated, at most: evenly spaced.
-const ROWS: usize = 2048;
 /// A vector counts as this long at least, so that a unit without features has no direction.
 const LEAST_NORM: f64 = 1e-6;
 
@@ -22,11 +20,11 @@ const LEAST_NORM: f64 = 1e-6;
 /// `z = y / ‖y‖`, `y = (½ (x + x̄) − m) P`,
 ///
 /// x the features at the unit, x̄ their mean over the 3×3 units around it (those within the map), m the mean over the
-/// training images, and `P = V Λ^(−¼)` the leading eigenvectors V of the covariance, each divided by the fourth root
-/// of its eigenvalue. That is half of a whitening: directions of little variance count more than they did, and noise
-/// does not count as much as everything else.
+/// training images, and `P = V Λ^(−½)` the leading half of the eigenvectors V of the covariance, each divided by the
+/// square root of its eigenvalue. After this whitening the mean of some units is the direction of the linear
+/// discriminant between them and all others.
 ///
-/// The product is linear in x, so that it is the same for a network whose features are scaled by a constant.
+/// z is the same for a network whose features are scaled by a constant.
 ///
 /// # Shapes
 /// - input: target features, `[batch, C, height, width]`
@@ -40,16 +38,15 @@ pub struct Embedding {
 }
 
 impl Embedding {
-    /// Mean and covariance of the smoothed features of `train`, evenly spaced rows; at most `dimensions` directions.
+    /// Mean and covariance of the smoothed features of these rows of `train`; at most `dimensions` directions.
     ///
     /// # Errors
     /// [`CoreError::TooFew`] where all units have the same features.
-    pub(crate) fn fit(train: &Features, dimensions: usize) -> Result<Self, CoreError> {
+    pub(crate) fn fit(train: &Features, rows: &[usize], dimensions: usize) -> Result<Self, CoreError> {
         let device = train.device();
         let [channels, _, _] = train.shape().target;
         let (mut sum, mut square) = (vec![0.0f64; channels], vec![0.0f64; channels * channels]);
         let mut count = 0.0;
-        let rows = evenly(train.len(), ROWS);
         for indices in rows.chunks(BATCH) {
             let units = by_unit(smoothed(train.batch(indices).target));
             let [images, places, _] = units.dims();
@@ -72,7 +69,7 @@ impl Embedding {
         let mut projection = vec![0f32; channels * found.len()];
         for (column, (value, vector)) in found.iter().enumerate() {
             for (row, entry) in vector.iter().enumerate() {
-                projection[row * found.len() + column] = (entry / value.sqrt().sqrt()) as f32;
+                projection[row * found.len() + column] = (entry / value.sqrt()) as f32;
             }
         }
         let mean: Vec<f32> = mean.into_iter().map(|mean| mean as f32).collect();

@@ -155,13 +155,10 @@ pub(crate) fn frozen<const D: usize>(tensor: Tensor<D>) -> Param<Tensor<D>> {
     Param::from_tensor(tensor).set_require_grad(false)
 }
 
-/// `π_k = Σ_u a_k(u) = σ(log Σ_u exp E_k(u))` of evidence E, `[batch, K]`.
+/// `π_k = σ(max_u E_k(u))` of evidence E, `[batch, K]`.
 fn presence(evidence: Tensor<4>) -> Tensor<2> {
     let [batch, filters, height, width] = evidence.dims();
-    let evidence = evidence.reshape([batch, filters, height * width]);
-    let largest = evidence.clone().max_dim(2);
-    let total = (evidence - largest.clone()).exp().sum_dim(2).log() + largest;
-    sigmoid(total.squeeze_dim::<2>(2))
+    sigmoid(evidence.reshape([batch, filters, height * width]).max_dim(2).squeeze_dim::<2>(2))
 }
 
 /// m of [`PartExplainer`].

@@ -34,8 +34,6 @@ struct Description {
     target: [usize; 3],
     dimensions: usize,
     parts: usize,
-    background: usize,
-    sharpness: f64,
     performer: Fingerprint,
     notes: BTreeMap<String, String>,
 }
@@ -90,8 +88,9 @@ impl PartExplainer {
     /// names of parts, categories, figures.
     ///
     /// The tensors, for readers in other languages: `detectors.embedding.mean` `[C]`,
-    /// `detectors.embedding.projection` `[C, d]`, `detectors.directions` `[K, d]`, `detectors.background` `[B, d]`,
-    /// `detectors.null` `[K]` and `mean` `[C, height, width]`; the metadata's `explainer` has the sizes and κ in JSON.
+    /// `detectors.embedding.projection` `[C, d]`, `detectors.directions` `[K, d]`, `detectors.threshold`,
+    /// `detectors.slope` and `detectors.margin` `[K]`, and `mean` `[C, height, width]`; the metadata's `explainer` has the
+    /// sizes in JSON.
     ///
     /// # Errors
     /// [`CoreError::File`] if it cannot be written.
@@ -108,8 +107,6 @@ impl PartExplainer {
             target: self.mean.dims(),
             dimensions,
             parts: self.parts(),
-            background: self.detectors.background.dims()[0],
-            sharpness: self.detectors.sharpness,
             performer: Fingerprint::of(performer, &self.device())?,
             notes,
         };
@@ -139,7 +136,7 @@ impl PartExplainer {
             description;
         let sizes = [channels, dimensions, parts, background];
         let mut explainer = Self {
-            detectors: detectors::empty(sizes, description.sharpness, device),
+            detectors: detectors::empty([channels, dimensions, parts], device),
             mean: frozen(Tensor::zeros([channels, height, width], device)),
         };
         let mut store = SafetensorsStore::from_file(path);

@@ -1,88 +1,46 @@
-//! Fitting detectors of parts.
+//! Fitting detectors of parts: k-means of peaks.
 
 use std::time::Instant;
 
 use burn::config::Config;
-use burn::module::{Module, Param};
-use burn::optim::GradientsParams;
 use burn::tensor::{Tensor, TensorData};
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+use rayon::prelude::*;
 
 use super::clusters::Clusters;
-use super::detectors::{PartDetectors, unit_rows};
+use super::detectors::PartDetectors;
 use super::embedding::{Embedding, directions, evenly};
 use super::explainer::{PartExplainer, frozen};
-use super::losses;
+use super::peaks::Peaks;
 use super::validate::PartValidation;
-use crate::features::floats;
-use crate::fit::optimizer;
-use crate::progress::progress_bar;
 use crate::{CoreError, Features, Performer};
 
-/// κ.
-const SHARPNESS: f64 = 15.0;
-/// Directions of the embedding.
-const DIMENSIONS: usize = 96;
-/// Centres of the background.
-const BACKGROUND: usize = 8;
-/// Clusters of which the most typical of the object are where detectors start.
-const ATOMS: usize = 64;
-/// Rows of images that are clustered, at most.
-const CLUSTERED: usize = 256;
-/// Pictures of a step; each has its mirror image beside it.
-const BATCH: usize = 64;
-const RATE: f64 = 1e-2;
-
-/// Weights of the losses.
-#[derive(Config, Debug, Copy, PartialEq)]
-pub struct PartLossWeights {
-    /// [Flip equivariance](super::losses::flip).
-    #[config(default = 1.0)]
-    pub flip: f64,
-    /// Orthogonality of directions.
-    #[config(default = 0.5)]
-    pub orthogonality: f64,
-    /// Bounds on how often a detector fires.
-    #[config(default = 1.0)]
-    pub presence: f64,
-    /// Silence where there is no object.
-    #[config(default = 0.5)]
-    pub silence: f64,
-    /// Silence where a detector's own part was taken away.
-    #[config(default = 1.0)]
-    pub self_erasure: f64,
-}
+/// Clusters of units, at each of which a detector starts.
+const STARTS: usize = 64;
+/// Units that are clustered, at most.
+const CLUSTERED: usize = 15_000;
+/// Pictures with an object that detectors are fitted on, at most, and others.
+const OBJECTS: usize = 1024;
+const OTHERS: usize = 512;
+/// Rounds of looking for peaks and averaging them.
+const ROUNDS: usize = 10;
+/// Share of the pictures, those with the strongest peaks, that a part is taken to be in.
+const PRESENT: f64 = 0.7;
+/// How much of the mean runner-up is taken off the mean peak.
+const RUNNER_UP: f64 = 0.5;
+/// How much of the mean peak in pictures without an object is taken off it.
+const ELSEWHERE: f64 = 0.3;
+/// Two detectors that have the very same peak in this share of the pictures are one.
+const TWINS: f64 = 0.5;
 
 /// How detectors of parts are fitted.
 #[derive(Config, Debug)]
 pub struct PartFitConfig {
-    /// K, the number of detectors.
+    /// K, the number of detectors, at most.
     #[config(default = 16)]
     pub parts: usize,
-    /// Steps of Adam.
-    #[config(default = 400)]
-    pub steps: usize,
-    /// Weights of the losses.
-    #[config(default = "PartLossWeights::new()")]
-    pub weights: PartLossWeights,
-    /// Seed of clusters and batches.
+    /// Seed of the clusters where detectors start.
     #[config(default = 0)]
     pub seed: u64,
-    /// Whether a bar is drawn (on a terminal only).
-    #[config(default = true)]
-    pub progress: bool,
-}
-
-/// Means of the losses over some steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PartRecord {
-    /// The last of them, from 1.
-    pub step: usize,
-    /// The weighted sum.
-    pub loss: f64,
 }
 
 /// A fitted explainer and how it came about.
@@ -90,172 +48,98 @@ pub struct PartRecord {
 pub struct PartFit {
     /// The explainer.
     pub explainer: PartExplainer,
-    /// The same before the first step: directions of clusters. What it does as well was not learned.
+    /// The clusters where the detectors started, chosen and calibrated in the same way. What it does as well was not
+    /// learned.
     pub start: PartExplainer,
-    /// Ten records.
-    pub records: Vec<PartRecord>,
-    /// Figures of the start and of the explainer on the validation features, if there were any.
-    pub validation: Option<[PartValidation; 2]>,
-    /// Wall-clock time.
+    /// Share of all peaks that each round moved.
+    pub moved: Vec<f64>,
+    /// Figures of the explainer on the validation features, if there were any.
+    pub validation: Option<PartValidation>,
+    /// Wall-clock time of the fit, without validation.
     pub seconds: f64,
 }
 
 impl PartFitConfig {
     /// Fits detectors to the target features of `train`.
     ///
+    /// A detector starts at each of 64 clusters of units. Then, ten times over, every detector looks for its strongest unit
+    /// q in each picture with an object, takes the 70 % of the pictures in which that is strongest for those that show
+    /// its part, and turns to
+    ///
+    /// `w ← normalise( E z(q) − ½ E z(q₂) − 0.3 E z(q₋) )`,
+    ///
+    /// q₂ the strongest unit of the same picture outside of the 5×5 units around q, q₋ the strongest unit of a picture
+    /// without an object; the first two means are over the pictures that show the part. As z is whitened, a mean of peaks is
+    /// the direction of a linear discriminant. The runner-up makes a detector one of a single place: what is left of
+    /// a picture without its part must not look like the part.
+    ///
+    /// Detectors are ranked by their [self-erasure margin](PartDetectors::margins). From the largest on, those that have the
+    /// very same peak as a better one in half of the pictures are left out, until there are [`parts`](Self::parts).
+    /// θ and β are the linear discriminant (equal errors, pooled variance) between scores at peaks that show the part and
+    /// scores of what is left without it, or of pictures without an object.
+    ///
+    /// No label of a part is used; that a picture shows an object of the category is.
+    ///
+    /// Source: ours. Peaks as in arXiv:1710.00935, self-erasure as in weakly supervised localisation.
+    ///
     /// # Errors
-    /// [`CoreError::TooFew`] for fewer than two images with an object; [`CoreError::Diverged`] for a loss that is not
-    /// finite.
+    /// [`CoreError::TooFew`] for fewer than two pictures with an object, or where all units have the same features.
+    ///
+    /// # Panics
+    /// If no part is asked for.
     pub fn fit<P: Performer>(
         &self,
         performer: &P,
         train: &Features,
         validation: Option<&Features>,
     ) -> Result<PartFit, CoreError> {
+        assert!(self.parts > 0, "PartFitConfig::parts must be at least 1");
         let started = Instant::now();
-        let rows = Rows::of(train)?;
-        let detectors = self.start(train, &rows)?;
-        let start = PartExplainer::new(detectors.clone(), train);
-        let (detectors, records) = self.optimise(detectors, train, &rows)?;
+        let pictures = Pictures::of(train)?;
+        let mut directions = pictures.starts(self.seed);
+        let start = pictures.detectors(&directions, self.parts, train);
+        let mut moved = Vec::with_capacity(ROUNDS);
+        let mut last: Option<Peaks> = None;
+        for _ in 0..ROUNDS {
+            let peaks = pictures.peaks(&directions);
+            moved.extend(last.as_ref().map(|last| changed(last, &peaks)));
+            directions = pictures.turned(&directions, &peaks);
+            last = Some(peaks);
+        }
+        let start = PartExplainer::new(start, train);
+        let detectors = pictures.detectors(&directions, self.parts, train);
         let explainer = PartExplainer { detectors, mean: start.mean.clone() };
-        let validation = validation.map(|features| {
-            Ok::<_, CoreError>([
-                start.validate(performer, features)?,
-                explainer.validate(performer, features)?,
-            ])
-        });
-        let validation = validation.transpose()?;
-        Ok(PartFit { explainer, start, records, validation, seconds: started.elapsed().as_secs_f64() })
-    }
-
-    /// Detectors at the clusters that are frequent on objects and rare elsewhere.
-    fn start(&self, train: &Features, rows: &Rows) -> Result<PartDetectors, CoreError> {
-        let embedding = Embedding::fit(train, DIMENSIONS)?;
-        let [_, dimensions] = embedding.dims();
-        let some = |rows: &[usize]| -> Vec<usize> {
-            evenly(rows.len(), CLUSTERED).into_iter().map(|at| rows[at]).collect()
-        };
-        let objects = directions(&embedding, train, &some(&rows.objects));
-        let others = directions(&embedding, train, &some(&rows.others));
-        let atoms = Clusters::fit(&objects, dimensions, ATOMS, self.seed);
-        let frequency = |vectors: &[f32]| {
-            let mut counts = vec![0.0; atoms.len()];
-            atoms.assign(vectors).into_iter().for_each(|atom| counts[atom] += 1.0);
-            let total = (vectors.len() / dimensions).max(1) as f64;
-            counts.into_iter().map(move |count: f64| count / total).collect::<Vec<_>>()
-        };
-        let (own, other) = (frequency(&objects), frequency(&others));
-        let mut order: Vec<usize> = (0..atoms.len()).collect();
-        order.sort_by(|&a, &b| (own[b] - other[b]).total_cmp(&(own[a] - other[a])));
-        order.truncate(self.parts);
-        let device = train.device();
-        let matrix = |values: Vec<f32>| -> Tensor<2> {
-            let rows = values.len() / dimensions;
-            Tensor::from_data(TensorData::new(values, [rows, dimensions]), device)
-        };
-        let chosen = order.iter().flat_map(|&atom| &atoms.centers[atom * dimensions..][..dimensions]);
-        let directions = matrix(chosen.copied().collect());
-        let behind = if others.is_empty() { &objects } else { &others };
-        let background = matrix(Clusters::fit(behind, dimensions, BACKGROUND, self.seed).centers);
-        Ok(PartDetectors {
-            null: Param::from_tensor(Tensor::zeros([directions.dims()[0]], device)),
-            directions: Param::from_tensor(directions),
-            background: frozen(background),
-            embedding,
-            sharpness: SHARPNESS,
-        })
-    }
-
-    fn optimise(
-        &self,
-        detectors: PartDetectors,
-        train: &Features,
-        rows: &Rows,
-    ) -> Result<(PartDetectors, Vec<PartRecord>), CoreError> {
-        let [_, height, width] = train.shape().target;
-        let mut detectors = detectors.train();
-        let mut optimizer = optimizer();
-        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let bar = progress_bar(self.steps as u64, "parts", self.progress);
-        let mut order = Vec::new();
-        let (mut records, mut sum) = (Vec::new(), 0.0);
-        let each = self.steps.div_ceil(10).max(1);
-        for step in 1..=self.steps {
-            let batch = rows.draw(&mut order, &mut rng);
-            let loss = self.loss(&detectors, train, &batch, [height, width]);
-            let value = loss.clone().inner().into_scalar::<f32>();
-            if !value.is_finite() {
-                let what = "the loss of the part detectors".to_string();
-                return Err(CoreError::Diverged { what, epoch: 1, step, value });
-            }
-            let gradients = GradientsParams::from_grads(loss.backward(), &detectors);
-            detectors = optimizer.step(RATE, detectors, gradients);
-            sum += f64::from(value);
-            if step % each == 0 || step == self.steps {
-                let steps = if step % each == 0 { each } else { step % each };
-                records.push(PartRecord { step, loss: sum / steps as f64 });
-                sum = 0.0;
-            }
-            bar.set_message(format!("loss {value:.3}"));
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok((detectors.valid(), records))
-    }
-
-    fn loss(
-        &self,
-        detectors: &PartDetectors,
-        train: &Features,
-        batch: &Batch,
-        grid: [usize; 2],
-    ) -> Tensor<1> {
-        let scores = |rows: &[usize]| {
-            let embedded = detectors.embedding.valid().forward(train.batch(rows).target);
-            detectors.scores(losses::like(embedded))
-        };
-        let own = scores(&batch.objects);
-        let posterior = detectors.log_posterior(own.clone());
-        let weights = &self.weights;
-        let mut loss = losses::presence(posterior.clone()) * weights.presence
-            + losses::orthogonality(unit_rows(detectors.directions.val())) * weights.orthogonality
-            + losses::silence(detectors.log_posterior(losses::erased(own, grid))) * weights.self_erasure;
-        if !batch.mirrored.is_empty() {
-            let mirrored = detectors.log_posterior(scores(&batch.mirrored));
-            loss = loss + losses::flip(posterior, mirrored, grid) * weights.flip;
-        }
-        if !batch.others.is_empty() {
-            let posterior = detectors.log_posterior(scores(&batch.others));
-            loss = loss + losses::silence(posterior) * weights.silence;
-        }
-        loss
+        let seconds = started.elapsed().as_secs_f64();
+        let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
+        Ok(PartFit { explainer, start, moved, validation, seconds })
     }
 }
 
-/// Rows of pictures with and without an object.
-struct Rows {
-    objects: Vec<usize>,
-    others: Vec<usize>,
-    /// Whether the row behind each of them is its mirror image.
-    mirrored: bool,
+/// Share of all peaks that are elsewhere.
+fn changed(last: &Peaks, peaks: &Peaks) -> f64 {
+    let all = (0..peaks.detectors()).flat_map(|k| last.of_detector(k).zip(peaks.of_detector(k)));
+    let moved = all.filter(|(before, after)| before.unit != after.unit).count();
+    moved as f64 / (peaks.detectors() * peaks.pictures()) as f64
 }
 
-/// Rows of one step.
-struct Batch {
-    objects: Vec<usize>,
-    /// Of the same pictures.
-    mirrored: Vec<usize>,
-    others: Vec<usize>,
+/// Embedded training pictures.
+struct Pictures {
+    embedding: Embedding,
+    dimensions: usize,
+    grid: [usize; 2],
+    /// With an object, `[pictures, units, d]`.
+    objects: Vec<f32>,
+    /// Without one.
+    others: Vec<f32>,
 }
 
-impl Rows {
+impl Pictures {
+    /// One row of each image: not its mirror image and crops, which show the same.
     fn of(train: &Features) -> Result<Self, CoreError> {
-        let step = if train.mirrored() { 2 } else { 1 };
-        let firsts = (0..train.len()).step_by(step);
         let categories = train.categories();
-        let (mut objects, others): (Vec<usize>, Vec<usize>) =
-            firsts.partition(|&row| categories[row].is_some());
-        let mut others = others;
+        let rows = (0..train.len()).step_by(train.views());
+        let (mut objects, mut others): (Vec<usize>, Vec<usize>) =
+            rows.partition(|&row| categories[row].is_some());
         if objects.is_empty() {
             // Where no image has a category all are of one.
             std::mem::swap(&mut objects, &mut others);
@@ -264,23 +148,147 @@ impl Rows {
             let what = "training images with an object";
             return Err(CoreError::TooFew { what, expected: 2, found: objects.len() });
         }
-        Ok(Self { objects, others, mirrored: train.mirrored() })
+        let some = |rows: &[usize], most| -> Vec<usize> {
+            evenly(rows.len(), most).into_iter().map(|at| rows[at]).collect()
+        };
+        let (objects, others) = (some(&objects, OBJECTS), some(&others, OTHERS));
+        let [channels, height, width] = train.shape().target;
+        let embedding = Embedding::fit(train, &[&objects[..], &others].concat(), channels.div_ceil(2))?;
+        Ok(Self {
+            dimensions: embedding.dims()[1],
+            grid: [height, width],
+            objects: directions(&embedding, train, &objects),
+            others: directions(&embedding, train, &others),
+            embedding,
+        })
     }
 
-    /// The next pictures with an object in an order that is drawn anew once all were used, and as many others at random.
-    fn draw(&self, order: &mut Vec<usize>, rng: &mut ChaCha8Rng) -> Batch {
-        let mut objects = Vec::with_capacity(BATCH);
-        while objects.len() < BATCH.min(self.objects.len()) {
-            if order.is_empty() {
-                order.extend(&self.objects);
-                order.shuffle(rng);
+    /// Centres of clusters of units.
+    fn starts(&self, seed: u64) -> Vec<f32> {
+        let units = self.objects.len() / self.dimensions;
+        let sample: Vec<f32> = evenly(units, CLUSTERED)
+            .into_iter()
+            .flat_map(|unit| &self.objects[unit * self.dimensions..][..self.dimensions])
+            .copied()
+            .collect();
+        Clusters::fit(&sample, self.dimensions, STARTS, seed).centers
+    }
+
+    fn peaks(&self, directions: &[f32]) -> Peaks {
+        Peaks::of(&self.objects, directions, self.dimensions, self.grid)
+    }
+
+    fn peaks_elsewhere(&self, directions: &[f32]) -> Peaks {
+        Peaks::of(&self.others, directions, self.dimensions, self.grid)
+    }
+
+    /// Every detector at its new direction; one whose mean is 0 stays.
+    fn turned(&self, directions: &[f32], peaks: &Peaks) -> Vec<f32> {
+        let elsewhere = self.peaks_elsewhere(directions);
+        let units = self.grid[0] * self.grid[1];
+        let turn = |detector: usize| {
+            let mut mean = vec![0f64; self.dimensions];
+            let mut add = |pictures: &[f32], picture: usize, unit: usize, weight: f64| {
+                let z = &pictures[(picture * units + unit) * self.dimensions..][..self.dimensions];
+                mean.iter_mut().zip(z).for_each(|(mean, &z)| *mean += weight * f64::from(z));
+            };
+            let shown = shown(peaks, detector);
+            let share = 1.0 / shown.len() as f64;
+            for (picture, peak) in peaks.of_detector(detector).enumerate() {
+                if shown.binary_search(&picture).is_ok() {
+                    add(&self.objects, picture, peak.unit, share);
+                    add(&self.objects, picture, peak.next, -RUNNER_UP * share);
+                }
             }
-            objects.extend(order.pop());
+            let share = ELSEWHERE / elsewhere.pictures().max(1) as f64;
+            for (picture, peak) in elsewhere.of_detector(detector).enumerate() {
+                add(&self.others, picture, peak.unit, -share);
+            }
+            let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
+            match length > 0.0 {
+                true => mean.into_iter().map(|value| (value / length) as f32).collect(),
+                false => directions[detector * self.dimensions..][..self.dimensions].to_vec(),
+            }
+        };
+        (0..peaks.detectors()).into_par_iter().map(turn).collect::<Vec<Vec<f32>>>().concat()
+    }
+
+    /// The best of these directions, calibrated.
+    fn detectors(&self, directions: &[f32], parts: usize, train: &Features) -> PartDetectors {
+        let (peaks, elsewhere) = (self.peaks(directions), self.peaks_elsewhere(directions));
+        let chosen = chosen(&peaks, parts);
+        let of_filter = |value: &dyn Fn(usize) -> f64| {
+            let values: Vec<f32> = chosen.iter().map(|&detector| value(detector) as f32).collect();
+            frozen(Tensor::<1>::from_data(TensorData::new(values, [chosen.len()]), train.device()))
+        };
+        let calibration: Vec<[f64; 2]> =
+            (0..peaks.detectors()).map(|detector| calibration(&peaks, &elsewhere, detector)).collect();
+        let directions: Vec<f32> = chosen
+            .iter()
+            .flat_map(|&detector| &directions[detector * self.dimensions..][..self.dimensions])
+            .copied()
+            .collect();
+        let directions = TensorData::new(directions, [chosen.len(), self.dimensions]);
+        PartDetectors {
+            threshold: of_filter(&|detector| calibration[detector][0]),
+            slope: of_filter(&|detector| calibration[detector][1]),
+            margin: of_filter(&|detector| peaks.margin(detector)),
+            directions: frozen(Tensor::from_data(directions, train.device())),
+            embedding: self.embedding.clone(),
         }
-        let count = BATCH.min(self.others.len());
-        let drawn = rand::seq::index::sample(rng, self.others.len(), count);
-        let others = drawn.into_iter().map(|at| self.others[at]).collect();
-        let mirrored = if self.mirrored { objects.iter().map(|row| row + 1).collect() } else { Vec::new() };
-        Batch { objects, mirrored, others }
     }
 }
+
+/// The pictures that are taken to show a detector's part, in their order.
+fn shown(peaks: &Peaks, detector: usize) -> Vec<usize> {
+    let scores: Vec<f32> = peaks.of_detector(detector).map(|peak| peak.score).collect();
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    order.truncate(((PRESENT * scores.len() as f64) as usize).max(1));
+    order.sort_unstable();
+    order
+}
+
+/// Detectors from the largest margin on, without twins.
+fn chosen(peaks: &Peaks, parts: usize) -> Vec<usize> {
+    let margins: Vec<f64> = (0..peaks.detectors()).map(|detector| peaks.margin(detector)).collect();
+    let mut order: Vec<usize> = (0..margins.len()).collect();
+    order.sort_by(|&a, &b| margins[b].total_cmp(&margins[a]));
+    let mut chosen: Vec<usize> = Vec::with_capacity(parts);
+    for detector in order {
+        if chosen.len() < parts && chosen.iter().all(|&other| peaks.same(detector, other) < TWINS) {
+            chosen.push(detector);
+        }
+    }
+    chosen
+}
+
+/// θ and β of a detector: the linear discriminant between the scores of its peaks where it is taken to be, of mean a and
+/// standard deviation σ_a, and those of what is left, b and σ_b,
+///
+/// `θ = (a σ_b + b σ_a) / (σ_a + σ_b)`, `β = (a − b) / (½ (σ_a² + σ_b²))`.
+fn calibration(peaks: &Peaks, elsewhere: &Peaks, detector: usize) -> [f64; 2] {
+    let scores: Vec<f64> = peaks.of_detector(detector).map(|peak| f64::from(peak.score)).collect();
+    let there = shown(peaks, detector).into_iter().map(|picture| scores[picture]);
+    let left = peaks.of_detector(detector).map(|peak| f64::from(peak.next_score));
+    let left = left.chain(elsewhere.of_detector(detector).map(|peak| f64::from(peak.score)));
+    let ([a, spread_a], [b, spread_b]) = (moments(there), moments(left));
+    let threshold = (a * spread_b + b * spread_a) / (spread_a + spread_b);
+    [threshold, (a - b) / (0.5 * (spread_a.powi(2) + spread_b.powi(2)))]
+}
+
+/// A cosine is not known better than this, so that a spread of 0 does not make a slope of infinity.
+const LEAST_SPREAD: f64 = 1e-3;
+
+/// Mean and standard deviation.
+fn moments(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let (mut count, mut sum, mut square) = (0.0, 0.0, 0.0);
+    for value in values {
+        (count, sum, square) = (count + 1.0, sum + value, square + value * value);
+    }
+    let mean = sum / count;
+    [mean, (square / count - mean * mean).max(LEAST_SPREAD * LEAST_SPREAD).sqrt()]
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,8 +8,8 @@ mod explain;
 mod explainer;
 mod file;
 mod fit;
-mod losses;
 mod network;
+mod peaks;
 #[cfg(test)]
 mod testing;
 mod validate;
@@ -18,5 +18,5 @@ pub use detectors::PartDetectors;
 pub use embedding::Embedding;
 pub use explain::{FoundPart, PartExplanation};
 pub use explainer::{PartExplainer, PartTracks};
-pub use fit::{PartFit, PartFitConfig, PartLossWeights, PartRecord};
+pub use fit::{PartFit, PartFitConfig};
 pub use validate::PartValidation;

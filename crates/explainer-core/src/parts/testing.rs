@@ -35,16 +35,19 @@ impl Mosaic {
     pub(crate) fn new(seed: u64) -> Self {
         Self { head: Initializer::new(seed, &Device::flex()).linear(6, 3), scale: 1.0 }
     }
+
+    /// `[6, 3]`.
+    pub(crate) fn head_weight(&self) -> Tensor<2> {
+        self.head.weight.val()
+    }
 }
 
 impl Performer for Mosaic {
     fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
         let colors = avg_pool2d(images, AvgPoolOptions::new([UNIT; 2]).with_stride([UNIT; 2]));
-        let next = colors.clone().narrow(1, 1, 2);
-        let first = colors.clone().narrow(1, 0, 1);
-        let last = colors.clone().narrow(1, 2, 1);
-        let products = Tensor::cat(vec![next.clone() * first, next.narrow(1, 0, 1) * last], 1);
-        Tensor::cat(vec![colors, products], 1) * self.scale
+        let [red, green, blue] = [0, 1, 2].map(|channel| colors.clone().narrow(1, channel, 1));
+        let products = vec![red.clone() * green.clone(), green * blue.clone(), blue * red];
+        Tensor::cat(vec![colors, Tensor::cat(products, 1)], 1) * self.scale
     }
     fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
         let top_conv = (target / self.scale).tanh();
