@@ -132,9 +132,8 @@ impl PartExplainer {
             let what = format!("it explains another network, or another layer: this one has {difference}");
             return Err(CoreError::File { path: path.into(), what });
         }
-        let Description { target: [channels, height, width], dimensions, parts, background, .. } =
-            description;
-        let sizes = [channels, dimensions, parts, background];
+        let Description { target: [channels, height, width], dimensions, parts, .. } = description;
+
         let mut explainer = Self {
             detectors: detectors::empty([channels, dimensions, parts], device),
             mean: frozen(Tensor::zeros([channels, height, width], device)),

@@ -19,24 +19,26 @@ pub(crate) const SIDE: usize = 36;
 pub(crate) const UNIT: usize = 3;
 /// Side of the maps.
 pub(crate) const UNITS: usize = SIDE / UNIT;
+/// Channels of the target features.
+pub(crate) const CHANNELS: usize = 12;
 /// Colours of the parts.
 pub(crate) const COLORS: [[u8; 3]; 3] = [[250, 30, 30], [30, 250, 30], [40, 40, 250]];
 /// Units on a side of a part.
 pub(crate) const PART: usize = 2;
 
-/// Its target features are colours of units and their products; the rest of it is an average and a head.
+/// Its target features are colours of units and functions of them; the rest of it is an average and a head.
 pub(crate) struct Mosaic {
-    head: Linear,
+    pub(crate) head: Linear,
     /// On the target features; the head has its inverse.
     pub(crate) scale: f32,
 }
 
 impl Mosaic {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { head: Initializer::new(seed, &Device::flex()).linear(6, 3), scale: 1.0 }
+        Self { head: Initializer::new(seed, &Device::flex()).linear(CHANNELS, 3), scale: 1.0 }
     }
 
-    /// `[6, 3]`.
+    /// `[CHANNELS, 3]`.
     pub(crate) fn head_weight(&self) -> Tensor<2> {
         self.head.weight.val()
     }
@@ -46,8 +48,8 @@ impl Performer for Mosaic {
     fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
         let colors = avg_pool2d(images, AvgPoolOptions::new([UNIT; 2]).with_stride([UNIT; 2]));
         let [red, green, blue] = [0, 1, 2].map(|channel| colors.clone().narrow(1, channel, 1));
-        let products = vec![red.clone() * green.clone(), green * blue.clone(), blue * red];
-        Tensor::cat(vec![colors, Tensor::cat(products, 1)], 1) * self.scale
+        let products = Tensor::cat(vec![red.clone() * green.clone(), green * blue.clone(), blue * red], 1);
+        Tensor::cat(vec![colors.clone(), products.clone(), colors.square(), products.tanh()], 1) * self.scale
     }
     fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
         let top_conv = (target / self.scale).tanh();
@@ -68,7 +70,7 @@ impl Performer for Mosaic {
     }
     fn blueprint(&self) -> Blueprint<'_> {
         Blueprint {
-            top: TopLayer::Layers { channels: [6; 2], length: UNITS },
+            top: TopLayer::Layers { channels: [CHANNELS; 2], length: UNITS },
             length: UNITS,
             pool: Pooling::global_average(UNITS),
             upper: Vec::new(),

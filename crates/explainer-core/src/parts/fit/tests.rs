@@ -1,6 +1,6 @@
 use super::*;
 use crate::features::floats;
-use crate::parts::testing::{Mosaic, PART, Planted, UNITS, mosaic_features, planted};
+use crate::parts::testing::{CHANNELS, Mosaic, PART, Planted, UNITS, mosaic_features, planted};
 use crate::{ExplainerNetwork, FeatureConfig};
 
 const CONFIG: FeatureConfig = FeatureConfig {
@@ -199,11 +199,12 @@ fn contributions_add_up_to_the_score_and_are_those_of_the_path() {
         assert!(found.remainder() < 1e-3, "{found:?}");
         // tanh acts on each feature by itself, so that the integral is known: w (tanh x − tanh x̄).
         let given = |unit: usize| -> f64 {
-            (0..6)
+            (0..CHANNELS)
                 .map(|channel| {
                     let at = channel * units + unit;
                     let slope = f64::from(weight[channel * 3 + found.class]) * 10.0 / units as f64;
-                    slope * (f64::from(x[picture * 6 * units + at]).tanh() - f64::from(mean[at]).tanh())
+                    slope
+                        * (f64::from(x[picture * CHANNELS * units + at]).tanh() - f64::from(mean[at]).tanh())
                 })
                 .sum()
         };
