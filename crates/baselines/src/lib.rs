@@ -46,7 +46,6 @@
 
 mod channels;
 mod dictionary;
-mod eigen;
 mod error;
 mod kmeans;
 mod nmf;

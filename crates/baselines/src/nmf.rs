@@ -6,8 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::dictionary::{checked, squares};
-use crate::eigen::eigenvectors;
 use crate::{BaselineError, Dictionary};
+use explainer_metrics::eigenvectors;
 
 /// Below this a denominator is taken to be this.
 const LEAST: f32 = 1e-12;

@@ -4,8 +4,8 @@ use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
 
 use crate::dictionary::checked;
-use crate::eigen::eigenvectors;
 use crate::{BaselineError, Dictionary};
+use explainer_metrics::eigenvectors;
 
 /// Settings of a [`Pca`].
 #[derive(Config, Debug)]

@@ -97,6 +97,14 @@ pub enum CoreError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A file of an explainer could not be read or written, or is not what it should be.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        what: String,
+    },
     /// A checkpoint's contents are not what they should be.
     #[error("{}: {what}", path.display())]
     Checkpoint {

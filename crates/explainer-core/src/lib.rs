@@ -62,12 +62,14 @@ mod kinds;
 mod lock;
 mod masking;
 mod memory;
+mod network;
 mod norm;
 mod number;
 mod numerics;
 mod occlusion;
 #[cfg(test)]
 mod oracle;
+mod parts;
 mod performer;
 mod pooling;
 mod preprocessing;
@@ -102,9 +104,14 @@ pub use fit::{
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use lock::{FolderLock, sync_folder};
 pub use masking::{MaskLayer, Masking, Windowing};
+pub use network::ExplainerNetwork;
 pub use norm::ScaleNorm;
 pub use numerics::NUMERICS_VERSION;
 pub use occlusion::{Occlusion, OcclusionConfig};
+pub use parts::{
+    Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig, PartTracks,
+    PartValidation,
+};
 pub use performer::{Blueprint, Performer, Tapped, TopLayer, UpperTaps};
 pub use pooling::{PoolKind, PoolPosition, Pooling, Rounding};
 pub use preprocessing::{ChannelOrder, IMAGENET_MEAN, IMAGENET_STD, MeanImage, Preprocessing};

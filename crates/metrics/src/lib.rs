@@ -105,6 +105,7 @@
 mod assignment;
 mod control;
 mod diversity;
+mod eigen;
 mod error;
 mod evidence;
 mod instability;
@@ -125,6 +126,7 @@ mod tracking;
 pub use assignment::best_assignment;
 pub use control::Control;
 pub use diversity::{Diversity, diversity};
+pub use eigen::eigenvectors;
 pub use error::MetricsError;
 pub use evidence::{
     Covariates, Deletion, DeletionImage, DistractionImage, ErasedResponses, Estimate, EvidenceFigures,

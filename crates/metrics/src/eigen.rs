@@ -1,4 +1,4 @@
-//! Eigenvectors of a covariance.
+//! Eigenvectors of a symmetric matrix without negative eigenvalues, such as a covariance.
 
 /// Rows are orthogonal where their cosine is below this.
 const ORTHOGONAL: f64 = 1e-12;
@@ -15,7 +15,7 @@ const SWEEPS: usize = 60;
 ///
 /// # Panics
 /// If `matrix` is not `[size][size]`, row by row.
-pub(crate) fn eigenvectors(mut matrix: Vec<f64>, size: usize) -> Vec<(f64, Vec<f64>)> {
+pub fn eigenvectors(mut matrix: Vec<f64>, size: usize) -> Vec<(f64, Vec<f64>)> {
     assert_eq!(matrix.len(), size * size, "a matrix of {size} rows and columns");
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let longest = matrix.chunks_exact(size.max(1)).map(|row| dot(row, row)).fold(0.0, f64::max);
