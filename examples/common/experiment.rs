@@ -5,10 +5,10 @@ use std::time::Instant;
 use burn::tensor::Device;
 use explainer_core::{
     Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, FolderLock, LabelledImage, Labels,
-    Performer, Task,
+    PartFitConfig, Performer, Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_explainer, of_track};
+use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_detectors, of_explainer, of_track};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
@@ -16,7 +16,7 @@ use super::args::{Defaults, Form, Wanted};
 use super::controls;
 use super::decisions::Decisions;
 use super::evaluate::{Compared, positions};
-use super::figures::{Figures, Reconstruction, Seconds, Settings};
+use super::figures::{Figures, PartFigures, Reconstruction, Seconds, Settings};
 use super::head_to_head::Contest;
 use super::memory::peak_rss_mib;
 use super::program::stopping::{self, Heeding};
@@ -86,7 +86,7 @@ impl<P: Performer> Experiment<'_, P> {
                 Vec::new()
             }
         };
-        table::print_evidence(&outcome.figures.evidence);
+        table::print_evidence(&outcome.figures);
         let report = self.report_of(&outcome)?.with_control_fits(controls).with_names(names);
         let started = Instant::now();
         let seen = args.report().map(|path| Ok::<_, Failure>((path, report.observe()?))).transpose()?;
@@ -205,9 +205,12 @@ impl<P: Performer> Experiment<'_, P> {
         let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let ((peak_spread, landmark_spread), diversity) = (layers.spread(side), layers.diversity());
+        let parts = PartFitConfig::new().with_seed(seed).fit(performer, train, Some(validation))?;
         let probes = Probes::new()
             .with(names::EXPLAINED, of_explainer(&fit.explainer, performer))
-            .with(names::UNFITTED, of_track(&fit.start, performer));
+            .with(names::UNFITTED, of_track(&fit.start, performer))
+            .with(names::PART_DETECTORS, of_detectors(parts.explainer.detectors(), performer))
+            .with(names::PART_DETECTORS_START, of_detectors(parts.start.detectors(), performer));
         let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
         let took = evidence.took;
         seconds.evidence_performer = took.performer.as_secs_f64();
@@ -240,6 +243,7 @@ impl<P: Performer> Experiment<'_, P> {
             error: decisions.map(|decisions| decisions.all),
             agreement,
             evidence,
+            part_detectors: PartFigures { seconds: parts.seconds, validation: parts.validation },
             head_to_head: None,
             trust: None,
             seconds,

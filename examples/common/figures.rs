@@ -1,6 +1,6 @@
 //! The figures of one experiment, as they go into the JSON file.
 
-use explainer_core::{ExplainerConfig, FitConfig};
+use explainer_core::{ExplainerConfig, FitConfig, PartValidation};
 use explainer_evaluation::Evidence;
 use explainer_metrics::Summary;
 use explainer_report::Trust;
@@ -109,6 +109,14 @@ pub struct Seconds {
     pub evidence_detectors: f64,
 }
 
+/// What an explainer of part detectors makes of the validation images.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartFigures {
+    /// Wall-clock time of the fit.
+    pub seconds: f64,
+    pub validation: Option<PartValidation>,
+}
+
 /// All figures of one experiment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
@@ -148,6 +156,8 @@ pub struct Figures {
     /// What interventions found.
     #[serde(flatten, serialize_with = "evidence")]
     pub evidence: Evidence,
+    /// Detectors of parts by evidence, fitted on the same features.
+    pub part_detectors: PartFigures,
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_to_head: Option<HeadToHead>,

@@ -17,9 +17,9 @@ use explainer_metrics::{
 use serde::Serialize;
 
 use super::Failure;
-use super::program::say;
 use super::evaluate::{BATCH, Layer, input, positions};
 use super::figures::Figures;
+use super::program::say;
 
 /// All of them on the same images.
 #[derive(Clone, Debug, Serialize)]

@@ -1,6 +1,6 @@
 //! The figures as a table for people.
 
-use explainer_evaluation::{Evidence, Took, names};
+use explainer_evaluation::{Took, names};
 use explainer_metrics::Summary;
 use explainer_report::{Trust, Verdict};
 
@@ -93,13 +93,23 @@ pub fn print(figures: &Figures) {
 }
 
 /// Prints what interventions found, and how long they took.
-pub fn print_evidence(evidence: &Evidence) {
+pub fn print_evidence(figures: &Figures) {
+    let evidence = &figures.evidence;
     say!("\n{}", evidence.table(names::EXPLAINED));
+    if let Some(parts) = &figures.part_detectors.validation {
+        say!(
+            "part detectors, fitted in {:.1} s: {:.1} present in an image; within two units of their peaks lies {:.2} of \
+             the mass; from that alone the performer decides alike in {:.3} of the images (error {})",
+            figures.part_detectors.seconds,
+            parts.present,
+            parts.mass_share,
+            parts.agreement_of_parts,
+            parts.error_of_parts.iter().map(|error| format!("{error:.3}")).collect::<Vec<_>>().join(" / "),
+        );
+    }
     let Took { performer, pictures, probes } = evidence.took;
     let [performer, pictures, probes] = [performer, pictures, probes].map(|took| took.as_secs_f64());
-    say!(
-        "(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)"
-    );
+    say!("(the performer {performer:.1} s, pictures {pictures:.1} s, detectors and controls {probes:.1} s)");
 }
 
 /// Prints how many checks were passed, and each that was not.

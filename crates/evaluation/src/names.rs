@@ -12,6 +12,10 @@ pub const PLACES: &str = "places";
 pub const UNFITTED: &str = "unfitted";
 /// K-means of the target layer.
 pub const KMEANS: &str = "kmeans";
+/// Detectors of parts by evidence.
+pub const PART_DETECTORS: &str = "part_detectors";
+/// The clusters where they start.
+pub const PART_DETECTORS_START: &str = "part_detectors_start";
 /// Detectors that were told where the landmarks are.
 pub const CEILING: &str = "ceiling";
 /// The published form of the explainer.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 use explainer_baselines::Dictionary;
-use explainer_core::{Explainer, InterpretableTrack, Performer, Tapped};
+use explainer_core::{Explainer, InterpretableTrack, PartDetectors, Performer, Tapped};
 use explainer_metrics::ReceptiveField;
 
 use crate::EvaluationError;
@@ -112,6 +112,11 @@ impl<'a> Probes<'a> {
     pub fn names(&self) -> Vec<&str> {
         self.list.iter().map(|(name, _)| name.as_str()).collect()
     }
+}
+
+/// Detectors of parts. Where their peak is counts in every image, whether or not they say that the part is there.
+pub fn of_detectors<'a, P: Performer>(detectors: &'a PartDetectors, performer: &P) -> Box<dyn Probe + 'a> {
+    from_fn(performer.target_field(), f64::NEG_INFINITY, |tapped| detectors.evidence(tapped.target.clone()))
 }
 
 /// The last interpretable layer of an explainer, with its places alone, roots and facing where it has windows.

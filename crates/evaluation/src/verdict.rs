@@ -3,7 +3,9 @@
 use explainer_metrics::{Estimate, Figure};
 
 use crate::evidence::{Evidence, Figures};
-use crate::names::{CEILING, KMEANS, PLACES, RANDOM_PERFORMER, TARGET, TOP_CONV};
+use crate::names::{
+    CEILING, KMEANS, PART_DETECTORS, PART_DETECTORS_START, PLACES, RANDOM_PERFORMER, TARGET, TOP_CONV,
+};
 
 /// The controls that a set of parts has to exceed, those that were measured.
 pub const CONTROLS: [&str; 5] = [PLACES, TARGET, TOP_CONV, KMEANS, RANDOM_PERFORMER];
@@ -179,6 +181,8 @@ pub fn described(name: &str) -> &str {
         TOP_CONV => "the top conv's channels",
         PLACES => "places alone",
         KMEANS => "k-means of the target layer",
+        PART_DETECTORS => "part detectors by evidence",
+        PART_DETECTORS_START => "part detectors, before fitting",
         CEILING => "a supervised detector (ceiling)",
         RANDOM_PERFORMER => "a performer with random weights",
         BLIND => "a place that looks at nothing",
