@@ -522,6 +522,9 @@ fn a_performers_description_is_honoured_and_checked() {
     }
     let twice = refused(described(json!({"classes": ["cat", "cat", "negative"]})));
     assert!(twice.contains("classes: expected each name once"), "{twice}");
+    fs::write(torch.with_extension("json"), r#"{"mean": [0, 0, 0], "mean": [1, 1, 1]}"#).expect("a file");
+    let error = refused(load(&torch));
+    assert!(error.contains("the key mean stands twice"), "{error}");
     // With the mark that some editors put in front.
     let text = "\u{feff}{\"classes\": [\"cat\", \"dog\", \"negative\"], \"input\": [3, 64, 64]}";
     fs::write(torch.with_extension("json"), text).expect("a file");

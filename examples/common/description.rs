@@ -3,14 +3,21 @@
 #[path = "description/statistics.rs"]
 mod statistics;
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use explainer_core::Preprocessing;
+<<<<<<< ours
 use explainer_performers::{Architecture, ConvNet, PerformerError, Weights};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+=======
+use explainer_performers::{Architecture, ConvNet, Weights};
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+>>>>>>> theirs
 use serde_json::{Map, Value};
 
 use crate::common::Failure;
@@ -80,10 +87,38 @@ const RECORD: [&str; 23] = [
 /// Beginnings of such keys.
 const RECORDS: [&str; 8] = ["_", "live_", "val_", "validation", "train_", "training", "test_", "trained"];
 
+/// An object of which no key stands twice: serde_json would take the last.
+struct Unique(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Unique;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a description, {\"classes\": [...], ...}")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Unique, A::Error> {
+                let mut all = Map::new();
+                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                    if all.contains_key(&key) {
+                        return Err(A::Error::custom(format!("the key {key} stands twice")));
+                    }
+                    all.insert(key, value);
+                }
+                Ok(Unique(all))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
 impl Description {
     fn parse(json: &[u8]) -> Result<Self, String> {
         let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-        let mut all: Map<String, Value> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+        let Unique(mut all) = serde_json::from_slice(json).map_err(|error| error.to_string())?;
         all.retain(|key, _| {
             !RECORD.contains(&key.as_str()) && !RECORDS.iter().any(|begin| key.starts_with(begin))
         });
