@@ -9,15 +9,9 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use explainer_core::Preprocessing;
-<<<<<<< ours
 use explainer_performers::{Architecture, ConvNet, PerformerError, Weights};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-=======
-use explainer_performers::{Architecture, ConvNet, Weights};
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
->>>>>>> theirs
 use serde_json::{Map, Value};
 
 use crate::common::Failure;
