@@ -133,7 +133,7 @@ pub(crate) fn evenly(count: usize, wanted: usize) -> Vec<usize> {
 
 /// The directions of all units of some rows, row by row and unit by unit, `[rows · units, d]`.
 pub(crate) fn directions(embedding: &Embedding, train: &Features, rows: &[usize]) -> Vec<f32> {
-    let embedded = batches(rows.len(), BATCH).into_iter().map(|at| {
+    let embedded = batches(rows.len(), BATCH).map(|at| {
         let rows: Vec<usize> = at.into_iter().map(|at| rows[at]).collect();
         floats(embedding.forward(train.batch(&rows).target))
     });

@@ -136,7 +136,7 @@ impl PartExplainer {
         let removed = member.matmul(masks.reshape([parts, height * width]));
         let kept = removed.reshape([groups.len(), 1, height, width]).neg().add_scalar(1.0);
         let scores = batches(groups.len(), BATCH).map(|groups| {
-            let kept = kept.clone().slice([groups[0]..groups[groups.len() - 1] + 1]);
+            let kept = kept.clone().narrow(0, groups[0], groups.len());
             let [count, ..] = kept.dims();
             performer.forward_from_target(self.blend(target.clone().repeat_dim(0, count), kept)).scores
         });
