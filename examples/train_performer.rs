@@ -8,6 +8,7 @@
 //! Every epoch draws new images. Beside the weights a JSON file records how they were made.
 
 mod birds;
+#[allow(dead_code, reason = "what only an example that fits does with it")]
 mod program;
 
 use std::io::Write;

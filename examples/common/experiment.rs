@@ -212,6 +212,7 @@ impl<P: Performer> Experiment<'_, P> {
             .with(names::PART_DETECTORS, of_detectors(parts.explainer.detectors(), performer))
             .with(names::PART_DETECTORS_START, of_detectors(parts.start.detectors(), performer));
         let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
+        drop(probes);
         let took = evidence.took;
         seconds.evidence_performer = took.performer.as_secs_f64();
         seconds.evidence_pictures = took.pictures.as_secs_f64();

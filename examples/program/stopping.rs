@@ -85,6 +85,7 @@ pub fn check() -> Result<(), Failure> {
 }
 
 /// Ends this program when the one that started it closes its standard input, or is no more.
+#[allow(dead_code, reason = "what only an example that is started by another does")]
 pub fn end_with_parent() {
     flag();
     thread::spawn(|| {

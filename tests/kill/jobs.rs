@@ -121,7 +121,7 @@ fn train(folder: &Path) -> Result<(), Failure> {
         .with_checkpoints(Some(folder.join("checkpoints")))
         .with_stop(Some(stopping::flag()))
         .fit(tiny(&Device::default()), &train?, &validation?)?;
-    network.save(&folder.join("network.safetensors"), DType::F32)?;
+    network.save(folder.join("network.safetensors"), DType::F32)?;
     files::write_json(&folder.join("records.json"), &records)
 }
 

@@ -183,7 +183,7 @@ fn shuffled_features_have_another_images_target_to_reconstruct() {
     let other = shuffled.batch_for(&decoder, &[2]);
     let wanted = floats(other.upper[0].clone());
     assert_ne!(wanted, floats(other.target));
-    assert_eq!(shuffled.wanted(&decoder, 2), [wanted.clone()]);
+    assert_eq!(shuffled.wanted(&decoder, 2), std::slice::from_ref(&wanted));
     assert!((0..4).any(|row| floats(rows.batch(&[row]).target) == wanted));
 }
 

@@ -54,9 +54,9 @@ pub enum PerformerError {
         /// Tensors of the file that the network lacks.
         unexpected: Vec<String>,
         /// Tensors of another shape or kind than the network's.
-        misshapen: Vec<Misshapen>,
+        misshapen: Box<[Misshapen]>,
         /// What may be the reason, and what to do.
-        hints: Vec<String>,
+        hints: Box<[String]>,
     },
     /// The file says what input its network was trained on, and it is not the one asked for.
     #[error("{}: trained on {found}, but {stated} was asked for", path.display())]

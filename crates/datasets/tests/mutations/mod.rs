@@ -9,7 +9,7 @@ const LONGEST: usize = 1 << 16;
 
 /// Runs a parser on mutated seeds, and prints how many of them it read.
 pub fn fuzz(name: &str, usual: usize, seeds: &[Vec<u8>], parse: impl Fn(&[u8]) -> bool) {
-    let runs = std::env::var("EXPLAINER_FUZZ_RUNS").map_or(usual, |runs| runs.parse().unwrap());
+    let runs = std::env::var("EXPLAINER_FUZZ_RUNS").map_or(usual, |runs| runs.parse().expect("a number"));
     for seed in seeds {
         assert!(parse(seed), "{name}: a sound seed of {} bytes", seed.len());
     }

@@ -156,9 +156,10 @@ fn hinted<A: Architecture>(mut error: PerformerError, preprocessing: &Preprocess
         && misshapen.iter().any(|tensor| tensor.name == fc6)
     {
         let size = preprocessing.size;
-        hints.push(format!(
+        let hint = format!(
             "images of {size}×{size} pixels were assumed, as nothing is stated: {fc6} depends on their size"
-        ));
+        );
+        *hints = std::mem::take(hints).into_iter().chain([hint]).collect();
     }
     error
 }

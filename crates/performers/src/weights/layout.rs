@@ -179,7 +179,8 @@ fn check(
         return Ok(());
     }
     let hints = prefix(&expected, &unexpected).into_iter().collect();
-    Err(PerformerError::Mismatch { path: path.into(), architecture, missing, unexpected, misshapen, hints })
+    let (path, misshapen) = (path.into(), misshapen.into());
+    Err(PerformerError::Mismatch { path, architecture, missing, unexpected, misshapen, hints })
 }
 
 /// A prefix that all unexpected names have and behind which they are those of the network, such as wrappers put in

@@ -135,14 +135,14 @@ fn a_direction_turns_to_the_weighted_means_of_an_oracle() {
         found.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
         found.truncate(8);
         let mut mean = vec![0.0; d];
-        for at in 0..d {
+        for (at, mean) in mean.iter_mut().enumerate() {
             for &(picture, peak, next) in &found {
                 let z = |unit: usize| f64::from(pictures.objects[(picture * units + unit) * d + at]);
-                mean[at] += (z(peak) - 0.5 * z(next)) / 8.0;
+                *mean += (z(peak) - 0.5 * z(next)) / 8.0;
             }
             for picture in 0..12 {
                 let peak = argmax(&pictures.others, picture, None);
-                mean[at] -= 0.3 * f64::from(pictures.others[(picture * units + peak) * d + at]) / 12.0;
+                *mean -= 0.3 * f64::from(pictures.others[(picture * units + peak) * d + at]) / 12.0;
             }
         }
         let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();

@@ -128,7 +128,7 @@ impl<R: BufRead> Machine<'_, R> {
     fn set_items(&mut self, items: Vec<Id>) -> Result<(), String> {
         let id = self.top()?;
         let added = items.chunks_exact(2).map(|pair| [pair[0], pair[1]]);
-        if items.len() % 2 != 0 {
+        if !items.len().is_multiple_of(2) {
             return Err("a key without a value".to_string());
         }
         match self.values.get_mut(id) {
