@@ -17,8 +17,8 @@ const COMPARED: usize = 64;
 const SAME: f32 = 1e-3;
 
 /// What a performer makes of target features: top conv → activation → pool → fc6 → activation → fc7 → activation,
-/// as its [`Blueprint`](crate::Blueprint) has them. So target features that something else has reconstructed (a dictionary, a
-/// compressed copy) get upper features and, through [`Performer::head`], scores.
+/// as its [`Blueprint`](crate::Blueprint) has them. So target features that something else has reconstructed (a
+/// dictionary, a compressed copy) get upper features and, through [`Performer::head`], scores.
 ///
 /// Without gradients.
 #[derive(Clone, Debug)]
