@@ -223,10 +223,12 @@ impl<'a> Run<'a> {
     /// The cells of a group as it is here: with the performer that its file holds and the photographs there are.
     pub fn cells_of_file(&self, group: &Group<'_>) -> Result<Vec<Cell<'a>>, Failure> {
         let mut cells = self.cells(group)?;
+        // Before the photographs, which take longer to read.
+        let weights = self.weights(group)?;
         if let Some(sum) = self.checksum(group)? {
             cells.iter_mut().for_each(|cell| cell.identity["data"] = json!(sum));
         }
-        if let Some(path) = self.weights(group)? {
+        if let Some(path) = weights {
             let bytes = explainer_files::read(&path, MAX_WEIGHTS);
             let bytes = bytes.map_err(|error| format!("{}: {error}", path.display()))?;
             let sum = crc32fast::hash(&bytes);

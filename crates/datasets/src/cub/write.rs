@@ -111,7 +111,8 @@ fn check_free(folder: &Path) -> Result<(), DatasetError> {
     let io = |source| DatasetError::Io { path: folder.to_owned(), source };
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        // What stands in the way of writing is told when it is written.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
         Err(error) => return Err(io(error)),
     };
     for entry in entries {
