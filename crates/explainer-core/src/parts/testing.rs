@@ -1,8 +1,6 @@
 //! Pictures with planted parts, and a performer that sees them unit by unit.
 
 use burn::nn::Linear;
-use burn::tensor::module::avg_pool2d;
-use burn::tensor::ops::AvgPoolOptions;
 use burn::tensor::{Device, Tensor};
 use explainer_metrics::ReceptiveField;
 use rand::{RngExt, SeedableRng};
@@ -20,13 +18,13 @@ pub(crate) const UNIT: usize = 3;
 /// Side of the maps.
 pub(crate) const UNITS: usize = SIDE / UNIT;
 /// Channels of the target features.
-pub(crate) const CHANNELS: usize = 12;
+pub(crate) const CHANNELS: usize = 3 * UNIT * UNIT;
 /// Colours of the parts.
 pub(crate) const COLORS: [[u8; 3]; 3] = [[250, 30, 30], [30, 250, 30], [40, 40, 250]];
 /// Units on a side of a part.
 pub(crate) const PART: usize = 2;
 
-/// Its target features are colours of units and functions of them; the rest of it is an average and a head.
+/// Its target features are the pixels of each unit; the rest of it is an average and a head.
 pub(crate) struct Mosaic {
     pub(crate) head: Linear,
     /// On the target features; the head has its inverse.
@@ -46,10 +44,9 @@ impl Mosaic {
 
 impl Performer for Mosaic {
     fn target_features(&self, images: Tensor<4>) -> Tensor<4> {
-        let colors = avg_pool2d(images, AvgPoolOptions::new([UNIT; 2]).with_stride([UNIT; 2]));
-        let [red, green, blue] = [0, 1, 2].map(|channel| colors.clone().narrow(1, channel, 1));
-        let products = Tensor::cat(vec![red.clone() * green.clone(), green * blue.clone(), blue * red], 1);
-        Tensor::cat(vec![colors.clone(), products.clone(), colors.square(), products.tanh()], 1) * self.scale
+        let batch = images.dims()[0];
+        let pixels = images.reshape([batch, 3, UNITS, UNIT, UNITS, UNIT]).permute([0, 1, 3, 5, 2, 4]);
+        pixels.reshape([batch, CHANNELS, UNITS, UNITS]) * self.scale
     }
     fn forward_from_target(&self, target: Tensor<4>) -> UpperTaps {
         let top_conv = (target / self.scale).tanh();
