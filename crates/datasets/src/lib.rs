@@ -12,6 +12,7 @@
 //! - [`Negatives`]: where the pictures without an object come from, the same for all of them.
 //! - [`SyntheticBirds`]: birds drawn by rule and scenes without one, with three landmarks known exactly;
 //!   [`write_cub`] writes them, or any set, in CUB's layout.
+//! - [`Rendered`]: a set that draws its images, with and without each part.
 //! - [`Prefetch`]: samples read on threads ahead of the network, in order and within bounded memory.
 //! - [`Faults`]: whether damage stops or is left out and listed in a [`Report`].
 //! - [`Interventions`]: a photo with a part erased or moved; [`PartMask`]: the pixels of a part.
@@ -68,6 +69,7 @@ mod pascal_part;
 mod photos;
 mod picture;
 mod prefetch;
+mod rendered;
 mod resize;
 mod sample;
 mod synthetic;
@@ -86,6 +88,7 @@ pub use pascal_part::{PascalPart, PascalPartConfig};
 pub use photos::{Negatives, PhotoConfig, PhotoSet, SplitRule};
 pub use picture::Orientation;
 pub use prefetch::{Prefetch, Samples};
+pub use rendered::{Change, Rendered};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
 pub use synthetic::{Framing, SyntheticBirds, SyntheticBirdsConfig};
