@@ -19,8 +19,8 @@ use burn::nn::{BatchNorm, BatchNormConfig, Linear, LinearConfig, PaddingConfig2d
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    Activations, Blueprint, ExplainerConfig, Explanation, FeatureConfig, Features, Fit, FitConfig,
-    LabelledImage, Performer, Pooling, Preprocessing, TopLayer, UpperTaps,
+    Activations, Blueprint, FeatureConfig, Features, LabelledImage, PartExplanation, PartFit, PartFitConfig,
+    Performer, Pooling, Preprocessing, TopLayer, UpperTaps,
 };
 use explainer_datasets::{Dataset, DatasetError, Framing, SyntheticBirds, SyntheticBirdsConfig};
 use explainer_metrics::ReceptiveField;
@@ -141,8 +141,6 @@ pub struct Settings {
     pub birds: usize,
     /// Passes of the training.
     pub training: usize,
-    /// Passes of the fit.
-    pub epochs: usize,
     /// Seed of everything.
     pub seed: u64,
 }
@@ -152,9 +150,9 @@ pub struct Run {
     /// Share of new pictures that the performer classifies wrongly.
     pub validation_error: f64,
     /// The fitted explainer.
-    pub fit: Fit,
+    pub fit: PartFit,
     /// Of the first new bird.
-    pub explanation: Explanation,
+    pub explanation: PartExplanation,
 }
 
 /// Birds, and pictures without one.
@@ -189,7 +187,7 @@ impl Examples for Birds {
 
 /// Trains the network, fits its explainer and explains the first bird that neither has seen.
 pub fn run(settings: &Settings, device: &Device) -> Result<Run, Failure> {
-    let &Settings { birds, training, epochs, seed } = settings;
+    let &Settings { birds, training, seed } = settings;
     let (seen, unseen) = (Birds::new(birds, 2 * seed)?, Birds::new(birds.div_ceil(4), 2 * seed + 1)?);
     let training = TrainConfig::new(training)
         .with_objective(Objective::Logistic)
@@ -200,19 +198,16 @@ pub fn run(settings: &Settings, device: &Device) -> Result<Run, Failure> {
     let (performer, records) = training.fit(SmallResNet::new(seed, device), &seen, &unseen)?;
     let validation_error = records.last().map_or(1.0, |record| record.validation_error);
 
-    let plain = FeatureConfig::plain();
-    let train = Features::extract(&performer, seen.images(), &plain.clone().with_mirror(true), device)?;
-    let validation = Features::extract(&performer, unseen.images(), &plain, device)?;
-    let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, device);
-    let fit = FitConfig::new().with_epochs(epochs).with_seed(seed);
-    let fit = fit.fit(explainer, &performer, &train, Some(&validation))?;
+    let train = Features::extract(&performer, seen.images(), &FeatureConfig::of_parts(), device)?;
+    let validation = Features::extract(&performer, unseen.images(), &FeatureConfig::plain(), device)?;
+    let fit = PartFitConfig::new().with_seed(seed).fit(&performer, &train, Some(&validation))?;
     let explanation = fit.explainer.explain(&performer, &unseen.image(0)?.pixels)?;
     Ok(Run { validation_error, fit, explanation })
 }
 
 /// A run of a minute or so.
 #[cfg(not(test))]
-const SETTINGS: Settings = Settings { birds: 240, training: 8, epochs: 2, seed: 0 };
+const SETTINGS: Settings = Settings { birds: 240, training: 8, seed: 0 };
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -231,15 +226,17 @@ fn shown() -> Result<(), Failure> {
     let Run { validation_error, fit, explanation } = run(&SETTINGS, &Device::default())?;
     say!("The performer is wrong on {:.1} % of new pictures.", 100.0 * validation_error);
     if let Some(validation) = &fit.validation {
-        let error = validation.relative_error[0];
-        say!("What its head reads is reconstructed to a relative error of {error:.4}.");
+        let share = validation.mass_share;
+        say!(
+            "{:.1} parts are present in a new picture; they carry {share:.2} of its features.",
+            validation.present
+        );
     }
-    say!("Share of the interpretable signal: p = {:.3}", fit.share());
-    let (score, explained) = (explanation.scores[0], explanation.explained_scores[0]);
-    say!("Score of a bird {score:.2}, by the explainer's features {explained:.2}; its strongest parts:");
+    say!("Score of a bird {:.2}; its parts, and what each gave to it:", explanation.scores[0]);
     for part in explanation.top_parts(5) {
         let [x, y] = part.center;
-        say!("  filter {:2} at ({x:.0}, {y:.0}): {:.2}", part.filter, part.strength);
+        let (name, sure, gave) = (part.part, 100.0 * part.presence, part.contribution);
+        say!("  part {name:2} at ({x:.0}, {y:.0}), {sure:.0} % sure: {gave:+.2}");
     }
     Ok(())
 }

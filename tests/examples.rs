@@ -27,12 +27,13 @@ use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
 use common::decisions::{Decisions, one_against};
+use common::figures::Method;
 use common::program::{self, exit, failure::told, files};
 use common::{Experiment, Networks, RunArgs};
 use description::Classes;
 use explainer_core::{
-    ChannelOrder, ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, Performer,
-    Pooling, Preprocessing,
+    ChannelOrder, ExplainerConfig, IMAGENET_MEAN, IMAGENET_STD, Labels, LossWeights, Masking, PartExplainer,
+    Performer, Pooling, Preprocessing,
 };
 use explainer_datasets::{
     Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
@@ -89,12 +90,10 @@ fn flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<RunArgs, clap::
     Flags::try_parse_from(["test"].into_iter().chain(flags)).map(|flags| flags.run)
 }
 
-/// `cub_vgg16` with few birds and one epoch, without its report.
-fn run(out: &Path, (flag, file): (&str, &Path)) -> Result<(), common::Failure> {
-    run_with(out, &[flag, file.to_str().expect("UTF-8"), "--no-report"])
-}
+/// Flags of a short training.
+const PUBLISHED: [&str; 6] = ["--form", "published", "--epochs", "1", "--crops", "0"];
 
-/// `cub_vgg16` with few birds and one epoch.
+/// `cub_vgg16` with few birds.
 fn run_with(out: &Path, further: &[&str]) -> Result<(), common::Failure> {
     // As many as residual tracking needs of a landmark: twice the coefficients in four of five folds.
     let config = SyntheticBirdsConfig::new(44, 12).with_size(128).with_framing(Framing::Object);
@@ -102,13 +101,11 @@ fn run_with(out: &Path, further: &[&str]) -> Result<(), common::Failure> {
     fit(&[&own, further].concat(), &SyntheticBirds::new(config)?)
 }
 
-/// One epoch of a fit to the shipped performer.
+/// A fit to the shipped performer.
 fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
-    let args = flags(["--epochs", "1", "--crops", "0"].iter().chain(further).copied())?;
+    let args = flags(further.iter().copied())?;
     let device = args.fit.device.open()?;
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
-    let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
-    let performer = Vgg16::load(weights, &device)?;
+    let performer = shipped(&device)?;
     let random = performer.randomized(args.seed);
     Experiment {
         dataset,
@@ -118,6 +115,12 @@ fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
     .run(&args, &device)
+}
+
+fn shipped(device: &Device) -> Result<Vgg16, common::Failure> {
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+    let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
+    Ok(Vgg16::load(weights, device)?)
 }
 
 fn read(path: &Path) -> Value {
@@ -133,55 +136,39 @@ fn assert_numbers(value: &Value, keys: &[&str], at: &str) {
 }
 
 #[test]
-fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
+fn a_whole_run_writes_its_files_and_comes_out_the_same_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let (out, json) = (folder.path().join("made/out"), folder.path().join("made/too/figures.json"));
     run_with(&out, &["--json", json.to_str().expect("UTF-8")]).expect("a run");
 
     let mut figures = read(&json);
     assert_eq!(read(&out.join("figures.json")), figures);
-    for &(key, below) in KEYS {
-        assert!(figures.get(key).is_some(), "no {key}");
-        if key == "tracking" {
-            below.iter().for_each(|layer| assert_numbers(&figures[key][layer], SUMMARY, layer));
-        } else {
-            assert_numbers(&figures[key], below, key);
-        }
-    }
-    assert_numbers(&figures, &["images", "live_filters", "filters", "share", "mass_share", "agreement"], "");
-    assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
+    assert_keys(&figures);
     assert_evidence(
         &figures,
-        &[
-            "target",
-            "top_conv",
-            "conv_interp_2",
-            "places",
-            "unfitted",
-            "unfitted, places",
-            "part_detectors",
-            "part_detectors_start",
-            "kmeans",
-            "ceiling",
-        ],
+        &["target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling"],
     );
     for (key, expected) in [
         ("dataset", json!("synthetic birds")),
         ("category", json!("bird")),
         ("performer", json!("narrow VGG-16")),
+        ("form", json!("Parts")),
         ("seed", json!(0)),
-        ("epochs", json!(1)),
+        ("epochs", json!(0)),
+        ("filters", json!(16)),
     ] {
         assert_eq!(figures[key], expected, "{key}");
     }
+    let parts = &figures["part_detectors"]["validation"];
+    assert_numbers(parts, &["mass_share", "agreement_of_parts", "present"], "part_detectors");
+    assert_eq!(parts["mass_share"], figures["share"]);
     let sheet = image::open(out.join("contact_sheet.png")).expect("a picture");
     assert!(sheet.width() > sheet.height());
-    assert!(out.join("explainer.bpk").is_file());
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("What narrow VGG-16 looks at in a bird"));
     assert!(report.contains("were not run"), "the control fits, which nobody asked for");
     assert!(report.contains("as it is, ") && report.contains("<section id=\"evidence\">"), "interventions");
-    let checks = assert_checks(&figures, &report);
+    let checks = assert_checks(&figures, &report, 3);
     assert_eq!(checks.last().expect("a check")["verdict"], "not-measured", "{checks:?}");
     // The report measures by itself, on the same images.
     for layer in ["top_conv", "conv_interp_1", "conv_interp_2", "unfitted", "places", "random_performer"] {
@@ -192,30 +179,64 @@ fn a_whole_run_writes_its_files_and_goes_on_from_its_checkpoint() {
         let cells = format!("<td class=\"num\">{instability:.4}</td><td class=\"num\">{tracking:.3}</td>");
         assert!(report.contains(&cells), "{layer}: {cells}");
     }
-    let record = read(&out.join("record.json"));
-    assert_numbers(&record[0]["validation"], &["agreement", "instability"], "record.validation");
-    assert!(report.contains("Held-out instability: conv-interp-2 from "));
 
-    run(&out, ("--json", &json)).expect("the same run again");
-    // The epoch's seconds would differ if it had been fitted again.
-    assert_eq!(read(&out.join("record.json")), record);
+    // What was kept explains by itself.
+    let device = Device::default();
+    let performer = shipped(&device).expect("weights");
+    let (explainer, notes) =
+        PartExplainer::load(out.join("explainer.safetensors"), &performer, &device).expect("an explainer");
+    assert_eq!((explainer.parts(), notes["performer"].as_str()), (16, "narrow VGG-16"));
+
+    run_with(&out, &["--json", json.to_str().expect("UTF-8"), "--no-report"]).expect("the same run again");
     let mut again = read(&json);
     for figures in [&mut figures, &mut again] {
         for key in ["seconds", "peak_rss_mib"] {
             figures.as_object_mut().expect("an object").remove(key);
         }
-        figures["part_detectors"].as_object_mut().expect("part detectors").remove("seconds");
     }
     assert_eq!(again, figures);
 }
 
+#[test]
+fn a_form_that_is_trained_goes_on_from_its_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    run_with(&out, &[&PUBLISHED[..], &["--no-report"]].concat()).expect("a run");
+    let figures = read(&out.join("figures.json"));
+    assert_keys(&figures);
+    assert!(out.join("explainer.bpk").is_file() && figures.get("part_detectors").is_none());
+    assert_eq!((&figures["form"], &figures["epochs"]), (&json!("Published"), &json!(1)));
+    let record = read(&out.join("record.json"));
+    assert_numbers(&record[0]["validation"], &["agreement", "instability"], "record.validation");
+    run_with(&out, &PUBLISHED).expect("the same run again");
+    // The epoch's seconds would differ if it had been fitted again.
+    assert_eq!(read(&out.join("record.json")), record);
+    let report = fs::read_to_string(out.join("report.html")).expect("a report");
+    assert!(report.contains("Held-out instability: conv-interp-2 from "));
+    assert_checks(&read(&out.join("figures.json")), &report, 4);
+}
+
+/// Every key that was ever there.
+fn assert_keys(figures: &Value) {
+    for &(key, below) in KEYS {
+        assert!(figures.get(key).is_some(), "no {key}");
+        if key == "tracking" {
+            below.iter().for_each(|layer| assert_numbers(&figures[key][layer], SUMMARY, layer));
+        } else {
+            assert_numbers(&figures[key], below, key);
+        }
+    }
+    assert_numbers(figures, &["images", "live_filters", "filters", "share", "mass_share", "agreement"], "");
+    assert_numbers(&figures["trust"], &["passed", "failed", "not_measured", "images"], "trust");
+}
+
 /// The checks of the JSON file, which are those of the report.
-fn assert_checks<'a>(figures: &'a Value, report: &str) -> &'a [Value] {
+fn assert_checks<'a>(figures: &'a Value, report: &str, others: usize) -> &'a [Value] {
     let checks = figures["trust"]["checks"].as_array().expect("checks");
     let landmarks = figures["evidence"]["target"].as_object().expect("a layer").len() - 2;
     assert!(landmarks > 0);
-    // Does each landmark have parts, and could it; and contributions, agreement, reconstruction, shuffled features.
-    assert_eq!(checks.len(), 2 * landmarks + 4, "{checks:?}");
+    // Does each landmark have parts, and could it; and contributions and what control fits there are.
+    assert_eq!(checks.len(), 2 * landmarks + others, "{checks:?}");
     for check in checks {
         for key in ["question", "verdict", "found", "bar", "reason"] {
             let text = check[key].as_str().expect("a text");
@@ -306,41 +327,40 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     assert_eq!(figures["images"], json!(birds.annotated().len() - 1));
     assert_numbers(&figures["tracking"]["conv_interp_2"], SUMMARY, "tracking");
     assert_methods(&figures);
-    let checks = assert_checks(&figures, &report);
+    let checks = assert_checks(&figures, &report, 3);
     assert!(!report.contains("were not run") && report.contains("explainer, second seed"));
     let controls = figures["trust"]["control_fits"].as_array().expect("control fits");
-    assert_eq!(controls.len(), 4);
+    assert_eq!(controls.len(), 3);
     for control in controls {
         let name = control["control"].as_str().expect("a name");
-        assert!(out.join("checkpoints").join(name).join("epoch-0001").is_dir(), "{name}");
         assert_numbers(&control["figures"], &["returned", "returned_null", "share"], name);
         assert_numbers(&control["figures"]["row"]["tracking"], SUMMARY, name);
     }
-    assert_ne!(checks.last().expect("a check")["verdict"], "not-measured", "shuffled features");
+    for check in &checks[checks.len() - 2..] {
+        assert_ne!(check["verdict"], "not-measured", "parts of random weights and of shuffled features");
+    }
     let all = [
         "target",
         "top_conv",
         "conv_interp_2",
         "places",
         "unfitted",
-        "unfitted, places",
-        "part_detectors",
-        "part_detectors_start",
         "kmeans",
         "ceiling",
         "published",
         "random_performer",
         "random_ceiling",
+        "random_parts",
+        "shuffled_parts",
     ];
     assert_evidence(&figures, &all);
-    assert!(out.join("checkpoints/epoch-0001").is_dir(), "the fit's own");
 }
 
 /// What `--head-to-head=5` adds agrees with the rest and with itself.
 fn assert_methods(figures: &Value) {
     let methods = figures["head_to_head"]["methods"].as_array().expect("methods");
     let filters: Vec<_> = methods.iter().map(|method| method["filters"].clone()).collect();
-    assert_eq!(filters, [64, 64, 64, 5, 5, 5, 5]);
+    assert_eq!(filters, [64, 16, 64, 5, 5, 5, 5]);
     let [top_conv, explainer, channels, dictionaries @ ..] = &methods[..] else { panic!("{methods:?}") };
     for (method, layer) in [(top_conv, "top_conv"), (explainer, "conv_interp_2"), (channels, "target")] {
         assert_eq!(method["tracking"], figures["tracking"][layer], "{layer}");
@@ -358,19 +378,22 @@ fn assert_methods(figures: &Value) {
 
 #[test]
 fn a_network_of_ones_own_is_trained_and_explained() {
-    let settings = custom_performer::Settings { birds: 24, training: 2, epochs: 1, seed: 1 };
+    let settings = custom_performer::Settings { birds: 24, training: 2, seed: 1 };
     let device = flags([]).expect("no flags").fit.device.open().expect("a device");
     let run = custom_performer::run(&settings, &device).expect("a run");
     assert!((0.0..=1.0).contains(&run.validation_error));
     let validation = run.fit.validation.as_ref().expect("figures");
-    assert!(validation.relative_error.len() == 1 && validation.relative_error[0] < 1.0, "{validation:?}");
-    // A single score, which the explainer's features give as well.
-    let (score, explained) = (&run.explanation.scores, &run.explanation.explained_scores);
-    assert_eq!((score.len(), explained.len()), (1, 1));
-    assert!(score[0].is_finite() && explained[0].is_finite());
-    let part = run.explanation.top_parts(1).first().expect("a part");
-    // Units of 8×8 lie 8 pixels apart from pixel 0 on.
-    assert_eq!(part.center, [8.0 * part.unit[1] as f64, 8.0 * part.unit[0] as f64]);
+    assert!(validation.relative_error.iter().all(|&error| error < 1e-9), "{validation:?}");
+    assert!(validation.mass_share > 0.0 && validation.mass_share < 1.0, "{validation:?}");
+    // A single score, which parts and all else give together.
+    let explanation = &run.explanation;
+    assert_eq!((explanation.scores.len(), explanation.scores_of_parts.len()), (1, 1));
+    assert!(explanation.contributions.remainder() < 0.05, "{:?}", explanation.contributions);
+    assert_eq!(explanation.parts.len() + explanation.absent.len(), run.fit.explainer.parts());
+    for part in explanation.top_parts(3) {
+        // Units of 8×8 lie 8 pixels apart from pixel 0 on.
+        assert_eq!(part.center, [8.0 * part.unit[1] as f64, 8.0 * part.unit[0] as f64]);
+    }
 }
 
 #[test]
@@ -410,10 +433,10 @@ fn files_are_whole_and_for_everyone() {
         let error = files::check(&nowhere).expect_err("not a place to write");
         assert!(error.to_string().contains("new"), "{error}");
         let args = flags(["--json", nowhere.to_str().expect("UTF-8")]).expect("flags");
-        assert!(args.check_outputs().is_err());
+        assert!(args.check().is_err());
     }
     let args = flags(["--out", path.to_str().expect("UTF-8")]).expect("flags");
-    assert!(args.check_outputs().is_err(), "a file is no folder");
+    assert!(args.check().is_err(), "a file is no folder");
 }
 
 #[test]
@@ -564,25 +587,49 @@ fn decisions_are_among_all_classes_and_among_those_of_the_dataset() {
 }
 
 #[test]
+fn flags_that_the_form_has_no_use_for_are_refused() {
+    let refused = |given: &[&str]| {
+        let error = flags(given.iter().copied()).expect("flags").check().expect_err("no use").to_string();
+        assert!(error.contains(given[0]), "{error}");
+        error
+    };
+    for given in [["--epochs", "2"], ["--crops", "1"], ["--batch-size", "4"], ["--set", "fit.seed=1"]] {
+        assert!(refused(&given).contains("--form published"), "{given:?}");
+    }
+    assert!(refused(&["--parts", "4", "--form", "published"]).contains("--form parts"));
+    assert!(flags(["--parts", "4"]).expect("flags").check().is_ok());
+    assert!(flags(PUBLISHED).expect("flags").check().is_ok());
+}
+
+#[test]
 fn settings_are_set_by_their_names() {
     let set = |settings: &[&str]| {
         let with_flag = settings.iter().flat_map(|setting| ["--set", setting]);
-        let args = flags(with_flag).map_err(|error| error.to_string())?;
+        let trained = settings.iter().any(|setting| !setting.starts_with("parts."));
+        let form = if trained { "published" } else { "parts" };
+        let args = flags(["--form", form].into_iter().chain(with_flag)).map_err(|error| error.to_string())?;
         let explainer = ExplainerConfig::new(3, 4, 5, Pooling::max(2, 2), vec![6]);
         let defaults = Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED };
-        let views = args.fit.views(&defaults, 0);
+        let views = args.fit.views(args.form, &defaults, 0);
+        args.check().map_err(|error| error.to_string())?;
         let settings = args.fit.settings(explainer, &defaults, &views, &args.wanted());
-        settings.map(|settings| (settings.fit, settings.explainer)).map_err(|error| error.to_string())
+        settings.map(|settings| settings.method).map_err(|error| error.to_string())
     };
-    let (fit, explainer) = set(&[
+    let Method::Parts { parts } = set(&["parts.parts=8", "parts.seed=4"]).expect("settings") else {
+        panic!("the default")
+    };
+    assert_eq!((parts.parts, parts.seed), (8, 4));
+    let Method::Trained { fit, explainer } = set(&[
         "fit.gradient=Exact",
         "fit.weights.eta=0.3",
         r#"fit.scale={"Energy":{"trace":3.0}}"#,
         r#"explainer.masks=["None"]"#,
     ])
-    .expect("settings");
+    .expect("settings") else {
+        panic!("a form that is trained")
+    };
     assert_eq!(fit.gradient, Gradient::Exact);
-    assert_eq!((fit.weights.eta, fit.weights.share), (0.3, LossWeights::RELATIVE.share));
+    assert_eq!((fit.weights.eta, fit.weights.share), (0.3, LossWeights::PUBLISHED.share));
     assert_eq!(fit.scale, Scale::Energy { trace: 3.0 });
     assert_eq!(explainer.masks, [Masking::None]);
     assert_eq!(fit.epochs, 2);
@@ -594,7 +641,7 @@ fn settings_are_set_by_their_names() {
         (r#"fit.weights={"reconstruction":"Relative","eta":0.1,"share":1.0,"etta":2.0}"#, "etta"),
         (r#"fit.rates={"conv":1.0}"#, "conv"),
         ("fit.batch_size=-3", "--set fit.batch_size"),
-        ("gradient=Exact", "starts with `fit.` or `explainer.`"),
+        ("gradient=Exact", "starts with `parts.`, `fit.` or `explainer.`"),
         ("fit.gradient", "NAME=VALUE"),
     ] {
         let error = set(&[setting]).expect_err(setting);

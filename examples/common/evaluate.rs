@@ -1,7 +1,7 @@
 //! Peaks of every layer on the images with landmarks, and what the metrics make of them.
 
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Explainer, InterpretableTrack, Performer, Preprocessing};
+use explainer_core::{Fitted, Performer, Preprocessing};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     Categories, Control, InstabilityConfig, Landmarks, LocationInstability, Peaks, ReceptiveField,
@@ -46,7 +46,7 @@ pub struct Layers {
     pub conv_interp_1: Layer,
     pub conv_interp_2: Layer,
     pub unfitted: Layer,
-    /// Of windows whatever is seen through them, where there are any.
+    /// Of parts at their usual places, whatever is seen there.
     pub places: Option<Layer>,
     pub random_performer: Layer,
     pub landmarks: Landmarks,
@@ -58,9 +58,7 @@ pub struct Layers {
 pub struct Compared<'a, P> {
     pub performer: &'a P,
     pub random_performer: &'a P,
-    pub explainer: &'a Explainer,
-    /// The interpretable track before fitting.
-    pub start: &'a InterpretableTrack,
+    pub fitted: &'a Fitted<'a, P>,
 }
 
 impl<P: Performer> Compared<'_, P> {
@@ -105,16 +103,15 @@ impl<P: Performer> Compared<'_, P> {
             }
             let batch = input(self.performer.preprocessing(), &pixels, device)?;
             let tapped = self.performer.tap(batch.clone());
-            let encoding = self.explainer.forward(tapped.target.clone());
-            let before = self.start.forward(tapped.target.clone()).0.pop();
-            if let Some(maps) = self.explainer.interpretable.places(tapped.target.clone()) {
+            let Fitted { network, start, .. } = self.fitted;
+            let maps = network.part_maps(tapped.target.clone());
+            Layer::push(&mut unfitted, start(tapped.target.clone()), field)?;
+            if let Some(maps) = network.places(tapped.target.clone()) {
                 Layer::push(&mut places, maps, field)?;
             }
-            let maps = &encoding.interpretable;
             let (lowest, last) = maps.first().zip(maps.last()).ok_or("no interpretable layer")?;
             Layer::push(&mut first, lowest.clone(), field)?;
             Layer::push(&mut second, last.clone(), field)?;
-            Layer::push(&mut unfitted, before.ok_or("no interpretable layer")?, field)?;
             Layer::push(&mut target, tapped.target, field)?;
             Layer::push(&mut top_conv, tapped.top_conv, top_field)?;
             Layer::push(&mut random, self.random_performer.tap(batch).top_conv, top_field)?;

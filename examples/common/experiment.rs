@@ -1,22 +1,24 @@
 //! From a performer and a dataset to the table.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::Device;
 use explainer_core::{
-    Explainer, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, FolderLock, LabelledImage, Labels,
-    PartFitConfig, Performer, Task,
+    ExplainerConfig, ExplainerNetwork, FeatureConfig, Features, Fit, Fitted, FolderLock, LabelledImage,
+    Labels, PartFit, Performer, Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_detectors, of_explainer, of_track};
+use explainer_evaluation::{Evidence, EvidenceConfig, Probes, from_fn, names, of_network};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
 use super::args::{Defaults, Form, Wanted};
-use super::controls;
+use super::controls::Controls;
 use super::decisions::Decisions;
 use super::evaluate::{Compared, positions};
-use super::figures::{Figures, PartFigures, Reconstruction, Seconds, Settings};
+use super::figures::{Figures, Method, PartFigures, Reconstruction, Seconds, Settings};
 use super::head_to_head::Contest;
 use super::memory::peak_rss_mib;
 use super::program::stopping::{self, Heeding};
@@ -49,43 +51,87 @@ pub struct Data {
     seconds: f64,
 }
 
+/// A fit of either kind.
+pub enum Explained {
+    Parts(Box<PartFit>),
+    Trained(Box<Fit>),
+}
+
+impl Explained {
+    pub fn fitted<P: Performer>(&self) -> Fitted<'_, P> {
+        match self {
+            Self::Parts(fit) => fit.as_ref().into(),
+            Self::Trained(fit) => fit.as_ref().into(),
+        }
+    }
+
+    /// What the detectors of parts carry by themselves.
+    fn part_figures(&self) -> Option<PartFigures> {
+        match self {
+            Self::Parts(fit) => {
+                Some(PartFigures { moved: fit.moved.clone(), validation: fit.validation.clone() })
+            }
+            Self::Trained(_) => None,
+        }
+    }
+
+    /// Writes the explainer into a folder, and the record of its fit. The names of the files.
+    fn keep<P: Performer>(
+        &self,
+        folder: &Path,
+        performer: &P,
+        notes: BTreeMap<String, String>,
+    ) -> Result<&str, Failure> {
+        match self {
+            Self::Parts(fit) => {
+                fit.explainer.save(folder.join("explainer.safetensors"), performer, notes)?;
+                Ok("explainer.safetensors")
+            }
+            Self::Trained(fit) => {
+                fit.explainer.save(&folder.join("explainer.bpk"))?;
+                files::write_json(&folder.join("record.json"), &fit.records)?;
+                Ok("explainer.bpk, record.json")
+            }
+        }
+    }
+}
+
 /// A fit, and what was seen of it.
 pub struct Outcome {
-    fit: Fit,
+    pub explained: Explained,
     pub figures: Figures,
 }
 
 impl<P: Performer> Experiment<'_, P> {
     /// Computes features, fits, evaluates, prints the table and writes what was asked for.
     pub fn run(&self, args: &RunArgs, device: &Device) -> Result<(), Failure> {
-        args.check_outputs()?;
+        args.check()?;
         // One run at a time has the folder, from before the first picture to the end.
         let _locked = args.out.as_ref().map(FolderLock::take).transpose()?;
         // What memory does not hold goes where the results do, and has no name there.
-        let views = self.args.views(&self.defaults, args.seed).with_directory(args.out.clone());
+        let views = self.views(args, args.form);
         let mut settings = self.settings(&views, &args.wanted())?;
-        settings.fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
-        settings.fit.stop = Some(stopping::flag());
+        if let Method::Trained { fit, .. } = &mut settings.method {
+            fit.checkpoints = args.out.as_ref().map(|folder| folder.join("checkpoints"));
+            fit.stop = Some(stopping::flag());
+        }
         let names = args.names.as_deref().map(PartNames::read).transpose()?.unwrap_or_default();
-        names.check(settings.explainer.channels)?;
+        names.check(match &settings.method {
+            Method::Parts { parts } => parts.parts,
+            Method::Trained { explainer, .. } => explainer.channels,
+        })?;
         let data = self.data(&views, device)?;
         let outcome = self.outcome(&data, settings.clone(), args.form, device)?;
         // What there is, before it is told, and before what takes long or may fail.
-        keep(args, &outcome)?;
+        self.keep(args, &outcome)?;
         table::print(&outcome.figures);
         let mut outcome = self.head_to_head(args, &data, outcome, device)?;
-        keep(args, &outcome)?;
-        let controls = match args.trust {
-            true => {
-                outcome.figures.evidence =
-                    controls::evidence(self, outcome.figures.evidence, &settings, &data, args.form, device)?;
-                controls::run(self, &outcome, &settings, data, &views, device)?
-            }
-            false => {
-                drop(data);
-                Vec::new()
-            }
-        };
+        self.keep(args, &outcome)?;
+        let mut controls = Vec::new();
+        if args.trust {
+            let control = Controls { experiment: self, args, settings: &settings, device };
+            controls = control.run(&mut outcome, data)?;
+        }
         table::print_evidence(&outcome.figures);
         let report = self.report_of(&outcome)?.with_control_fits(controls).with_names(names);
         let started = Instant::now();
@@ -97,10 +143,10 @@ impl<P: Performer> Experiment<'_, P> {
         drop(report);
         outcome.figures.trust = Some(trust.clone());
         outcome.figures.peak_rss_mib = peak_rss_mib();
-        keep(args, &outcome)?;
+        let kept = self.keep(args, &outcome)?;
         table::print_trust(&trust);
-        if let Some(folder) = &args.out {
-            say!("\nkept in {}: explainer.bpk, record.json, figures.json", folder.display());
+        if let (Some(folder), Some(kept)) = (&args.out, kept) {
+            say!("\nkept in {}: {kept}, figures.json", folder.display());
         }
         let Some((path, seen)) = seen else { return Ok(()) };
         seen.write(&path)?;
@@ -113,6 +159,28 @@ impl<P: Performer> Experiment<'_, P> {
         Ok(())
     }
 
+    /// The views that a form reads. What memory does not hold goes where the results do, and has no name there.
+    pub fn views(&self, args: &RunArgs, form: Form) -> FeatureConfig {
+        self.args.views(form, &self.defaults, args.seed).with_directory(args.out.clone())
+    }
+
+    /// Writes what `--json` asks for, and `--out`; the names of the explainer's files.
+    fn keep<'o>(&self, args: &RunArgs, outcome: &'o Outcome) -> Result<Option<&'o str>, Failure> {
+        if let Some(file) = &args.json {
+            files::write_json(file, &outcome.figures)?;
+        }
+        let Some(folder) = &args.out else { return Ok(None) };
+        files::write_json(&folder.join("figures.json"), &outcome.figures)?;
+        let Networks { performer, name, .. } = self.networks;
+        let notes = [
+            ("performer", name.clone()),
+            ("dataset", self.dataset.name().to_string()),
+            ("category", self.category()),
+        ];
+        let notes = notes.into_iter().map(|(key, note)| (key.to_string(), note)).collect();
+        outcome.explained.keep(folder, performer, notes).map(Some)
+    }
+
     /// Adds other methods on the same features, if the flags ask for them.
     fn head_to_head(
         &self,
@@ -122,15 +190,18 @@ impl<P: Performer> Experiment<'_, P> {
         device: &Device,
     ) -> Result<Outcome, Failure> {
         let Some(width) = args.head_to_head else { return Ok(outcome) };
-        let contest = Contest {
-            performer: &self.networks.performer,
-            explainer: &outcome.fit.explainer,
-            train: &data.train,
-            validation: &data.validation,
-            width,
-            seed: args.seed,
+        let met = {
+            let fitted = outcome.explained.fitted();
+            let contest = Contest {
+                performer: &self.networks.performer,
+                fitted: &fitted,
+                train: &data.train,
+                validation: &data.validation,
+                width,
+                seed: args.seed,
+            };
+            contest.run(self.dataset, &self.annotated(), self.prefetch(), &outcome.figures, device)?
         };
-        let met = contest.run(self.dataset, &self.annotated(), self.prefetch(), &outcome.figures, device)?;
         say!("\nhead to head; dictionaries of {} activation vectors\n\n{}", met.vectors, met.table());
         outcome.figures.head_to_head = Some(met);
         Ok(outcome)
@@ -144,11 +215,11 @@ impl<P: Performer> Experiment<'_, P> {
     pub fn settings(&self, views: &FeatureConfig, wanted: &Wanted<'_>) -> Result<Settings, Failure> {
         let explainer = ExplainerConfig::for_performer(&self.networks.performer);
         let mut settings = self.args.settings(explainer, &self.defaults, views, wanted)?;
-        if wanted.form == Form::Classification {
+        if let (Form::Classification, Method::Trained { fit, .. }) = (wanted.form, &mut settings.method) {
             let labels = self.labels.clone().ok_or(
                 "--form classification: the performer does not have the dataset's categories among its classes",
             )?;
-            settings.fit.task = Task::Classification(labels);
+            fit.task = Task::Classification(labels);
         }
         Ok(settings)
     }
@@ -161,7 +232,7 @@ impl<P: Performer> Experiment<'_, P> {
     /// What another performer makes of the same images.
     pub fn data_of(&self, performer: &P, views: &FeatureConfig, device: &Device) -> Result<Data, Failure> {
         let started = Instant::now();
-        let plain = views.clone().with_mirror(false).with_crops(0);
+        let plain = views.clone().with_mirror(false).with_crops(0).with_transplant(false);
         let (train, _) = self.features(performer, Split::Train, views, device)?;
         let (validation, landmarks) = self.features(performer, Split::Validation, &plain, device)?;
         let validation = match landmarks {
@@ -183,48 +254,53 @@ impl<P: Performer> Experiment<'_, P> {
         let Data { train, validation, .. } = data;
         let mut seconds = Seconds { features: data.seconds, ..Seconds::default() };
         let started = Instant::now();
-        let start = settings.explainer.init_from(performer, device);
-        let heeding = Heeding::new();
-        let fit = settings.fit.fit(start, performer, train, Some(validation))?;
-        drop(heeding);
+        let explained = match &settings.method {
+            Method::Parts { parts } => {
+                Explained::Parts(Box::new(parts.fit(performer, train, Some(validation))?))
+            }
+            Method::Trained { explainer, fit } => {
+                let heeding = Heeding::new();
+                let found =
+                    fit.fit(explainer.init_from(performer, device), performer, train, Some(validation))?;
+                drop(heeding);
+                Explained::Trained(Box::new(found))
+            }
+        };
         stopping::check()?;
         seconds.fit = started.elapsed().as_secs_f64();
-        fit.notes.iter().for_each(|note| say!("note: {note}"));
+        let fitted = explained.fitted::<P>();
+        fitted.notes.iter().for_each(|note| say!("note: {note}"));
 
         let started = Instant::now();
         let images = self.annotated();
-        let compared = Compared {
-            performer,
-            random_performer: &self.networks.random,
-            explainer: &fit.explainer,
-            start: &fit.start,
-        };
+        let compared = Compared { performer, random_performer: &self.networks.random, fitted: &fitted };
         let layers = compared.layers(self.dataset, &images, self.prefetch(), device)?;
-        let (reconstruction, agreement) = held_out(&fit)?;
-        let decisions = self.decisions(&fit.explainer, validation)?;
-        let (side, seed) = (performer.preprocessing().size, settings.fit.seed);
+        let (reconstruction, agreement) = held_out(&fitted)?;
+        let decisions = self.decisions(fitted.network, validation)?;
+        let (side, seed) = (performer.preprocessing().size, settings.seed);
         let (instability, tracking) = (layers.instability(side, seed), layers.tracking(seed));
         let ((peak_spread, landmark_spread), diversity) = (layers.spread(side), layers.diversity());
-        let parts = PartFitConfig::new().with_seed(seed).fit(performer, train, Some(validation))?;
+        let before = from_fn(performer.target_field(), fitted.network.least_peak(), |tapped| {
+            (fitted.start)(tapped.target.clone())
+        });
         let probes = Probes::new()
-            .with(names::EXPLAINED, of_explainer(&fit.explainer, performer))
-            .with(names::UNFITTED, of_track(&fit.start, performer))
-            .with(names::PART_DETECTORS, of_detectors(parts.explainer.detectors(), performer))
-            .with(names::PART_DETECTORS_START, of_detectors(parts.start.detectors(), performer));
-        let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
+            .with(names::EXPLAINED, of_network(fitted.network, performer))
+            .with(names::UNFITTED, before);
+        let evidence = self.evidence(performer, &probes, &settings, device)?;
         drop(probes);
         let took = evidence.took;
         seconds.evidence_performer = took.performer.as_secs_f64();
         seconds.evidence_pictures = took.pictures.as_secs_f64();
         seconds.evidence_detectors = took.probes.as_secs_f64();
         seconds.evaluate = started.elapsed().as_secs_f64();
+        let mass_share = fitted.validation.as_ref().and_then(|validation| validation.mass_share);
         let figures = Figures {
             dataset: self.dataset.name().to_string(),
             category: self.category(),
             performer: self.networks.name.clone(),
             form: format!("{form:?}"),
             seed,
-            epochs: fit.records.len(),
+            epochs: fitted.records.len(),
             images: layers.landmarks.images(),
             training_rows: train.len(),
             validation_images: validation.len(),
@@ -235,23 +311,24 @@ impl<P: Performer> Experiment<'_, P> {
             landmark_spread,
             diversity,
             live_filters: layers.conv_interp_2.peaks.live_filters().len(),
-            filters: fit.explainer.filters(),
-            share: f64::from(fit.share()),
-            mass_share: fit.validation.as_ref().and_then(|validation| validation.mass_share),
+            filters: fitted.network.filters(),
+            share: fitted.share,
+            mass_share,
             reconstruction,
             agreement_among: decisions.as_ref().map_or(agreement, |decisions| decisions.agreement_among),
             error_among: decisions.as_ref().map(|decisions| decisions.among.clone()),
             error: decisions.map(|decisions| decisions.all),
             agreement,
             evidence,
-            part_detectors: PartFigures { seconds: parts.seconds, validation: parts.validation },
+            part_detectors: explained.part_figures(),
             head_to_head: None,
             trust: None,
             seconds,
             peak_rss_mib: peak_rss_mib(),
-            settings: Settings { fit: settings.fit.with_checkpoints(None).with_stop(None), ..settings },
+            settings: settings.told(),
         };
-        Ok(Outcome { fit, figures })
+        drop(fitted);
+        Ok(Outcome { explained, figures })
     }
 
     /// What interventions on the images find of some probes; always on the same images for one seed.
@@ -259,10 +336,10 @@ impl<P: Performer> Experiment<'_, P> {
         &self,
         performer: &P,
         probes: &Probes<'_>,
-        fit: &FitConfig,
+        settings: &Settings,
         device: &Device,
     ) -> Result<Evidence, Failure> {
-        let config = EvidenceConfig::new().with_seed(fit.seed).with_progress(fit.progress);
+        let config = EvidenceConfig::new().with_seed(settings.seed).with_progress(settings.progress);
         Ok(config.measure(performer, self.dataset, probes, self.prefetch(), device)?)
     }
 
@@ -298,7 +375,7 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// How images are read ahead of the performer.
-    fn prefetch(&self) -> Prefetch {
+    pub fn prefetch(&self) -> Prefetch {
         let prefetch = Prefetch::new().with_faults(self.args.faults());
         self.args.device.threads.map_or(prefetch, |threads| prefetch.with_workers(threads))
     }
@@ -314,15 +391,18 @@ impl<P: Performer> Experiment<'_, P> {
     }
 
     /// Classification errors on the validation images, where the performer has the dataset's categories.
-    fn decisions(&self, explainer: &Explainer, validation: &Features) -> Result<Option<Decisions>, Failure> {
+    fn decisions(
+        &self,
+        network: &dyn ExplainerNetwork<P>,
+        validation: &Features,
+    ) -> Result<Option<Decisions>, Failure> {
         let Some(labels) = &self.labels else { return Ok(None) };
         let performer = &self.networks.performer;
         let rows: Vec<usize> = (0..validation.len()).collect();
         let (mut own, mut theirs) = (Vec::new(), Vec::new());
         for rows in rows.chunks(64) {
             let batch = validation.batch(rows);
-            let upper = explainer.forward(batch.target).upper.pop().ok_or("no decoder layer")?;
-            own.extend(explainer.scores(performer, upper).into_data().iter::<f32>());
+            own.extend(network.scores(performer, batch.target).into_data().iter::<f32>());
             theirs.extend(batch.scores.into_data().iter::<f32>());
         }
         Decisions::new(&theirs, &own, validation.categories(), labels).map(Some)
@@ -331,9 +411,9 @@ impl<P: Performer> Experiment<'_, P> {
     /// The report of an outcome, as yet without control fits and names.
     pub fn report_of<'r>(&'r self, outcome: &'r Outcome) -> Result<Report<'r, P>, Failure> {
         let Networks { performer, random, name } = self.networks;
-        let Settings { fit, .. } = &outcome.figures.settings;
-        let config = ReportConfig::new().with_seed(fit.seed).with_progress(fit.progress);
-        Ok(Report::new(&outcome.fit, performer, self.dataset)
+        let Settings { seed, progress, .. } = outcome.figures.settings;
+        let config = ReportConfig::new().with_seed(seed).with_progress(progress);
+        Ok(Report::new(outcome.explained.fitted(), performer, self.dataset)
             .with_config(config)
             .with_random_performer(random)
             .with_evidence(&outcome.figures.evidence)
@@ -355,19 +435,8 @@ impl<P: Performer> Experiment<'_, P> {
     }
 }
 
-/// Writes what `--json` asks for, and `--out` beside the checkpoints.
-fn keep(args: &RunArgs, outcome: &Outcome) -> Result<(), Failure> {
-    if let Some(file) = &args.json {
-        files::write_json(file, &outcome.figures)?;
-    }
-    let Some(folder) = &args.out else { return Ok(()) };
-    outcome.fit.explainer.save(&folder.join("explainer.bpk"))?;
-    files::write_json(&folder.join("record.json"), &outcome.fit.records)?;
-    files::write_json(&folder.join("figures.json"), &outcome.figures)
-}
-
 /// Relative errors and agreement on the validation images.
-fn held_out(fit: &Fit) -> Result<(Reconstruction, f64), Failure> {
+fn held_out<P>(fit: &Fitted<'_, P>) -> Result<(Reconstruction, f64), Failure> {
     let validation = fit.validation.as_ref().ok_or("the fit had no validation images")?;
     let errors = &validation.relative_error;
     let &fc_dec_1 = errors.first().ok_or("nothing is reconstructed")?;

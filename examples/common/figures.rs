@@ -1,6 +1,6 @@
 //! The figures of one experiment, as they go into the JSON file.
 
-use explainer_core::{ExplainerConfig, FitConfig, PartValidation};
+use explainer_core::{ExplainerConfig, FitConfig, PartFitConfig, PartValidation};
 use explainer_evaluation::Evidence;
 use explainer_metrics::Summary;
 use explainer_report::Trust;
@@ -112,8 +112,8 @@ pub struct Seconds {
 /// What an explainer of part detectors makes of the validation images.
 #[derive(Clone, Debug, Serialize)]
 pub struct PartFigures {
-    /// Wall-clock time of the fit.
-    pub seconds: f64,
+    /// Share of all peaks that each round of the fit moved.
+    pub moved: Vec<f64>,
     pub validation: Option<PartValidation>,
 }
 
@@ -156,8 +156,9 @@ pub struct Figures {
     /// What interventions found.
     #[serde(flatten, serialize_with = "evidence")]
     pub evidence: Evidence,
-    /// Detectors of parts by evidence, fitted on the same features.
-    pub part_detectors: PartFigures,
+    /// What the detectors of parts carry by themselves; `None` of a form that is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part_detectors: Option<PartFigures>,
     /// Other methods on the same features, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head_to_head: Option<HeadToHead>,
@@ -195,12 +196,36 @@ fn evidence<S: Serializer>(found: &Evidence, serializer: S) -> Result<S::Ok, S::
 /// What the explainer and its fit were made from; `--set` takes the same names.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
+    pub seed: u64,
     /// Random crops of every training image.
     pub crops: usize,
-    /// Seed of those crops.
+    /// Seed of those crops, or of the squares that are moved.
     pub crops_seed: u64,
     /// Whether target features were kept in half precision.
     pub half: bool,
-    pub explainer: ExplainerConfig,
-    pub fit: FitConfig,
+    /// Whether bars are drawn.
+    #[serde(skip)]
+    pub progress: bool,
+    #[serde(flatten)]
+    pub method: Method,
+}
+
+/// The settings of a form.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Method {
+    /// Detectors of parts.
+    Parts { parts: PartFitConfig },
+    /// An explainer that is trained.
+    Trained { explainer: Box<ExplainerConfig>, fit: Box<FitConfig> },
+}
+
+impl Settings {
+    /// Without what says where and not what.
+    pub fn told(mut self) -> Self {
+        if let Method::Trained { fit, .. } = &mut self.method {
+            (fit.checkpoints, fit.stop) = (None, None);
+        }
+        self
+    }
 }

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use explainer_baselines::{
     ActivationSample, Channels, Dictionary, KMeansConfig, NmfConfig, PcaConfig, TopKSaeConfig,
 };
-use explainer_core::{Explainer, Features, Performer, UpperTaps};
+use explainer_core::{Features, Fitted, Performer, UpperTaps};
 use explainer_datasets::{Dataset, Prefetch, Sample, Samples};
 use explainer_metrics::{
     InstabilityConfig, Landmarks, RelativeError, STRONGEST_IMAGES, Summary, agreement, diversity,
@@ -56,7 +56,7 @@ pub struct Method {
 /// Who meets whom.
 pub struct Contest<'a, P> {
     pub performer: &'a P,
-    pub explainer: &'a Explainer,
+    pub fitted: &'a Fitted<'a, P>,
     pub train: &'a Features,
     pub validation: &'a Features,
     /// Atoms of a dictionary; as many as the explainer has filters, if `None`.
@@ -109,7 +109,7 @@ impl<P: Performer> Contest<'_, P> {
     }
 
     fn contestants(&self, sample: Tensor<2>) -> Result<Vec<Contestant>, Failure> {
-        let (width, seed) = (self.width.unwrap_or(self.explainer.filters()), self.seed);
+        let (width, seed) = (self.width.unwrap_or(self.fitted.network.filters()), self.seed);
         let sae = TopKSaeConfig::of_width(width).with_seed(seed);
         let sae_name = format!("TopK sparse auto-encoder, k = {}", sae.active);
         let channels = Box::new(Channels::new(sample.dims()[1]));
@@ -165,7 +165,7 @@ impl<P: Performer> Contest<'_, P> {
                 let (maps, field) = match source {
                     Source::TopConv => (tapped.top_conv.clone(), top_field),
                     Source::Explainer => {
-                        let (mut maps, _) = self.explainer.interpretable.forward(target);
+                        let mut maps = self.fitted.network.part_maps(target);
                         (maps.pop().ok_or("the explainer has no interpretable layer")?, field)
                     }
                     Source::Dictionary { dictionary, .. } => {

@@ -5,7 +5,7 @@ mod controls;
 pub mod decisions;
 mod evaluate;
 pub mod experiment;
-mod figures;
+pub mod figures;
 mod head_to_head;
 mod memory;
 #[path = "../program/mod.rs"]

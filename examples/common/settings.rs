@@ -1,5 +1,6 @@
 //! Settings of a fit and of an explainer by their names, for ablations.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
@@ -8,7 +9,7 @@ use serde_json::Value;
 
 use super::Failure;
 
-/// One of them, as `fit.gradient=Exact` or `explainer.masks=["None"]`.
+/// One of them, as `parts.parts=8`, `fit.gradient=Exact` or `explainer.masks=["None"]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Setting {
@@ -23,8 +24,10 @@ impl FromStr for Setting {
     fn from_str(text: &str) -> Result<Self, String> {
         let (path, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
         let path: Vec<String> = path.split('.').map(str::to_string).collect();
-        if path.len() < 2 || !["fit", "explainer"].contains(&path[0].as_str()) {
-            return Err(format!("expected a name that starts with `fit.` or `explainer.`, found {text}"));
+        if path.len() < 2 || !["parts", "fit", "explainer"].contains(&path[0].as_str()) {
+            return Err(format!(
+                "expected a name that starts with `parts.`, `fit.` or `explainer.`, found {text}"
+            ));
         }
         // What is not JSON is a word, so that it needs no quotation marks within those of a shell.
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_string()));
@@ -40,14 +43,25 @@ impl TryFrom<String> for Setting {
     }
 }
 
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path.join("."))
+    }
+}
+
 impl Setting {
+    /// Whether it is one of a form that is trained.
+    pub fn is_of_trained(&self) -> bool {
+        self.path[0] != "parts"
+    }
+
     fn put(&self, root: &mut Value) -> Result<(), Failure> {
         let mut slot = root;
         for name in &self.path[1..] {
             let names = slot.as_object().map(|object| object.keys().cloned().collect::<Vec<_>>().join(", "));
             slot = slot.get_mut(name).ok_or_else(|| {
                 let among = names.unwrap_or_else(|| "none".to_string());
-                format!("--set {}: expected one of the settings {among}; found {name}", self.path.join("."))
+                format!("--set {self}: expected one of the settings {among}; found {name}")
             })?;
         }
         *slot = self.value.clone();
@@ -65,9 +79,9 @@ where
         setting.put(&mut value)?;
         // Setting by setting, so that the error is told of the right one.
         let read = serde_json::from_value::<T>(value.clone())
-            .map_err(|error| format!("--set {}: {error}", setting.path.join(".")))?;
+            .map_err(|error| format!("--set {setting}: {error}"))?;
         if let Some(name) = dropped(&value, &serde_json::to_value(&read)?) {
-            return Err(format!("--set {}: there is no setting {name}", setting.path.join(".")).into());
+            return Err(format!("--set {setting}: there is no setting {name}").into());
         }
     }
     Ok(serde_json::from_value(value)?)

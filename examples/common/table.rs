@@ -11,13 +11,17 @@ use super::program::say;
 pub fn print(figures: &Figures) {
     let (place, follow) = (&figures.location_instability, &figures.tracking);
     let (spread, diversity) = (&figures.peak_spread, &figures.diversity);
+    let epochs = match figures.epochs {
+        0 => String::new(),
+        epochs => format!(" · {epochs} epochs"),
+    };
     say!(
-        "\n{} · {} · {} · seed {} · {} epochs · {} images with landmarks\n",
+        "\n{} · {} · {} · {} · seed {}{epochs} · {} images with landmarks\n",
         figures.dataset,
         figures.category,
         figures.performer,
+        figures.form,
         figures.seed,
-        figures.epochs,
         figures.images
     );
     say!(
@@ -96,12 +100,12 @@ pub fn print(figures: &Figures) {
 pub fn print_evidence(figures: &Figures) {
     let evidence = &figures.evidence;
     say!("\n{}", evidence.table(names::EXPLAINED));
-    if let Some(parts) = &figures.part_detectors.validation {
+    if let Some(parts) = figures.part_detectors.as_ref().and_then(|parts| parts.validation.as_ref()) {
         say!(
-            "part detectors, fitted in {:.1} s: {:.1} present in an image; within two units of their peaks lies {:.2} of \
-             the mass; from that alone the performer decides alike in {:.3} of the images (error {})",
-            figures.part_detectors.seconds,
+            "{:.1} of {} parts are present in an image; within two units of their peaks lies {:.2} of the mass; from that \
+             alone the performer decides alike in {:.3} of the images (relative error {})",
             parts.present,
+            figures.filters,
             parts.mass_share,
             parts.agreement_of_parts,
             parts.error_of_parts.iter().map(|error| format!("{error:.3}")).collect::<Vec<_>>().join(" / "),

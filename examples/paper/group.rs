@@ -19,8 +19,9 @@ use super::cells::{Cells, find};
 use super::performers::Found;
 use super::places::{Missing, Place, Places};
 use super::plan::{Experiment, Network, Performer, Plan, Training, Variation};
-use crate::common::args::{Defaults, Wanted};
+use crate::common::args::{Defaults, Form, Wanted};
 use crate::common::experiment::{Data, Outcome};
+use crate::common::figures::Method;
 use crate::common::program::{say, stopping};
 use crate::common::{self, Failure, Networks};
 
@@ -63,7 +64,6 @@ struct Prepared<A: Architecture> {
     dataset: Box<dyn Dataset>,
     networks: Networks<ConvNet<A>>,
     labels: Labels,
-    data: Data,
 }
 
 /// What to do where another process is at it.
@@ -157,8 +157,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn views(&self, group: &Group<'_>) -> FeatureConfig {
-        let views = self.args.fit.views(&group.defaults(), FEATURES_SEED);
+    fn views(&self, group: &Group<'_>, form: Form) -> FeatureConfig {
+        let views = self.args.fit.views(form, &group.defaults(), FEATURES_SEED);
         let jobs = self.args.jobs;
         let limit = (self.args.memory * f64::from(1 << 30)) as usize / jobs;
         // What memory does not hold goes where the results do.
@@ -177,12 +177,13 @@ impl<'a> Run<'a> {
         // A size that says nothing: those of the performer are known when it is.
         let sizes = ExplainerConfig::new(1, 1, 1, Pooling::max(1, 1), vec![1]);
         let sizes = serde_json::to_value(&sizes)?;
-        let (views, defaults) = (self.views(group), group.defaults());
+        let defaults = group.defaults();
         let mut cells = Vec::new();
         for variation in self.variations() {
             for &seed in self.plan.seeds(group.experiment) {
                 let wanted = Wanted { seed, form: variation.form, set: &variation.set };
                 let base = serde_json::from_value(sizes.clone())?;
+                let views = self.views(group, variation.form);
                 let settings = self.args.fit.settings(base, &defaults, &views, &wanted)?;
                 let mut settings = serde_json::to_value(settings)?;
                 if let Some(explainer) = settings["explainer"].as_object_mut() {
@@ -287,8 +288,10 @@ impl<'a> Run<'a> {
         if claim == Claim::Try && whole.is_none() {
             return Ok(());
         }
-        let mut prepared = None;
-        for cell in all {
+        let (mut prepared, mut data) = (None, None::<(bool, Data)>);
+        let (parts, trained): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|cell| !cell.variation.form.is_trained());
+        for cell in parts.into_iter().chain(trained) {
             let Some(_claimed) = self.lock(&cell.identity)? else { continue };
             if find(&self.cells.read()?, &cell.identity).is_some() {
                 continue;
@@ -300,10 +303,20 @@ impl<'a> Run<'a> {
             say!("{}: {}, seed {}", group.name(), cell.variation.name, cell.seed);
             let experiment = self.experiment(group, &*prepared.dataset, &prepared.networks, &prepared.labels);
             let wanted = Wanted { seed: cell.seed, form: cell.variation.form, set: &cell.variation.set };
-            let mut settings = experiment.settings(&self.views(group), &wanted)?;
-            settings.fit.progress &= self.args.jobs == 1;
-            settings.fit.stop = Some(stopping::flag());
-            let outcome = experiment.outcome(&prepared.data, settings, wanted.form, device);
+            let views = self.views(group, wanted.form);
+            let mut settings = experiment.settings(&views, &wanted)?;
+            if let Method::Trained { fit, .. } = &mut settings.method {
+                fit.progress &= self.args.jobs == 1;
+                fit.stop = Some(stopping::flag());
+            }
+            // Forms that read the same views follow one another, so that features are computed once for each kind.
+            if data.as_ref().is_none_or(|(trained, _)| *trained != wanted.form.is_trained()) {
+                drop(data.take());
+                say!("{}: features", group.name());
+                data = Some((wanted.form.is_trained(), experiment.data(&views, device)?));
+            }
+            let Some((_, data)) = &data else { continue };
+            let outcome = experiment.outcome(data, settings, wanted.form, device);
             let outcome = outcome.and_then(|mut outcome| {
                 let trust = experiment.report_of(&outcome)?.trust()?;
                 outcome.figures.trust = Some(trust);
@@ -326,11 +339,9 @@ impl<'a> Run<'a> {
         let (size, faults, name) = (performer.preprocessing().size, self.args.fit.faults(), group.name());
         let set = &group.experiment.dataset;
         let dataset = set.open(group.categories, size, faults, &self.places, &name)?;
-        say!("{name}: features");
         let random = performer.randomized(FEATURES_SEED);
         let networks = Networks { performer, random, name: A::NAME.to_string() };
-        let data = self.experiment(group, &*dataset, &networks, &labels).data(&self.views(group), device)?;
-        Ok(Some(Prepared { dataset, networks, labels, data }))
+        Ok(Some(Prepared { dataset, networks, labels }))
     }
 
     fn experiment<'e, A: Architecture>(

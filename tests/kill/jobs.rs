@@ -97,7 +97,18 @@ fn scenes(birds: usize) -> SyntheticBirdsConfig {
 fn explain(folder: &Path) -> Result<(), Failure> {
     say!("{FIRST}");
     let folder = folder.to_str().ok_or("no UTF-8")?;
-    let args = crate::flags(["--epochs", "4", "--crops", "0", "--threads", "1", "--out", folder])?;
+    let args = crate::flags([
+        "--form",
+        "published",
+        "--epochs",
+        "4",
+        "--crops",
+        "0",
+        "--threads",
+        "1",
+        "--out",
+        folder,
+    ])?;
     let device = args.fit.device.open()?;
     let performer = tiny(&device);
     let random = performer.randomized(args.seed);

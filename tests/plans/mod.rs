@@ -26,8 +26,9 @@ epochs = 1
 crops = 0
 beside = "cub"
 "#;
-pub const NO_LOSS: &str = "[[variation]]\nname = \"no loss\"\nset = [\"fit.push=[]\"]\n";
-const DEFAULT: &str = "[[variation]]\nname = \"default\"\n";
+pub const NO_LOSS: &str =
+    "[[variation]]\nname = \"no loss\"\nform = \"published\"\nset = [\"fit.push=[]\"]\n";
+const DEFAULT: &str = "[[variation]]\nname = \"default\"\nform = \"published\"\n";
 
 /// A folder with a plan in it.
 struct Place {
@@ -117,7 +118,7 @@ fn each_fit_of_a_plan_is_made_once() {
 fn what_is_wrong_or_missing_is_told_before_the_work() {
     let place = Place::new();
     let birds = format!("seeds = [5]\n{BIRDS}");
-    let wrong = "[[variation]]\nname = \"?\"\nset = [\"fit.eta=1\"]\n";
+    let wrong = "[[variation]]\nname = \"?\"\nform = \"published\"\nset = [\"fit.eta=1\"]\n";
     let twice = format!("{birds}{DEFAULT}{DEFAULT}");
     let photos = r#"
 [[experiment]]

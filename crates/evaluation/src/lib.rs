@@ -5,8 +5,8 @@
 //! apart by changing the picture: the head is erased, a control place is erased, the head is moved. A detector of
 //! heads is weaker without a head and follows one that moves; a place is neither.
 //!
-//! - [`Probe`]: a set of detectors, of whatever makes maps of a performer's features; [`of_explainer`],
-//!   [`of_detectors`], [`of_dictionary`] and [`from_fn`] make them, [`Probes`] names them.
+//! - [`Probe`]: a set of detectors, of whatever makes maps of a performer's features; [`of_network`],
+//!   [`of_dictionary`] and [`from_fn`] make them, [`Probes`] names them.
 //! - [`EvidenceConfig`]: how much is looked at; its [`measure`](EvidenceConfig::measure) makes one pass over the images
 //!   and their interventions for all probes.
 //! - [`Evidence`]: the figures by layer or control and by landmark, with standard errors over source photographs.
@@ -61,5 +61,5 @@ pub use error::EvaluationError;
 pub use evidence::{Deletion, Evidence, Example, Figures, LandmarkFigures, LayerEvidence};
 pub use layer::Trace;
 pub use pass::Took;
-pub use probe::{Probe, Probes, Reading, from_fn, of_detectors, of_dictionary, of_explainer, of_track};
+pub use probe::{Probe, Probes, Reading, from_fn, of_dictionary, of_explainer, of_network, of_track};
 pub use table::Table;

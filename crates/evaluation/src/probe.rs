@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 use explainer_baselines::Dictionary;
-use explainer_core::{Explainer, InterpretableTrack, PartDetectors, Performer, Tapped};
+use explainer_core::{Explainer, ExplainerNetwork, InterpretableTrack, Performer, Tapped};
 use explainer_metrics::ReceptiveField;
 
 use crate::EvaluationError;
@@ -114,9 +114,31 @@ impl<'a> Probes<'a> {
     }
 }
 
-/// Detectors of parts. Where their peak is counts in every image, whether or not they say that the part is there.
-pub fn of_detectors<'a, P: Performer>(detectors: &'a PartDetectors, performer: &P) -> Box<dyn Probe + 'a> {
-    from_fn(performer.target_field(), f64::NEG_INFINITY, |tapped| detectors.evidence(tapped.target.clone()))
+/// The parts of an explainer of any form, with its places alone where it has such a control.
+pub fn of_network<'a, P: Performer>(
+    network: &'a dyn ExplainerNetwork<P>,
+    performer: &P,
+) -> Box<dyn Probe + 'a> {
+    Box::new(Network { network, field: performer.target_field() })
+}
+
+struct Network<'a, P> {
+    network: &'a dyn ExplainerNetwork<P>,
+    field: ReceptiveField,
+}
+
+impl<P: Performer> Probe for Network<'_, P> {
+    fn read(&self, tapped: &Tapped) -> Result<Reading, EvaluationError> {
+        let maps = self.network.part_maps(tapped.target.clone()).pop();
+        let maps = maps.expect("an explainer has an interpretable layer");
+        Ok(Reading { places: self.network.places(tapped.target.clone()), ..maps.into() })
+    }
+    fn field(&self) -> ReceptiveField {
+        self.field
+    }
+    fn threshold(&self) -> f64 {
+        self.network.least_peak()
+    }
 }
 
 /// The last interpretable layer of an explainer, with its places alone, roots and facing where it has windows.

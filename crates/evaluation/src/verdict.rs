@@ -4,7 +4,8 @@ use explainer_metrics::{Estimate, Figure};
 
 use crate::evidence::{Evidence, Figures};
 use crate::names::{
-    CEILING, KMEANS, PART_DETECTORS, PART_DETECTORS_START, PLACES, RANDOM_PERFORMER, TARGET, TOP_CONV,
+    CEILING, EXPLAINED, KMEANS, PLACES, RANDOM_PARTS, RANDOM_PERFORMER, SHUFFLED_PARTS, TARGET, TOP_CONV,
+    UNFITTED,
 };
 
 /// The controls that a set of parts has to exceed, those that were measured.
@@ -149,6 +150,14 @@ impl Holds {
     }
 }
 
+/// The landmarks that a layer [follows](Follows).
+pub fn followed(evidence: &Evidence, layer: &str) -> Vec<String> {
+    let passed = |&(landmark, _): &(usize, &String)| {
+        Follows::of(evidence, layer, landmark).is_some_and(|found| found.passed())
+    };
+    evidence.landmarks.iter().enumerate().filter(passed).map(|(_, name)| name.clone()).collect()
+}
+
 /// The verdict on a layer, landmark by landmark, in a sentence each.
 pub fn in_words(evidence: &Evidence, layer: &str) -> String {
     let sentence = |(landmark, name): (usize, &String)| {
@@ -181,8 +190,10 @@ pub fn described(name: &str) -> &str {
         TOP_CONV => "the top conv's channels",
         PLACES => "places alone",
         KMEANS => "k-means of the target layer",
-        PART_DETECTORS => "part detectors by evidence",
-        PART_DETECTORS_START => "part detectors, before fitting",
+        EXPLAINED => "the explainer's parts",
+        UNFITTED => "the explainer before fitting",
+        RANDOM_PARTS => "parts of random weights",
+        SHUFFLED_PARTS => "parts of shuffled features",
         CEILING => "a supervised detector (ceiling)",
         RANDOM_PERFORMER => "a performer with random weights",
         BLIND => "a place that looks at nothing",

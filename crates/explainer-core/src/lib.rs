@@ -1,28 +1,30 @@
 //! Explainer networks for CNNs, on [Burn](https://burn.dev).
 //!
-//! A *performer* is a trained, frozen CNN. An [`Explainer`] reads the features of one of its middle
-//! conv-layers, re-expresses them as features of object parts, and reconstructs the performer's
-//! upper features from them. It is fitted without labels of parts (arXiv:1805.07468).
+//! A *performer* is a trained, frozen CNN. An *explainer* reads the features of one of its middle layers, re-expresses
+//! them as features of object parts, and reconstructs the performer's upper features from them. It is fitted without
+//! labels of parts.
 //!
 //! - [`Performer`]: what a network of yours has to show.
 //! - [`Features`]: what the performer makes of your images, computed once.
-//! - [`ExplainerConfig`], [`Explainer`]: the network; [`FitConfig`], [`Fit`]: its fit, with records,
-//!   checkpoints and resume.
-//! - [`ControlFits`]: the same fit with one thing changed, by which to tell what it owes to what.
-//! - [`Explanation`]: the parts of one image; [`Contributions`]: what each of them gave to its score.
-//! - [`Occlusion`]: how far each filter falls as pieces of an image are covered; [`Explainer::grad_cam`] and
-//!   [`performer_grad_cam`]: where a score comes from.
+//! - [`PartFitConfig`], [`PartFit`], [`PartExplainer`]: the default. Its parts are detectors that follow their evidence:
+//!   where a part is moved in the image they go along, and where it is erased they fall silent.
+//! - [`PartExplanation`]: the parts of one image and what each gave to the score.
+//! - [`ExplainerConfig`], [`FitConfig`], [`Explainer`], [`Fit`]: the published form (arXiv:1805.07468), which is trained
+//!   by the filter loss, with records, checkpoints and resume.
+//! - [`ExplainerNetwork`]: what both can say; evaluation and reports ask for nothing else.
+//! - [`ControlFits`]: a trained form with one thing changed, by which to tell what it owes to what.
+//! - [`occlusion`]: how far each filter falls as pieces of an image are covered; [`performer_grad_cam`]: where a score
+//!   comes from.
 //! - [`UpperLayers`]: what the performer makes of target features that something else has reconstructed.
 //!
-//! Burn 0.22 has no backend type parameter: a `&Device` decides at run time, and this crate picks
-//! none.
+//! Burn 0.22 has no backend type parameter: a `&Device` decides at run time, and this crate picks none.
 //!
 //! # Example
 //!
 //! ```
 //! use burn::tensor::Device;
 //! use explainer_core::{
-//!     CoreError, Explanation, ExplainerConfig, FeatureConfig, Features, FitConfig, LabelledImage, Performer,
+//!     CoreError, FeatureConfig, Features, LabelledImage, PartExplanation, PartFitConfig, Performer,
 //! };
 //!
 //! /// Explains the first of some decoded images, with all of them to fit on.
@@ -30,11 +32,10 @@
 //!     performer: &P,
 //!     images: &[LabelledImage],
 //!     device: &Device,
-//! ) -> Result<Explanation, CoreError> {
+//! ) -> Result<PartExplanation, CoreError> {
 //!     let readable = images.iter().cloned().map(Ok::<_, CoreError>);
-//!     let features = Features::extract(performer, readable, &FeatureConfig::new(), device)?;
-//!     let explainer = ExplainerConfig::for_performer(performer).init_from(performer, device);
-//!     let fit = FitConfig::new().fit(explainer, performer, &features, None)?;
+//!     let features = Features::extract(performer, readable, &FeatureConfig::of_parts(), device)?;
+//!     let fit = PartFitConfig::new().fit(performer, &features, None)?;
 //!     fit.explainer.explain(performer, &images[0].pixels)
 //! }
 //! ```
@@ -104,10 +105,10 @@ pub use fit::{
 pub use grad_cam::{PerformerLayer, performer_grad_cam};
 pub use lock::{FolderLock, sync_folder};
 pub use masking::{MaskLayer, Masking, Windowing};
-pub use network::ExplainerNetwork;
+pub use network::{ExplainerNetwork, Fitted};
 pub use norm::ScaleNorm;
 pub use numerics::NUMERICS_VERSION;
-pub use occlusion::{Occlusion, OcclusionConfig};
+pub use occlusion::{Occlusion, OcclusionConfig, occlusion};
 pub use parts::{
     Embedding, FoundPart, PartDetectors, PartExplainer, PartExplanation, PartFit, PartFitConfig, PartTracks,
     PartValidation,

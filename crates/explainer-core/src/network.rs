@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::{Contributions, CoreError, Explainer, Performer};
+use crate::{Contributions, CoreError, EpochRecord, Explainer, Fit, PartFit, Performer, Validation};
 
 /// An explainer of a performer `P`, of any form: the default ([`PartExplainer`](crate::PartExplainer)), the published
 /// one ([`Explainer`](crate::Explainer)), or one of your own. Evaluation and reports ask for nothing else.
@@ -21,8 +21,17 @@ pub trait ExplainerNetwork<P: Performer> {
     /// - output: each `[batch, filters, height, width]`, the last with K filters
     fn part_maps(&self, target: Tensor<4>) -> Vec<Tensor<4>>;
 
+    /// A filter has a place in a picture where its strength is above this: 0 behind a ReLU; −∞ where it has one in every
+    /// picture, however unlikely its part is there.
+    fn least_peak(&self) -> f64 {
+        0.0
+    }
+
     /// The upper features of the performer as the explainer reconstructs them, lowest layer first.
     fn reconstructed(&self, performer: &P, target: Tensor<4>) -> Vec<Tensor<2>>;
+
+    /// The scores of the performer with what the explainer reconstructs, `[batch, classes]`.
+    fn scores(&self, performer: &P, target: Tensor<4>) -> Tensor<2>;
 
     /// Takes the score of `classes[picture]` apart, for each picture of a batch of target features.
     ///
@@ -57,8 +66,8 @@ pub trait ExplainerNetwork<P: Performer> {
     /// As [`contributions`](Self::contributions).
     fn part_heat(&self, performer: &P, target: Tensor<4>, classes: &[usize]) -> Result<Tensor<3>, CoreError>;
 
-    /// A control for the parts: filters that fire as strongly as its own, but at their place on the object, whatever they
-    /// see there. `None` where no place is part of the method.
+    /// A control for the parts: the same filters at their usual places, whatever they see there. `None` where there is no
+    /// such control.
     fn places(&self, target: Tensor<4>) -> Option<Tensor<4>>;
 }
 
@@ -77,6 +86,11 @@ impl<P: Performer> ExplainerNetwork<P> for Explainer {
 
     fn reconstructed(&self, _performer: &P, target: Tensor<4>) -> Vec<Tensor<2>> {
         self.forward(target).upper
+    }
+
+    fn scores(&self, performer: &P, target: Tensor<4>) -> Tensor<2> {
+        let upper = self.forward(target).upper.pop().expect("something is reconstructed");
+        Explainer::scores(self, performer, upper)
     }
 
     fn contributions(
@@ -98,5 +112,64 @@ impl<P: Performer> ExplainerNetwork<P> for Explainer {
 
     fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
         self.interpretable.places(target)
+    }
+}
+
+/// A fitted explainer of any form, and what is known of its fit: what evaluation and reports read.
+pub struct Fitted<'a, P> {
+    /// The explainer.
+    pub network: &'a dyn ExplainerNetwork<P>,
+    /// Its [part maps](ExplainerNetwork::part_maps), the last of them, before fitting.
+    pub start: Box<dyn Fn(Tensor<4>) -> Tensor<4> + 'a>,
+    /// One record an epoch; none where there are no epochs.
+    pub records: &'a [EpochRecord],
+    /// Its figures on the validation features.
+    pub validation: Option<Validation>,
+    /// Those of a decoder that looks at no image; `None` where the decoder is the performer itself.
+    pub without_looking: Option<&'a Validation>,
+    /// Whether both tracks add up to the target features and the decoder is the performer itself, so that nothing is lost
+    /// and nothing of the reconstruction was learned.
+    pub exact: bool,
+    /// p, the share of the interpretable track.
+    pub share: f64,
+    /// What of the method does not apply to this performer.
+    pub notes: &'a [String],
+}
+
+impl<'a, P: Performer> From<&'a Fit> for Fitted<'a, P> {
+    fn from(fit: &'a Fit) -> Self {
+        Self {
+            network: &fit.explainer,
+            start: Box::new(|target| fit.start.reading(target).maps),
+            records: &fit.records,
+            validation: fit.validation.clone(),
+            without_looking: fit.without_looking.as_ref(),
+            exact: false,
+            share: f64::from(fit.share()),
+            notes: &fit.notes,
+        }
+    }
+}
+
+impl<'a, P: Performer> From<&'a PartFit> for Fitted<'a, P> {
+    /// p is the share of the mass of the target features that the parts carry, on the validation features; NaN where there
+    /// are none.
+    fn from(fit: &'a PartFit) -> Self {
+        let validation = fit.validation.as_ref().map(|found| Validation {
+            relative_error: found.relative_error.clone(),
+            agreement: found.agreement,
+            mass_share: Some(found.mass_share),
+            instability: None,
+        });
+        Self {
+            network: &fit.explainer,
+            start: Box::new(|target| fit.start.detectors().evidence(target)),
+            records: &[],
+            share: fit.validation.as_ref().map_or(f64::NAN, |found| found.mass_share),
+            validation,
+            without_looking: None,
+            exact: true,
+            notes: &[],
+        }
     }
 }

@@ -1,11 +1,10 @@
 //! What a filter looks at: how its activation falls as pieces of the image are covered.
 
 use burn::config::Config;
-use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::features::floats;
-use crate::{CoreError, Explainer, Performer};
+use crate::{CoreError, ExplainerNetwork, Performer};
 
 /// The side of the images for which the published occluder was made.
 const PUBLISHED_INPUT: f64 = 224.0;
@@ -87,64 +86,49 @@ impl Occlusion {
     }
 }
 
-impl Explainer {
-    /// Covers one piece of a decoded image after another (8-bit RGB, interleaved, of the performer's input
-    /// size) by the mean colour of the preprocessing, and runs the copies through the performer up to the
-    /// target layer, and through the interpretable track. Star windows of the last layer stay where the whole image
-    /// has them: the question is what a filter sees at its place, not what else may move the place.
-    ///
-    /// Source: Zhou et al., *Object detectors emerge in deep scene CNNs*, ICLR 2015, section 3.2.
-    ///
-    /// # Errors
-    /// [`CoreError::ImageSize`] if the image has another size.
-    ///
-    /// # Panics
-    /// If a number of the configuration is 0.
-    pub fn occlusion<P: Performer>(
-        &self,
-        performer: &P,
-        pixels: &[u8],
-        config: &OcclusionConfig,
-    ) -> Result<Occlusion, CoreError> {
-        let OcclusionConfig { side, stride, batch_size } = *config;
-        assert!(side > 0 && stride > 0 && batch_size > 0, "{config:?}: there must be an occluder");
-        let explainer = self.valid();
-        let device = explainer.interpretable_norm.alpha().device();
-        let input = performer.preprocessing();
-        let image = input.batch(&[pixels], &device)?;
-        let whole = explainer.maps_of(performer, image.clone());
-        let [_, filters, height, width] = whole.dims();
-        let windows = explainer.interpretable.layers.last().and_then(|layer| layer.windows());
-        let windows = match windows {
-            Some(windows) => windows.windows(whole.clone()).read,
-            None => whole.ones_like(),
-        };
-        let whole = whole * windows.clone();
-        let (activations, at) = whole.reshape([1, filters, height * width]).max_dim_with_indices(2);
-        let windows = windows.reshape([1, filters, height * width]).gather(2, at.clone());
-        let strongest: Vec<usize> = at.clone().into_data().iter::<i64>().map(|at| at as usize).collect();
+/// Covers one piece of a decoded image after another (8-bit RGB, interleaved, of the performer's input size) by the mean
+/// colour of the preprocessing, and runs the copies through the performer up to the target layer, and through the
+/// interpretable layers of the explainer.
+///
+/// Source: Zhou et al., *Object detectors emerge in deep scene CNNs*, ICLR 2015, section 3.2.
+///
+/// # Errors
+/// [`CoreError::ImageSize`] if the image has another size.
+///
+/// # Panics
+/// If a number of the configuration is 0.
+pub fn occlusion<P: Performer>(
+    network: &dyn ExplainerNetwork<P>,
+    performer: &P,
+    pixels: &[u8],
+    config: &OcclusionConfig,
+) -> Result<Occlusion, CoreError> {
+    let OcclusionConfig { side, stride, batch_size } = *config;
+    assert!(side > 0 && stride > 0 && batch_size > 0, "{config:?}: there must be an occluder");
+    let device = network.device();
+    let maps_of = |images| {
+        let mut maps = network.part_maps(performer.target_features(images));
+        maps.pop().expect("an explainer has an interpretable layer")
+    };
+    let input = performer.preprocessing();
+    let image = input.batch(&[pixels], &device)?;
+    let whole = maps_of(image.clone());
+    let [_, filters, height, width] = whole.dims();
+    let (activations, at) = whole.reshape([1, filters, height * width]).max_dim_with_indices(2);
+    let strongest: Vec<usize> = at.clone().into_data().iter::<i64>().map(|at| at as usize).collect();
 
-        let centers = config.centers(input.size);
-        let image = floats(image);
-        let squares: Vec<[f64; 2]> =
-            centers.iter().flat_map(|&y| centers.iter().map(move |&x| [x, y])).collect();
-        let mut drops = Vec::with_capacity(squares.len() * filters);
-        for squares in squares.chunks(batch_size) {
-            let copies = covered(&image, squares, side, input.size, &device);
-            let maps = explainer.maps_of(performer, copies).reshape([squares.len(), filters, height * width]);
-            let left = maps.gather(2, at.clone().expand([squares.len(), filters, 1]));
-            let left = left * windows.clone();
-            drops.extend(floats(activations.clone().expand(left.dims()) - left));
-        }
-        let units = strongest.into_iter().map(|at| [at / width, at % width]).collect();
-        Ok(Occlusion::new(centers, units, floats(activations), drops))
+    let centers = config.centers(input.size);
+    let image = floats(image);
+    let squares: Vec<[f64; 2]> = centers.iter().flat_map(|&y| centers.iter().map(move |&x| [x, y])).collect();
+    let mut drops = Vec::with_capacity(squares.len() * filters);
+    for squares in squares.chunks(batch_size) {
+        let copies = covered(&image, squares, side, input.size, &device);
+        let maps = maps_of(copies).reshape([squares.len(), filters, height * width]);
+        let left = maps.gather(2, at.clone().expand([squares.len(), filters, 1]));
+        drops.extend(floats(activations.clone().expand(left.dims()) - left));
     }
-
-    /// Maps of the last interpretable conv-layer of preprocessed images, in front of its windows.
-    fn maps_of<P: Performer>(&self, performer: &P, images: Tensor<4>) -> Tensor<4> {
-        let last = self.interpretable.layers.len() - 1;
-        self.interpretable.unwindowed(performer.target_features(images), last)
-    }
+    let units = strongest.into_iter().map(|at| [at / width, at % width]).collect();
+    Ok(Occlusion::new(centers, units, floats(activations), drops))
 }
 
 /// Copies of a preprocessed image, each with one square at 0, the mean colour.
@@ -202,10 +186,11 @@ mod tests {
     fn a_drop_is_what_the_covered_image_lacks() {
         let performer = TinyPerformer::new(7);
         let device = Device::flex();
-        let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &device);
+        let config = ExplainerConfig::for_performer(&performer).published();
+        let explainer = config.init_from(&performer, &device);
         let pixels = &images(1, 3)[0].pixels;
         let config = OcclusionConfig::new(3, 2).with_batch_size(5);
-        let found = explainer.occlusion(&performer, pixels, &config).unwrap();
+        let found = occlusion(&explainer, &performer, pixels, &config).unwrap();
         assert_eq!(found.centers, [0.5, 2.5, 4.5, 6.5]);
         let parts = explainer.explain(&performer, pixels).unwrap().parts;
         assert!(!parts.is_empty());
@@ -217,10 +202,7 @@ mod tests {
         assert!((0..found.units.len()).all(|filter| fired(filter) == (found.activations[filter] > 0.0)));
 
         let image = performer.preprocessing().batch(&[&pixels[..]], &device).unwrap();
-        let mut everywhere = explainer.clone();
-        everywhere.interpretable.layers[1].windows = None;
-        let maps = |images| floats(everywhere.forward(performer.tap(images).target).interpretable.remove(1));
-        let whole = maps(image.clone());
+        let maps = |images| floats(explainer.forward(performer.tap(images).target).interpretable.remove(1));
         let mut moved = 0;
         for (row, y) in [(0, 0..3), (1, 2..5), (2, 4..7), (3, 6..8)] {
             for (column, x) in [(0, 0..3), (1, 2..5), (2, 4..7), (3, 6..8)] {
@@ -236,9 +218,7 @@ mod tests {
                 for (filter, unit) in found.units.iter().enumerate() {
                     let at = filter * SIZE * SIZE + unit[0] * SIZE + unit[1];
                     let fired = found.activations[filter];
-                    // The window is the whole image's.
-                    let window = if fired > 0.0 { fired / whole[at] } else { 0.0 };
-                    let expected = fired - maps[at] * window;
+                    let expected = fired - maps[at];
                     let drop = found.drop(filter, row, column);
                     assert!((drop - expected).abs() < 1e-5, "{filter} [{row}, {column}]: {drop}, {expected}");
                     moved += usize::from(expected.abs() > 1e-3);
@@ -252,7 +232,7 @@ mod tests {
     fn an_image_of_another_size_is_refused() {
         let performer = TinyPerformer::new(7);
         let explainer = ExplainerConfig::for_performer(&performer).init_from(&performer, &Device::flex());
-        let error = explainer.occlusion(&performer, &[0; 5], &OcclusionConfig::new(3, 2)).unwrap_err();
+        let error = occlusion(&explainer, &performer, &[0; 5], &OcclusionConfig::new(3, 2)).unwrap_err();
         assert!(matches!(error, CoreError::ImageSize { .. }), "{error}");
     }
 }

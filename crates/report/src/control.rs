@@ -1,6 +1,6 @@
 //! Control fits, seen on the images of a report.
 
-use explainer_core::{ControlFit, Fit, Validation};
+use explainer_core::{ControlFit, Fitted, Validation};
 use explainer_metrics::{MatchingConfig, RETURNED, match_filters, match_filters_null};
 use serde::Serialize;
 
@@ -21,12 +21,23 @@ struct Seen {
     layer: Layer,
     share: f64,
     validation: Option<Validation>,
+    followed: Option<Vec<String>>,
 }
 
 impl ControlPeaks {
-    pub(crate) fn of(control: ControlFit, layer: Layer, fit: &Fit) -> Self {
-        let seen = Seen { layer, share: f64::from(fit.share()), validation: fit.validation.clone() };
+    pub(crate) fn of<P>(control: ControlFit, layer: Layer, fit: &Fitted<'_, P>) -> Self {
+        let seen = Seen { layer, share: fit.share, validation: fit.validation.clone(), followed: None };
         Self { control, seen: Ok(seen) }
+    }
+
+    /// With the landmarks that its parts follow beyond their own controls
+    /// ([`followed`](explainer_evaluation::verdict::followed)).
+    #[must_use]
+    pub fn with_followed(mut self, landmarks: Vec<String>) -> Self {
+        if let Ok(seen) = &mut self.seen {
+            seen.followed = Some(landmarks);
+        }
+        self
     }
 
     /// A control fit that is not there, and why: it diverged, or it could have told nothing.
@@ -41,7 +52,7 @@ impl ControlPeaks {
         measure: &Measure<'_>,
     ) -> Result<ControlFigures, ReportError> {
         let control = self.control;
-        let Seen { layer, share, validation } = match &self.seen {
+        let Seen { layer, share, validation, followed } = match &self.seen {
             Ok(seen) => seen,
             Err(why) => return Ok(ControlFigures { control, missing: Some(why.clone()), figures: None }),
         };
@@ -59,6 +70,7 @@ impl ControlPeaks {
             row: measure.row(title(control), layer, true),
             share: *share,
             validation: validation.clone(),
+            followed: followed.clone(),
             returned: matching.returned(RETURNED),
             returned_null: null.returned(RETURNED),
         };
@@ -89,6 +101,9 @@ pub struct FitFigures {
     /// On held-out features: for [`ControlFit::ShuffledFeatures`] shuffled ones, for
     /// [`ControlFit::RandomPerformer`] those of the random network.
     pub validation: Option<Validation>,
+    /// The landmarks that its parts follow beyond their own controls, where that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Vec<String>>,
     /// The share of the first fit's live filters that come back in this one, paired one to one
     /// ([`match_filters`]); NaN (`null` in JSON) if none is live.
     pub returned: f64,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use explainer_core::{Explainer, Occlusion, OcclusionConfig, Performer};
+use explainer_core::{ExplainerNetwork, Occlusion, OcclusionConfig, Performer, occlusion};
 
 use crate::field::AverageField;
 use crate::observe::{Layer, Survey};
@@ -39,7 +39,7 @@ impl Covering {
     /// Covers the images, and says beforehand how long that takes. The receptive field of every filter.
     pub(crate) fn fields<P: Performer>(
         &self,
-        explainer: &Explainer,
+        network: &dyn ExplainerNetwork<P>,
         performer: &P,
         survey: &Survey,
         progress: bool,
@@ -52,12 +52,12 @@ impl Covering {
         if progress.wanted() {
             let tried = OcclusionConfig { stride: size.div_ceil(TRIED), ..self.occluder.clone() };
             let started = Instant::now();
-            explainer.occlusion(performer, picture(first), &tried)?;
+            occlusion(network, performer, picture(first), &tried)?;
             let each = started.elapsed().div_f64((1 + tried.copies(size)) as f64);
             progress.tell(&self.announced(each));
         }
         let occlude = |&image: &usize| {
-            let found = explainer.occlusion(performer, picture(image), &self.occluder)?;
+            let found = occlusion(network, performer, picture(image), &self.occluder)?;
             progress.advance(1);
             Ok(found)
         };

@@ -77,6 +77,8 @@ pub struct Observations {
     pub(crate) strongest: usize,
     pub(crate) share: f64,
     pub(crate) records: Vec<EpochRecord>,
+    /// What of the method does not apply to the performer.
+    pub(crate) notes: Vec<String>,
     pub(crate) text: Text,
     pub(crate) survey: Survey,
     pub(crate) parts: Vec<Part>,

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Contributions, Explainer, InterpretableTrack, Performer, decide_alike};
+use explainer_core::{Contributions, ExplainerNetwork, Performer, decide_alike};
 use explainer_datasets::Report as LeftOut;
 use explainer_datasets::{Dataset, Prefetch, Sample, Split};
 use explainer_metrics::{Landmarks, Peaks, ReceptiveField};
@@ -92,8 +92,8 @@ pub(crate) struct Survey {
 /// The networks of a survey.
 pub(crate) struct Networks<'a, P> {
     pub(crate) performer: &'a P,
-    pub(crate) explainer: &'a Explainer,
-    pub(crate) start: Option<&'a InterpretableTrack>,
+    pub(crate) explainer: &'a dyn ExplainerNetwork<P>,
+    pub(crate) start: Option<&'a dyn Fn(Tensor<4>) -> Tensor<4>>,
     pub(crate) random_performer: Option<&'a P>,
 }
 
@@ -113,7 +113,7 @@ struct Filling {
 
 impl<P: Performer> Networks<'_, P> {
     pub(crate) fn device(&self) -> Device {
-        self.explainer.interpretable_norm.alpha().device()
+        self.explainer.device()
     }
 
     /// Runs all networks over some images of a set, `batch_size` at a time, and says after the first ones how
@@ -178,7 +178,7 @@ impl<P: Performer> Networks<'_, P> {
                 let pixels: Vec<&[u8]> = batch.iter().map(|(_, sample)| &sample.image.as_raw()[..]).collect();
                 let input = self.performer.preprocessing().batch(&pixels, &self.device())?;
                 let target = self.performer.target_features(input);
-                let maps = self.explainer.interpretable.forward(target).0.pop();
+                let maps = self.explainer.part_maps(target).pop();
                 push(&mut layer, maps, self.performer.target_field())?;
             }
         });
@@ -196,30 +196,28 @@ impl<P: Performer> Networks<'_, P> {
         let input = self.performer.preprocessing().batch(&pixels, &self.device())?;
         let (field, top_field) = (self.performer.target_field(), self.performer.top_conv_field());
         let tapped = self.performer.tap(input.clone());
-        let encoding = self.explainer.forward(tapped.target.clone());
+        let interpretable = self.explainer.part_maps(tapped.target.clone());
         if let Some(start) = self.start {
-            let maps = start.forward(tapped.target.clone()).0.pop();
-            push(&mut filling.unfitted, maps, field)?;
+            push(&mut filling.unfitted, Some(start(tapped.target.clone())), field)?;
         }
-        if let Some(maps) = self.explainer.interpretable.places(tapped.target.clone()) {
+        if let Some(maps) = self.explainer.places(tapped.target.clone()) {
             push(&mut filling.places, Some(maps), field)?;
         }
         if let Some(random) = self.random_performer {
             push(&mut filling.random_performer, Some(random.tap(input).top_conv), top_field)?;
         }
         push(&mut filling.top_conv, Some(tapped.top_conv), top_field)?;
-        filling.interpretable.resize_with(encoding.interpretable.len(), || None);
-        for (layer, maps) in filling.interpretable.iter_mut().zip(&encoding.interpretable) {
+        filling.interpretable.resize_with(interpretable.len(), || None);
+        for (layer, maps) in filling.interpretable.iter_mut().zip(&interpretable) {
             push(layer, Some(maps.clone()), field)?;
         }
-        if let Some(maps) = encoding.interpretable.last() {
+        if let Some(maps) = interpretable.last() {
             filling.maps.extend(quantised(maps));
         }
         let scores = rows(tapped.scores);
         let classes: Vec<usize> = scores.iter().map(|scores| best(scores)).collect();
-        let contributions = self.explainer.contributions(self.performer, tapped.target, &classes);
-        let upper = encoding.upper.last().expect("there is a decoder layer").clone();
-        let explained = rows(self.explainer.scores(self.performer, upper));
+        let contributions = self.explainer.contributions(self.performer, tapped.target.clone(), &classes)?;
+        let explained = rows(self.explainer.scores(self.performer, tapped.target));
         for (at, (index, sample)) in samples.into_iter().enumerate() {
             let positions = sample.landmarks.iter();
             filling.positions.push(positions.map(|p| p.map(|p| [f64::from(p.x), f64::from(p.y)])).collect());

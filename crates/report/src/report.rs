@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::config::Config;
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    ControlFit, CoreError, Fit, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
+    ControlFit, CoreError, Fitted, OcclusionConfig, Performer, PerformerLayer, performer_grad_cam,
 };
 use explainer_datasets::{Dataset, Faults, Prefetch};
 use explainer_evaluation::Evidence;
@@ -62,7 +62,7 @@ impl Default for ReportConfig {
 /// A report of a fitted explainer: [`write`](Self::write) makes one HTML file of it, [`observe`](Self::observe)
 /// hands out what is in it, each picture by itself.
 pub struct Report<'a, P> {
-    fit: &'a Fit,
+    fit: Fitted<'a, P>,
     performer: &'a P,
     dataset: &'a dyn Dataset,
     random_performer: Option<&'a P>,
@@ -75,9 +75,9 @@ pub struct Report<'a, P> {
 }
 
 impl<'a, P: Performer> Report<'a, P> {
-    /// A report of `fit`, which explains `performer`, on the images of `dataset`: those of a category that
+    /// A report of `fit` (a [`PartFit`](explainer_core::PartFit) or a [`Fit`](explainer_core::Fit)), which explains `performer`, on the images of `dataset`: those of a category that
     /// have landmarks; all of a category if none has.
-    pub fn new(fit: &'a Fit, performer: &'a P, dataset: &'a dyn Dataset) -> Self {
+    pub fn new(fit: impl Into<Fitted<'a, P>>, performer: &'a P, dataset: &'a dyn Dataset) -> Self {
         let text = Text {
             dataset: dataset.name().to_string(),
             categories: dataset.categories().to_vec(),
@@ -85,7 +85,7 @@ impl<'a, P: Performer> Report<'a, P> {
         };
         let (config, names, faults) = (ReportConfig::new(), PartNames::default(), Faults::Stop);
         Self {
-            fit,
+            fit: fit.into(),
             performer,
             dataset,
             random_performer: None,
@@ -163,11 +163,11 @@ impl<'a, P: Performer> Report<'a, P> {
     pub fn control(
         &self,
         control: ControlFit,
-        fit: &Fit,
+        fit: &Fitted<'_, P>,
         performer: &P,
     ) -> Result<ControlPeaks, ReportError> {
         self.check()?;
-        let networks = Networks { performer, explainer: &fit.explainer, start: None, random_performer: None };
+        let networks = Networks { performer, explainer: fit.network, start: None, random_performer: None };
         let prefetch = Prefetch::new().with_faults(self.faults);
         let layer = networks.peaks(self.dataset, &self.images()?, self.config.batch_size, prefetch)?;
         Ok(ControlPeaks::of(control, layer, fit))
@@ -198,7 +198,7 @@ impl<'a, P: Performer> Report<'a, P> {
         let groups = self.groups(&survey, &measure);
         let names = self.names.of(&groups)?;
         let covering = Covering::plan(&self.config, survey.explained(), self.performer.preprocessing().size);
-        let fields = covering.fields(&self.fit.explainer, self.performer, &survey, self.config.progress)?;
+        let fields = covering.fields(self.fit.network, self.performer, &survey, self.config.progress)?;
         let device = networks.device();
         let pages = self.pages(&survey, &groups, &device)?;
         let (rows, trust) = self.measured(&survey, &measure)?;
@@ -211,8 +211,9 @@ impl<'a, P: Performer> Report<'a, P> {
             side: self.performer.preprocessing().size,
             landmarks: self.dataset.landmark_names().to_vec(),
             strongest: self.config.strongest,
-            share: f64::from(self.fit.share()),
-            records: self.fit.records.clone(),
+            share: self.fit.share,
+            records: self.fit.records.to_vec(),
+            notes: self.fit.notes.to_vec(),
             text: self.text.clone(),
             scattered: groups.scattered,
             survey,
@@ -266,8 +267,8 @@ impl<'a, P: Performer> Report<'a, P> {
     fn networks(&self) -> Networks<'_, P> {
         Networks {
             performer: self.performer,
-            explainer: &self.fit.explainer,
-            start: Some(&self.fit.start),
+            explainer: self.fit.network,
+            start: Some(&*self.fit.start),
             random_performer: self.random_performer,
         }
     }
@@ -296,7 +297,7 @@ impl<'a, P: Performer> Report<'a, P> {
         let mut rows = table(survey, measure);
         let fits = control_fits.iter().filter_map(|control| control.figures.as_ref());
         rows.extend(fits.map(|figures| figures.row.clone()));
-        let Fit { records, validation, without_looking, .. } = self.fit;
+        let Fitted { records, validation, without_looking, .. } = &self.fit;
         // What was fitted to classify reconstructs nothing.
         let classifies = records.last().is_some_and(|record| record.classification.is_some());
         let images = &survey.images;
@@ -305,8 +306,9 @@ impl<'a, P: Performer> Report<'a, P> {
             evidence: self.evidence,
             agreement: validation.as_ref().map_or(agreed, |validation| validation.agreement),
             validation: validation.as_ref().filter(|_| !classifies),
-            without_looking: without_looking.as_ref(),
+            without_looking: *without_looking,
             control_fits: &control_fits,
+            exact: self.fit.exact,
         };
         let checks = grounds.checks();
         Ok((rows, Trust::new(images.len(), checks, control_fits)))
@@ -319,8 +321,7 @@ impl<'a, P: Performer> Report<'a, P> {
             let input = self.performer.preprocessing().batch(&[seen.picture.as_raw()], device)?;
             let target = self.performer.target_features(input.clone());
             let classes = [seen.contributions.class];
-            let layer = survey.interpretable.len() - 1;
-            let parts = self.fit.explainer.grad_cam(self.performer, target.clone(), layer, &classes);
+            let parts = self.fit.network.part_heat(self.performer, target.clone(), &classes)?;
             let channels = match performer_grad_cam(self.performer, input, PerformerLayer::TopConv, &classes)
             {
                 Ok(cam) => Some(relative(cam)),
@@ -338,7 +339,7 @@ impl<'a, P: Performer> Report<'a, P> {
     fn without(&self, target: Tensor<4>, groups: &Groups, class: usize) -> Vec<f64> {
         let mut silenced: Vec<Vec<usize>> = groups.groups.iter().map(|group| group.filters.clone()).collect();
         silenced.push(groups.scattered.clone());
-        let scores = self.fit.explainer.silenced(self.performer, target.squeeze_dim(0), &silenced);
+        let scores = self.fit.network.scores_without(self.performer, target.squeeze_dim(0), &silenced);
         rows(scores).into_iter().map(|scores| f64::from(scores[class])).collect()
     }
 }

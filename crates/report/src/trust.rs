@@ -2,7 +2,7 @@
 
 mod control_fits;
 
-use explainer_core::Validation;
+use explainer_core::{ControlFit, Validation};
 use explainer_evaluation::Evidence;
 use explainer_evaluation::names::EXPLAINED;
 use explainer_evaluation::verdict::{CONTROLS, Follows, Holds, described};
@@ -84,6 +84,9 @@ pub(crate) struct Grounds<'a> {
     /// The same of a decoder that looks at no image.
     pub(crate) without_looking: Option<&'a Validation>,
     pub(crate) control_fits: &'a [ControlFigures],
+    /// Whether the decoder is the performer itself and the tracks add up. Then agreement and reconstruction could only be
+    /// passed, and are not asked for.
+    pub(crate) exact: bool,
 }
 
 impl Grounds<'_> {
@@ -91,8 +94,14 @@ impl Grounds<'_> {
     /// look at nothing, and a second seed finds such places again.
     pub(crate) fn checks(&self) -> Vec<Check> {
         let mut checks = self.interventions();
-        checks.extend([self.contributions(), self.agreement(), self.reconstruction()]);
-        checks.push(self.shuffled_features());
+        checks.push(self.contributions());
+        match self.exact {
+            true => checks.extend([
+                self.follows_nothing(ControlFit::RandomPerformer, "a performer with random weights"),
+                self.follows_nothing(ControlFit::ShuffledFeatures, "shuffled features"),
+            ]),
+            false => checks.extend([self.agreement(), self.reconstruction(), self.shuffled_features()]),
+        }
         checks
     }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor};
 use explainer_core::{
-    ControlFit, ControlFits, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, LabelledImage,
+    ControlFit, ControlFits, ExplainerConfig, FeatureConfig, Features, Fit, FitConfig, Fitted, LabelledImage,
     OcclusionConfig,
 };
 use explainer_datasets::{
@@ -179,7 +179,7 @@ fn control_fits_are_seen_on_the_same_images() {
     let seen_of = |config: ReportConfig, control, performer: &Vgg16| {
         let features = features(performer);
         let made = fits.run(control, performer, &features, Some(&features)).expect("a control fit");
-        report(config).control(control, &made, performer).expect("its peaks")
+        report(config).control(control, &Fitted::from(&made), performer).expect("its peaks")
     };
     let mut controls: Vec<ControlPeaks> = [ControlFit::SecondSeed, ControlFit::ShuffledFeatures]
         .map(|control| seen_of(config(), control, &performer))
@@ -205,7 +205,8 @@ fn control_fits_are_seen_on_the_same_images() {
     assert!(!html.contains("were not run"));
 
     // The fit itself is a control in which all comes back.
-    let own = report(config()).control(ControlFit::SecondSeed, &fit, &performer).expect("its peaks");
+    let own =
+        report(config()).control(ControlFit::SecondSeed, &Fitted::from(&fit), &performer).expect("its peaks");
     let own = report(config()).with_control_fits(vec![own]).trust().expect("checks");
     assert_eq!(own.control_fits[0].figures.as_ref().expect("figures").returned, 1.0);
 

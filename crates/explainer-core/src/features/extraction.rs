@@ -7,7 +7,7 @@ use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{FeatureConfig, FeatureShape, Features, LabelledImage, MemoryLimit, floats};
+use super::{FeatureConfig, FeatureShape, Features, LabelledImage, MemoryLimit, Transplant, floats};
 use crate::half;
 use crate::performer::{Performer, check_tapped};
 use crate::store::RowWriter;
@@ -21,6 +21,9 @@ pub(super) struct Extraction<'a, P> {
     device: &'a Device,
     input: Preprocessing,
     crops: ChaCha8Rng,
+    /// Of the squares that are moved: a stream of its own, so that crops are the same with and without them.
+    squares: ChaCha8Rng,
+    transplants: Vec<Option<Transplant>>,
     pending: Vec<LabelledImage>,
     first_pending: usize,
     rows: Option<(RowWriter, FeatureShape)>,
@@ -32,12 +35,16 @@ impl<'a, P: Performer> Extraction<'a, P> {
     pub(super) fn new(performer: &'a P, config: &'a FeatureConfig, device: &'a Device) -> Self {
         let input = performer.preprocessing();
         let crops = ChaCha8Rng::seed_from_u64(config.seed);
+        let mut squares = crops.clone();
+        squares.set_stream(1);
         Self {
             performer,
             config,
             device,
             input,
             crops,
+            squares,
+            transplants: Vec::new(),
             pending: Vec::new(),
             first_pending: 0,
             rows: None,
@@ -60,13 +67,23 @@ impl<'a, P: Performer> Extraction<'a, P> {
         let size = self.input.size;
         let crops: Vec<_> =
             (0..self.config.crops).map(|_| random_crop(&pixels, size, &mut self.crops)).collect();
-        for view in std::iter::once(pixels).chain(crops) {
-            let mirror = self.config.mirror.then(|| mirrored(&view, size));
-            self.pending
-                .extend(std::iter::once(view).chain(mirror).map(|pixels| LabelledImage { pixels, category }));
+        let transplanted = self.config.transplant.then(|| self.transplanted(&pixels));
+        let mut view = |pixels| self.pending.push(LabelledImage { pixels, category });
+        for plain in std::iter::once(pixels).chain(crops) {
+            let mirror = self.config.mirror.then(|| mirrored(&plain, size));
+            std::iter::once(plain).chain(mirror).for_each(&mut view);
         }
+        transplanted.into_iter().for_each(view);
         bar.inc(1);
         if self.pending.len() >= self.config.batch_size { self.flush() } else { Ok(()) }
+    }
+
+    /// An image with a square moved, or as it is where there is no room for that.
+    fn transplanted(&mut self, pixels: &[u8]) -> Vec<u8> {
+        let (size, stride) = (self.input.size, self.performer.target_field().stride);
+        let transplant = Transplant::draw(size, stride, &mut self.squares);
+        self.transplants.push(transplant);
+        transplant.map_or_else(|| pixels.to_vec(), |square| square.apply(pixels, size, stride))
     }
 
     fn flush(&mut self) -> Result<(), CoreError> {
@@ -130,7 +147,8 @@ impl<'a, P: Performer> Extraction<'a, P> {
             rows: Arc::new(writer.finish()?),
             upper_of: None,
             views: self.config.views(),
-            mirrored: self.config.mirror,
+            mirrored: self.config.mirror && !self.config.transplant,
+            transplants: self.transplants.into(),
             half: self.config.half,
             negative_target: self.negative_target,
             shape,

@@ -2,7 +2,9 @@
 
 mod extraction;
 mod spill;
+mod transplant;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use crate::progress::progress_bar;
 use crate::store::{RowStore, RowWriter};
 use crate::{CoreError, Decoder};
 use extraction::Extraction;
+pub(crate) use transplant::Transplant;
 
 /// A decoded image and what is known of it.
 #[derive(Clone, Debug)]
@@ -44,7 +47,12 @@ pub struct FeatureConfig {
     /// tint: the decoder learns fewer of its images by heart.
     #[config(default = 3)]
     pub crops: usize,
-    /// Seed of the crops.
+    /// Whether every image has one more row, its last: a random square of it is moved elsewhere, by whole units of the target
+    /// layer, and its old place blurred. Detectors of parts learn from it that a part is where its evidence is
+    /// ([`PartFitConfig`](crate::PartFitConfig)); nothing else should be fitted to such images.
+    #[config(default = false)]
+    pub transplant: bool,
+    /// Seed of the crops and of the squares.
     #[config(default = 0)]
     pub seed: u64,
     /// Features beyond this many bytes go to a memory-mapped file without a name.
@@ -69,9 +77,14 @@ impl FeatureConfig {
         Self::new().with_mirror(false).with_crops(0)
     }
 
+    /// As detectors of parts are fitted: each image as it is, and with a square of it moved.
+    pub fn of_parts() -> Self {
+        Self::plain().with_transplant(true)
+    }
+
     /// Rows of one image.
     pub fn views(&self) -> usize {
-        (1 + self.crops) * (1 + usize::from(self.mirror))
+        (1 + self.crops) * (1 + usize::from(self.mirror)) + usize::from(self.transplant)
     }
 }
 
@@ -88,6 +101,8 @@ pub struct Features {
     views: usize,
     /// Whether each second row is the mirror image of the one before.
     mirrored: bool,
+    /// What was moved in the last row of each image; empty where there are no such rows.
+    transplants: Arc<[Option<Transplant>]>,
     shape: FeatureShape,
     /// Whether target features are kept in half precision.
     half: bool,
@@ -171,7 +186,7 @@ pub struct FeatureBatch {
 impl Features {
     /// Runs the performer over `images`, and over the other views of them that the configuration
     /// asks for. Image `i` has the rows from `i · views` on ([`FeatureConfig::views`]): the image, its
-    /// mirror image, then each crop and its mirror image.
+    /// mirror image, then each crop and its mirror image, then the image with a square moved.
     ///
     /// # Errors
     /// An image that cannot be read or has another size, a performer whose outputs contradict one
@@ -267,6 +282,36 @@ impl Features {
         Ok(Self { upper_of: Some((0..self.len()).map(row).collect()), ..self.clone() })
     }
 
+    /// The same images with the vectors of their units shuffled: each unit of each row has the target features of some unit of
+    /// some row, every vector once. The upper features and scores stay where they are, and nothing is known to have been
+    /// moved.
+    ///
+    /// A control: all that a unit shows is still there, and nothing of where, and with what, it is seen.
+    ///
+    /// # Errors
+    /// A cache that cannot be written.
+    pub fn with_shuffled_units(&self, seed: u64) -> Result<Self, CoreError> {
+        let [channels, height, width] = self.shape.target;
+        let units = height * width;
+        let mut order: Vec<usize> = (0..self.len() * units).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let above: usize = self.shape.widths_above().sum();
+        let mut writer = self.writer(channels * units + above);
+        for (row, from) in order.chunks_exact(units).enumerate() {
+            let mut shuffled = vec![0f32; channels * units];
+            for (unit, from) in from.iter().enumerate() {
+                let kept = self.target(from / units);
+                for channel in 0..channels {
+                    shuffled[channel * units + unit] = kept[channel * units + from % units];
+                }
+            }
+            shuffled.extend_from_slice(self.above(row));
+            writer.push(&shuffled)?;
+        }
+        let rows = Arc::new(writer.finish()?);
+        Ok(Self { rows, upper_of: None, half: false, transplants: Arc::new([]), ..self.clone() })
+    }
+
     /// The same features with the categories of the images in a random order; the views of an image keep one
     /// category. There are as many images of each as before. The rows are shared with these features.
     ///
@@ -295,6 +340,11 @@ impl Features {
         &self.device
     }
 
+    /// What was moved in the last row of an image, if there is such a row.
+    pub(crate) fn transplant(&self, image: usize) -> Option<Transplant> {
+        self.transplants.get(image).copied().flatten()
+    }
+
     pub(crate) fn shape(&self) -> &FeatureShape {
         &self.shape
     }
@@ -317,6 +367,16 @@ impl Features {
         } else {
             target.extend_from_slice(kept);
         }
+    }
+
+    /// The target features of a row.
+    fn target(&self, row: usize) -> Cow<'_, [f32]> {
+        if !self.half {
+            return Cow::Borrowed(self.kept(row));
+        }
+        let mut target = Vec::with_capacity(self.shape.target_width());
+        self.append_target(row, &mut target);
+        Cow::Owned(target)
     }
 
     /// Upper features and scores of a row.

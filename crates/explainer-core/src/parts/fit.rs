@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use burn::config::Config;
 use burn::tensor::{Tensor, TensorData};
+use explainer_metrics::ReceptiveField;
 use rayon::prelude::*;
 
 use super::clusters::Clusters;
 use super::detectors::PartDetectors;
 use super::embedding::{Embedding, directions, evenly};
 use super::explainer::{PartExplainer, frozen};
-use super::peaks::Peaks;
+use super::peaks::{Peak, Peaks, next_peak};
 use super::validate::PartValidation;
 use crate::{CoreError, Features, Performer};
 
@@ -25,6 +26,8 @@ const OTHERS: usize = 512;
 const ROUNDS: usize = 10;
 /// Share of the pictures, those with the strongest peaks, that a part is taken to be in.
 const PRESENT: f64 = 0.7;
+/// How often a peak that was moved counts, beside one in a picture as it is.
+const MOVED: f64 = 2.0;
 /// How much of the mean runner-up is taken off the mean peak.
 const RUNNER_UP: f64 = 0.5;
 /// How much of the mean peak in pictures without an object is taken off it.
@@ -73,6 +76,11 @@ impl PartFitConfig {
     /// the direction of a linear discriminant. The runner-up makes a detector one of a single place: what is left of
     /// a picture without its part must not look like the part.
     ///
+    /// Where the features have rows with a square moved ([`FeatureConfig::of_parts`](crate::FeatureConfig::of_parts)) and q
+    /// lies within it, these count as well, twice each: the unit that q was moved to is a peak, the strongest unit outside
+    /// of the 5×5 around it a runner-up. So a detector learns what the part looks like without its surroundings, and what
+    /// these look like without the part.
+    ///
     /// Detectors are ranked by their [self-erasure margin](PartDetectors::margins). From the largest on, those that have the
     /// very same peak as a better one in half of the pictures are left out, until there are [`parts`](Self::parts).
     /// θ and β are the linear discriminant (equal errors, pooled variance) between scores at peaks that show the part and
@@ -95,7 +103,7 @@ impl PartFitConfig {
     ) -> Result<PartFit, CoreError> {
         assert!(self.parts > 0, "PartFitConfig::parts must be at least 1");
         let started = Instant::now();
-        let pictures = Pictures::of(train)?;
+        let pictures = Pictures::of(train, performer.target_field())?;
         let mut directions = pictures.starts(self.seed);
         let start = pictures.detectors(&directions, self.parts, train);
         let mut moved = Vec::with_capacity(ROUNDS);
@@ -107,8 +115,7 @@ impl PartFitConfig {
             last = Some(peaks);
         }
         let start = PartExplainer::new(start, train);
-        let detectors = pictures.detectors(&directions, self.parts, train);
-        let explainer = PartExplainer { detectors, mean: start.mean.clone() };
+        let explainer = PartExplainer::new(pictures.detectors(&directions, self.parts, train), train);
         let seconds = started.elapsed().as_secs_f64();
         let validation = validation.map(|features| explainer.validate(performer, features)).transpose()?;
         Ok(PartFit { explainer, start, moved, validation, seconds })
@@ -129,13 +136,38 @@ struct Pictures {
     grid: [usize; 2],
     /// With an object, `[pictures, units, d]`.
     objects: Vec<f32>,
+    /// Each of them with a square moved, where there is such a row.
+    moved: Vec<Option<Moved>>,
     /// Without one.
     others: Vec<f32>,
 }
 
+/// A picture with a square moved.
+struct Moved {
+    /// `[units, d]`.
+    units: Vec<f32>,
+    /// Where what each unit of the picture as it is shows is now, if it was moved.
+    to: Vec<Option<usize>>,
+}
+
+impl Moved {
+    /// That of the image whose first row this is.
+    fn of(train: &Features, row: usize, embedding: &Embedding, field: &ReceptiveField) -> Option<Self> {
+        let square = train.transplant(row / train.views())?;
+        let [_, height, width] = train.shape().target;
+        let to = (0..height * width).map(|unit| {
+            let unit = [unit / width, unit % width];
+            let [row, column] = square.moved(unit, [height, width], field.stride, |at| field.pixel(at))?;
+            Some(row * width + column)
+        });
+        let last = row + train.views() - 1;
+        Some(Self { units: directions(embedding, train, &[last]), to: to.collect() })
+    }
+}
+
 impl Pictures {
     /// One row of each image: not its mirror image and crops, which show the same.
-    fn of(train: &Features) -> Result<Self, CoreError> {
+    fn of(train: &Features, field: ReceptiveField) -> Result<Self, CoreError> {
         let categories = train.categories();
         let rows = (0..train.len()).step_by(train.views());
         let (mut objects, mut others): (Vec<usize>, Vec<usize>) =
@@ -158,6 +190,7 @@ impl Pictures {
             dimensions: embedding.dims()[1],
             grid: [height, width],
             objects: directions(&embedding, train, &objects),
+            moved: objects.iter().map(|&row| Moved::of(train, row, &embedding, &field)).collect(),
             others: directions(&embedding, train, &others),
             embedding,
         })
@@ -186,28 +219,41 @@ impl Pictures {
     fn turned(&self, directions: &[f32], peaks: &Peaks) -> Vec<f32> {
         let elsewhere = self.peaks_elsewhere(directions);
         let units = self.grid[0] * self.grid[1];
+        let d = self.dimensions;
         let turn = |detector: usize| {
-            let mut mean = vec![0f64; self.dimensions];
-            let mut add = |pictures: &[f32], picture: usize, unit: usize, weight: f64| {
-                let z = &pictures[(picture * units + unit) * self.dimensions..][..self.dimensions];
+            let direction = &directions[detector * d..][..d];
+            let mut mean = vec![0f64; d];
+            let mut add = |units: &[f32], unit: usize, weight: f64| {
+                let z = units[unit * d..][..d].iter();
                 mean.iter_mut().zip(z).for_each(|(mean, &z)| *mean += weight * f64::from(z));
             };
             let shown = shown(peaks, detector);
-            let share = 1.0 / shown.len() as f64;
-            for (picture, peak) in peaks.of_detector(detector).enumerate() {
-                if shown.binary_search(&picture).is_ok() {
-                    add(&self.objects, picture, peak.unit, share);
-                    add(&self.objects, picture, peak.next, -RUNNER_UP * share);
+            let peaks: Vec<&Peak> = peaks.of_detector(detector).collect();
+            // Where a peak is once its square was moved.
+            let moved = |picture: usize| {
+                let moved = self.moved[picture].as_ref()?;
+                Some((moved, moved.to[peaks[picture].unit]?))
+            };
+            let count = shown.iter().filter(|&&picture| moved(picture).is_some()).count();
+            let share = 1.0 / (shown.len() as f64 + MOVED * count as f64);
+            for &picture in &shown {
+                let (own, peak) = (&self.objects[picture * units * d..][..units * d], peaks[picture]);
+                add(own, peak.unit, share);
+                add(own, peak.next, -RUNNER_UP * share);
+                if let Some((moved, unit)) = moved(picture) {
+                    let next = next_peak(&moved.units, direction, unit, self.grid[1]);
+                    add(&moved.units, unit, MOVED * share);
+                    add(&moved.units, next, -RUNNER_UP * MOVED * share);
                 }
             }
             let share = ELSEWHERE / elsewhere.pictures().max(1) as f64;
             for (picture, peak) in elsewhere.of_detector(detector).enumerate() {
-                add(&self.others, picture, peak.unit, -share);
+                add(&self.others[picture * units * d..], peak.unit, -share);
             }
             let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
             match length > 0.0 {
                 true => mean.into_iter().map(|value| (value / length) as f32).collect(),
-                false => directions[detector * self.dimensions..][..self.dimensions].to_vec(),
+                false => direction.to_vec(),
             }
         };
         (0..peaks.detectors()).into_par_iter().map(turn).collect::<Vec<Vec<f32>>>().concat()

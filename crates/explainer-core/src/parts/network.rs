@@ -14,13 +14,26 @@ impl<P: Performer> ExplainerNetwork<P> for PartExplainer {
         PartExplainer::device(self)
     }
 
+    /// The [`Embedding`](crate::Embedding)'s directions, d maps, and the evidence of the parts.
     fn part_maps(&self, target: Tensor<4>) -> Vec<Tensor<4>> {
-        vec![self.detectors.evidence(target)]
+        let [batch, _, height, width] = target.dims();
+        let embedded = self.detectors.embedding.forward(target.clone()).swap_dims(1, 2);
+        let dimensions = embedded.dims()[1];
+        vec![embedded.reshape([batch, dimensions, height, width]), self.detectors.evidence(target)]
+    }
+
+    fn least_peak(&self) -> f64 {
+        f64::NEG_INFINITY
     }
 
     fn reconstructed(&self, performer: &P, target: Tensor<4>) -> Vec<Tensor<2>> {
         let tracks = self.tracks(target);
         performer.forward_from_target(tracks.interpretable + tracks.ordinary).upper
+    }
+
+    fn scores(&self, performer: &P, target: Tensor<4>) -> Tensor<2> {
+        let tracks = self.tracks(target);
+        performer.forward_from_target(tracks.interpretable + tracks.ordinary).scores
     }
 
     fn contributions(
@@ -42,7 +55,7 @@ impl<P: Performer> ExplainerNetwork<P> for PartExplainer {
         Ok((given * carried).clamp_min(0.0).squeeze_dim(1))
     }
 
-    fn places(&self, _target: Tensor<4>) -> Option<Tensor<4>> {
-        None
+    fn places(&self, target: Tensor<4>) -> Option<Tensor<4>> {
+        Some(self.at_places(target))
     }
 }

@@ -93,15 +93,27 @@ impl Peaks {
 
 /// The peak of one map.
 fn peak(scores: &[f32], width: usize) -> Peak {
-    let strongest = |among: &dyn Fn(usize) -> bool| {
-        let units = (0..scores.len()).filter(|&unit| among(unit));
-        units.reduce(|best, unit| if scores[unit] > scores[best] { unit } else { best })
-    };
-    let unit = strongest(&|_| true).unwrap_or(0);
-    let (row, column) = (unit / width, unit % width);
-    let far = |other: usize| (other / width).abs_diff(row).max((other % width).abs_diff(column)) > REACH;
-    let next = strongest(&far).unwrap_or(unit);
+    let unit = strongest(scores, |_| true).unwrap_or(0);
+    let next = strongest(scores, |other| is_far(other, unit, width)).unwrap_or(unit);
     Peak { unit, score: scores[unit], next, next_score: scores[next] }
+}
+
+/// Of the units of one picture, `[units, d]`, the strongest that is more than two units away from `unit`; `unit` itself where
+/// there is none.
+pub(crate) fn next_peak(units: &[f32], direction: &[f32], unit: usize, width: usize) -> usize {
+    let score = |unit: &[f32]| unit.iter().zip(direction).map(|(a, b)| a * b).sum();
+    let scores: Vec<f32> = units.chunks_exact(direction.len()).map(score).collect();
+    strongest(&scores, |other| is_far(other, unit, width)).unwrap_or(unit)
+}
+
+/// The first of the units of the largest score.
+fn strongest(scores: &[f32], among: impl Fn(usize) -> bool) -> Option<usize> {
+    let units = (0..scores.len()).filter(|&unit| among(unit));
+    units.reduce(|best, unit| if scores[unit] > scores[best] { unit } else { best })
+}
+
+fn is_far(one: usize, other: usize, width: usize) -> bool {
+    (one / width).abs_diff(other / width).max((one % width).abs_diff(other % width)) > REACH
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub(crate) fn section(records: &[EpochRecord]) -> Markup {
         section #training {
             h2 { "Training" }
             @if records.is_empty() {
-                p.note { "The fit has no record of its epochs." }
+                p.note { "The fit had no epochs: detectors of parts are solved for, not trained." }
             } @else {
                 p { (records.len()) @if records.len() == 1 { " epoch of " } @else { " epochs of " } (records[0].steps) " steps. The decoder's closing refit comes after the last one and is not in these curves." }
                 div.charts { @for chart in charts(records) { @if !chart.series.is_empty() { (draw(&chart)) } } }

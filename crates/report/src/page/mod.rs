@@ -117,9 +117,11 @@ fn header(seen: &Observations, title: &str) -> Markup {
                     count => { (count) " parts" }
                 }
                 " that nobody had named. "
-                "They carry a share of p = " (number(seen.share)) " of its signal"
-                @if let Some(share) = mass_share(&seen.records) { ", " (number(share)) " of its mass on other images" }
-                "."
+                @if seen.share.is_finite() {
+                    "They carry a share of p = " (number(seen.share)) " of its signal"
+                    @if let Some(share) = mass_share(&seen.records) { ", " (number(share)) " of its mass on other images" }
+                    "."
+                }
                 @match seen.survey.left_out.len() {
                     0 => {}
                     1 => " 1 image that could not be read was left out.",
@@ -173,6 +175,7 @@ fn settings(seen: &Observations) -> Markup {
     html! {
         section #settings {
             h2 { "Settings" }
+            @for note in &seen.notes { p.note { (note) } }
             @if !seen.covering.images.is_empty() { p { "Receptive fields: " (seen.covering) "." } }
             @match &seen.text.settings {
                 Some(settings) => { details { summary { "Everything the fit was made from" } pre tabindex="0" { (settings) } } }

@@ -23,6 +23,24 @@ impl Grounds<'_> {
         found.figures.as_ref().ok_or_else(|| found.missing.clone().unwrap_or_default())
     }
 
+    /// Parts that were made of nothing have to fail where the explainer's pass.
+    pub(super) fn follows_nothing(&self, control: ControlFit, made_of: &str) -> Check {
+        let found = self.control(control).and_then(|figures| {
+            let followed = figures.followed.as_ref().ok_or("interventions were not measured")?;
+            let found = match followed.is_empty() {
+                true => "they follow no landmark beyond their controls".to_string(),
+                false => format!("they follow {}", followed.join(", ")),
+            };
+            Ok((followed.is_empty(), found))
+        });
+        control_check(
+            format!("Do parts of {made_of} follow nothing?"),
+            found,
+            "that they fail for every landmark".to_string(),
+            "A test that is passed by what nobody learned says nothing of what was learned.",
+        )
+    }
+
     pub(super) fn shuffled_features(&self) -> Check {
         let found = self.control(ControlFit::ShuffledFeatures).and_then(|figures| {
             let missing = || "there were no validation images".to_string();
@@ -53,7 +71,7 @@ impl Grounds<'_> {
 }
 
 fn control_check(
-    question: &'static str,
+    question: impl Into<String>,
     found: Result<(bool, String), String>,
     bar: String,
     reason: &'static str,

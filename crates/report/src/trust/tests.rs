@@ -77,6 +77,7 @@ fn shuffled(error: f64, agreement: f64) -> ControlFigures {
         row,
         share: 0.6,
         validation: Some(held_out([error; 2], agreement)),
+        followed: None,
         returned: 0.5,
         returned_null: 0.2,
     };
@@ -91,6 +92,7 @@ fn checks(evidence: Option<&Evidence>, own: &Validation, controls: &[ControlFigu
         validation: Some(own),
         without_looking: Some(&mean),
         control_fits: controls,
+        exact: false,
     };
     grounds.checks()
 }
@@ -176,6 +178,7 @@ fn what_was_not_measured_says_why() {
         validation: Some(&own),
         without_looking: Some(&one_answer),
         control_fits: std::slice::from_ref(&diverged),
+        exact: false,
     };
     let checks = grounds.checks();
     let open: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::NotMeasured).collect();
@@ -206,4 +209,32 @@ fn shuffled_features_pass_and_fail_by_their_bars() {
     }
     let poor = checks(None, &held_out([0.01, 0.3], 0.9), &[]);
     assert_eq!(verdicts(&poor)[3..5], [Verdict::Failed; 2]);
+}
+
+#[test]
+fn parts_of_nothing_have_to_fail() {
+    use Verdict::{Failed, NotMeasured, Passed};
+    let of = |followed: Option<&[&str]>| {
+        let mut control = shuffled(0.5, 0.7);
+        control.control = ControlFit::RandomPerformer;
+        control.figures.as_mut().expect("figures").followed =
+            followed.map(|names| names.iter().map(ToString::to_string).collect());
+        let grounds = Grounds {
+            evidence: None,
+            agreement: 1.0,
+            validation: None,
+            without_looking: None,
+            control_fits: &[control],
+            exact: true,
+        };
+        let checks = grounds.checks();
+        // Landmarks, the contributions, and the two controls: neither agreement nor reconstruction.
+        assert_eq!(checks.len(), 5);
+        assert_eq!(checks[3].question, "Do parts of a performer with random weights follow nothing?");
+        assert_eq!(checks[4].found, "this control fit was not made");
+        [checks[3].verdict, checks[4].verdict]
+    };
+    assert_eq!(of(None), [NotMeasured, NotMeasured]);
+    assert_eq!(of(Some(&[])), [Passed, NotMeasured]);
+    assert_eq!(of(Some(&["head"])), [Failed, NotMeasured]);
 }

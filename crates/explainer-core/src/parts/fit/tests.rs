@@ -3,25 +3,19 @@ use crate::features::floats;
 use crate::parts::testing::{CHANNELS, Mosaic, PART, Planted, UNITS, mosaic_features, planted};
 use crate::{ExplainerNetwork, FeatureConfig};
 
-const CONFIG: FeatureConfig = FeatureConfig {
-    batch_size: 64,
-    mirror: false,
-    crops: 0,
-    seed: 0,
-    memory_limit: 1 << 30,
-    directory: None,
-    half: false,
-    progress: false,
-};
+/// As parts are fitted.
+fn config() -> FeatureConfig {
+    FeatureConfig::of_parts().with_progress(false)
+}
 
 fn fitted(performer: &Mosaic, objects: &[Planted], seed: u64) -> PartFit {
-    let features = mosaic_features(performer, objects, &CONFIG);
+    let features = mosaic_features(performer, objects, &config());
     PartFitConfig::new().with_parts(6).with_seed(seed).fit(performer, &features, Some(&features)).unwrap()
 }
 
 /// Of each planted part the detector that hits it most often, and in which share of the pictures that show it.
 fn best(fit: &PartFit, performer: &Mosaic, unseen: &[Planted]) -> [(usize, f64); 3] {
-    let features = mosaic_features(performer, unseen, &CONFIG);
+    let features = mosaic_features(performer, unseen, &config());
     let rows: Vec<usize> = (0..unseen.len()).collect();
     let evidence = floats(fit.explainer.detectors().evidence(features.batch(&rows).target));
     let parts = fit.explainer.parts();
@@ -59,7 +53,7 @@ fn planted_parts_are_found_where_they_are_and_missed_where_they_are_not() {
     let detectors = found.map(|(detector, _)| detector);
     assert!(detectors[0] != detectors[1] && detectors[1] != detectors[2] && detectors[0] != detectors[2]);
     // Whether a part is there is what the probability says.
-    let features = mosaic_features(&performer, &unseen, &CONFIG);
+    let features = mosaic_features(&performer, &unseen, &config());
     let rows: Vec<usize> = (0..unseen.len()).collect();
     let presence = floats(fit.explainer.tracks(features.batch(&rows).target).presence);
     let (mut right, mut all) = (0, 0);
@@ -90,7 +84,7 @@ fn another_seed_finds_the_same_parts_and_so_does_a_network_of_other_units() {
     }
     let [own, other] = [&performer, &louder].map(|performer| {
         let fit = fitted(performer, &objects, 0);
-        let features = mosaic_features(performer, &unseen, &CONFIG);
+        let features = mosaic_features(performer, &unseen, &config());
         floats(fit.explainer.detectors().evidence(features.batch(&[0, 1, 2]).target))
     });
     let largest = own.iter().fold(0f32, |most, value| most.max(value.abs()));
@@ -100,58 +94,96 @@ fn another_seed_finds_the_same_parts_and_so_does_a_network_of_other_units() {
 
 #[test]
 fn a_direction_turns_to_the_weighted_means_of_an_oracle() {
+    for transplant in [false, true] {
+        turned_like_the_oracle(transplant);
+    }
+}
+
+fn turned_like_the_oracle(transplant: bool) {
+    const PICTURES: usize = 12;
     let performer = Mosaic::new(3);
-    let features = mosaic_features(&performer, &planted(12, 4), &CONFIG);
-    let pictures = Pictures::of(&features).unwrap();
+    let objects = planted(PICTURES, 4);
+    let features = mosaic_features(&performer, &objects, &config().with_transplant(transplant));
+    let pictures = Pictures::of(&features, performer.target_field()).unwrap();
     let directions = pictures.starts(1)[..2 * pictures.dimensions].to_vec();
     let peaks = pictures.peaks(&directions);
     let turned = pictures.turned(&directions, &peaks);
     let (d, units) = (pictures.dimensions, UNITS * UNITS);
+    let embedded = |row: usize| -> Vec<f64> {
+        let directions = directions_of(&pictures, &features, row);
+        directions.into_iter().map(f64::from).collect()
+    };
+    let mut eligible = 0;
     for detector in 0..2 {
         let w = &directions[detector * d..][..d];
-        let score = |pictures: &[f32], picture: usize, unit: usize| -> f64 {
-            (0..d).map(|at| f64::from(pictures[(picture * units + unit) * d + at]) * f64::from(w[at])).sum()
-        };
-        let argmax = |pictures: &[f32], picture: usize, skip: Option<usize>| {
+        let score =
+            |z: &[f64], unit: usize| -> f64 { (0..d).map(|at| z[unit * d + at] * f64::from(w[at])).sum() };
+        let argmax = |z: &[f64], skip: Option<usize>| {
             let mut best: Option<usize> = None;
             for unit in 0..units {
                 let near = skip.is_some_and(|peak| {
                     let rows = (unit / UNITS).abs_diff(peak / UNITS);
                     rows <= 2 && (unit % UNITS).abs_diff(peak % UNITS) <= 2
                 });
-                if !near && best.is_none_or(|b| score(pictures, picture, unit) > score(pictures, picture, b))
-                {
+                if !near && best.is_none_or(|b| score(z, unit) > score(z, b)) {
                     best = Some(unit);
                 }
             }
             best.unwrap()
         };
-        let mut found: Vec<(usize, usize, usize)> = (0..12)
+        let mut found: Vec<(f64, usize)> = (0..PICTURES)
             .map(|picture| {
-                let peak = argmax(&pictures.objects, picture, None);
-                (picture, peak, argmax(&pictures.objects, picture, Some(peak)))
+                let z = embedded(picture * features.views());
+                (score(&z, argmax(&z, None)), picture)
             })
             .collect();
-        let strength = |&(picture, peak, _): &(usize, usize, usize)| score(&pictures.objects, picture, peak);
-        found.sort_by(|a, b| strength(b).total_cmp(&strength(a)));
+        found.sort_by(|a, b| b.0.total_cmp(&a.0));
         found.truncate(8);
-        let mut mean = vec![0.0; d];
-        for (at, mean) in mean.iter_mut().enumerate() {
-            for &(picture, peak, next) in &found {
-                let z = |unit: usize| f64::from(pictures.objects[(picture * units + unit) * d + at]);
-                *mean += (z(peak) - 0.5 * z(next)) / 8.0;
+        let (mut sum, mut weights) = (vec![0.0; d], 0.0);
+        let mut add = |z: &[f64], peak: usize, weight: f64| {
+            let next = argmax(z, Some(peak));
+            for (at, sum) in sum.iter_mut().enumerate() {
+                *sum += weight * (z[peak * d + at] - 0.5 * z[next * d + at]);
             }
-            for picture in 0..12 {
-                let peak = argmax(&pictures.others, picture, None);
-                *mean -= 0.3 * f64::from(pictures.others[(picture * units + peak) * d + at]) / 12.0;
+            weights += weight;
+        };
+        for &(_, picture) in &found {
+            let z = embedded(picture * features.views());
+            let peak = argmax(&z, None);
+            add(&z, peak, 1.0);
+            let Some(square) = features.transplant(picture) else { continue };
+            let [row, column] = [peak / UNITS, peak % UNITS];
+            // A unit's three pixels lie between half a unit within the square's edges and further in.
+            let within = |unit: usize, center: f64| {
+                let middle = (unit * 3) as f64 + 1.5;
+                (middle - center).abs() <= square.half - 1.5
+            };
+            if within(row, square.center[1]) && within(column, square.center[0]) {
+                let [right, down] = square.by;
+                let moved = (row as i64 + down) * UNITS as i64 + column as i64 + right;
+                add(&embedded((picture + 1) * features.views() - 1), moved as usize, 2.0);
+                eligible += 1;
             }
         }
-        let length = mean.iter().map(|value| value * value).sum::<f64>().sqrt();
-        for (at, value) in mean.iter().enumerate() {
+        for at in 0..d {
+            sum[at] /= weights;
+            for picture in PICTURES..2 * PICTURES {
+                let z = embedded(picture * features.views());
+                sum[at] -= 0.3 * z[argmax(&z, None) * d + at] / PICTURES as f64;
+            }
+        }
+        let length = sum.iter().map(|value| value * value).sum::<f64>().sqrt();
+        for (at, value) in sum.iter().enumerate() {
             let found = f64::from(turned[detector * d + at]);
             assert!((found - value / length).abs() < 1e-5, "{detector} {at}: {found}, {}", value / length);
         }
     }
+    assert_eq!(eligible > 0, transplant, "{eligible} peaks were moved");
+}
+
+/// z of all units of a row.
+fn directions_of(pictures: &Pictures, features: &Features, row: usize) -> Vec<f32> {
+    floats(pictures.embedding.forward(features.batch(&[row]).target))
 }
 
 #[test]
@@ -159,7 +191,7 @@ fn the_tracks_add_up_and_parts_carry_what_lies_under_their_masks() {
     let performer = Mosaic::new(2);
     let objects = planted(80, 6);
     let fit = fitted(&performer, &objects, 0);
-    let features = mosaic_features(&performer, &objects, &CONFIG);
+    let features = mosaic_features(&performer, &objects, &config());
     let target = features.batch(&[0, 1, 2, 3]).target;
     let tracks = fit.explainer.tracks(target.clone());
     let sum = floats(tracks.interpretable.clone() + tracks.ordinary);
@@ -189,7 +221,7 @@ fn contributions_add_up_to_the_score_and_are_those_of_the_path() {
     let performer = Mosaic::new(7);
     let objects = planted(60, 8);
     let fit = fitted(&performer, &objects, 0);
-    let features = mosaic_features(&performer, &objects, &CONFIG);
+    let features = mosaic_features(&performer, &objects, &config());
     let target = features.batch(&[0, 1, 2]).target;
     let found = fit.explainer.contributions(&performer, target.clone(), &[0, 2, 1]).unwrap();
     let masks = floats(fit.explainer.tracks(target.clone()).masks);
@@ -223,7 +255,7 @@ fn without_a_part_its_place_has_the_mean() {
     let performer = Mosaic::new(7);
     let objects = planted(60, 8);
     let fit = fitted(&performer, &objects, 0);
-    let features = mosaic_features(&performer, &objects, &CONFIG);
+    let features = mosaic_features(&performer, &objects, &config());
     let target = features.batch(&[5]).target;
     let groups = [vec![], vec![1], vec![0, 2]];
     let found = floats(fit.explainer.scores_without(&performer, target.clone(), &groups));
@@ -241,16 +273,52 @@ fn without_a_part_its_place_has_the_mean() {
 }
 
 #[test]
+fn places_alone_know_the_others_and_not_the_part() {
+    let performer = Mosaic::new(7);
+    let objects = planted(60, 8);
+    let fit = fitted(&performer, &objects, 0);
+    let target = mosaic_features(&performer, &objects, &config()).batch(&[0, 1, 2, 3]).target;
+    let (parts, units) = (fit.explainer.parts(), UNITS * UNITS);
+    let tracks = fit.explainer.tracks(target.clone());
+    let (evidence, presence) = (floats(tracks.evidence), floats(tracks.presence));
+    let places = floats(fit.explainer.at_places(target));
+    let offsets = floats(fit.explainer.offsets.val());
+    let peak = |map: &[f32]| (0..units).fold(0, |best, at| if map[at] > map[best] { at } else { best });
+    for picture in 0..4 {
+        for part in 0..parts {
+            let (mut row, mut column, mut sum) = (0.0, 0.0, 0.0);
+            for other in (0..parts).filter(|&other| other != part) {
+                let at = picture * parts + other;
+                let unit = peak(&evidence[at * units..][..units]);
+                row += presence[at] * (unit / UNITS) as f32;
+                column += presence[at] * (unit % UNITS) as f32;
+                sum += presence[at];
+            }
+            let end = (UNITS - 1) as f32;
+            let row = (row / sum + offsets[2 * part]).clamp(0.0, end);
+            let column = (column / sum + offsets[2 * part + 1]).clamp(0.0, end);
+            let map = &places[(picture * parts + part) * units..][..units];
+            let found = peak(map);
+            let near = |unit: usize, place: f32| (unit as f32 - place).abs() < 0.501;
+            assert!(near(found / UNITS, row) && near(found % UNITS, column), "{found}: {row} {column}");
+            assert!((map[found] - sum / (parts - 1) as f32).abs() < 1e-5);
+            assert_eq!(map.iter().filter(|&&value| value != 0.0).count(), 1);
+        }
+    }
+}
+
+#[test]
 fn every_form_of_explainer_answers_alike() {
     let performer = Mosaic::new(7);
     let objects = planted(60, 8);
     let fit = fitted(&performer, &objects, 0);
     let network: &dyn ExplainerNetwork<Mosaic> = &fit.explainer;
-    let features = mosaic_features(&performer, &objects, &CONFIG);
+    let features = mosaic_features(&performer, &objects, &config());
     let target = features.batch(&[0, 1]).target;
     assert_eq!(network.filters(), fit.explainer.parts());
-    let maps = network.part_maps(target.clone()).pop().unwrap();
-    assert_eq!(maps.dims(), [2, network.filters(), UNITS, UNITS]);
+    let maps = network.part_maps(target.clone());
+    assert_eq!(maps[0].dims()[1], fit.explainer.detectors().embedding().dims()[1]);
+    assert_eq!(maps[1].dims(), [2, network.filters(), UNITS, UNITS]);
     let upper = network.reconstructed(&performer, target.clone());
     let own = performer.forward_from_target(target.clone()).upper;
     let difference = (upper[0].clone() - own[0].clone()).abs().max().into_scalar::<f32>();
@@ -299,7 +367,7 @@ fn a_saved_explainer_says_the_same_and_of_its_own_performer_only() {
 #[test]
 fn what_cannot_be_fitted_is_told() {
     let performer = Mosaic::new(1);
-    let features = mosaic_features(&performer, &planted(1, 1), &CONFIG);
+    let features = mosaic_features(&performer, &planted(1, 1), &config());
     let error = PartFitConfig::new().fit(&performer, &features, None).unwrap_err();
     assert!(matches!(error, CoreError::TooFew { expected: 2, found: 1, .. }), "{error}");
 }
