@@ -48,6 +48,7 @@ fn evidence(layers: Vec<LayerEvidence>) -> Evidence {
         photos: 20,
         available: 20,
         left_out: 0,
+        rendered: false,
         took: Took::default(),
         examples: Vec::new(),
     }
