@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use explainer_core::{
     ControlFit, ControlFits, CoreError, ExplainerConfig, FeatureConfig, FitConfig, Performer,
 };
-use explainer_evaluation::{Evidence, Probes, names, of_explainer};
+use explainer_evaluation::{Account, Accounts, Evidence, Probes, names, of_explainer};
 use explainer_report::ControlPeaks;
 
 use super::args::Form;
@@ -82,6 +82,9 @@ pub fn evidence<P: Performer>(
                 let probe = of_explainer(&fit.explainer, performer);
                 let probes = Probes::new().with(names::PUBLISHED, probe);
                 let found = experiment.evidence(performer, &probes, &settings.fit, device)?;
+                let account = Account::of_network(&fit.explainer, performer);
+                let accounts = Accounts::new().with(names::PUBLISHED, account);
+                let found = experiment.with_deletion(found, &accounts, &settings.fit, device)?;
                 evidence = renamed(evidence, &found, names::PUBLISHED, names::PUBLISHED);
                 say!("published form: {:.1} s", started.elapsed().as_secs_f64());
             }

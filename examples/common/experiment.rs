@@ -8,7 +8,10 @@ use explainer_core::{
     PartFitConfig, Performer, Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_evaluation::{Evidence, EvidenceConfig, Probes, names, of_detectors, of_explainer, of_track};
+use explainer_evaluation::{
+    Account, Accounts, DeletionConfig, Evidence, EvidenceConfig, Probes, names, of_detectors, of_explainer,
+    of_track,
+};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
@@ -213,6 +216,12 @@ impl<P: Performer> Experiment<'_, P> {
             .with(names::PART_DETECTORS_START, of_detectors(parts.start.detectors(), performer));
         let evidence = self.evidence(performer, &probes, &settings.fit, device)?;
         drop(probes);
+        let accounts = Accounts::new()
+            .with(names::EXPLAINED, Account::of_network(&fit.explainer, performer))
+            .with(names::PLACES, Account::of_places(&fit.explainer, performer))
+            .with(names::PART_DETECTORS, Account::of_network(&parts.explainer, performer));
+        let evidence = self.with_deletion(evidence, &accounts, &settings.fit, device)?;
+        drop(accounts);
         let took = evidence.took;
         seconds.evidence_performer = took.performer.as_secs_f64();
         seconds.evidence_pictures = took.pictures.as_secs_f64();
@@ -264,6 +273,21 @@ impl<P: Performer> Experiment<'_, P> {
     ) -> Result<Evidence, Failure> {
         let config = EvidenceConfig::new().with_seed(fit.seed).with_progress(fit.progress);
         Ok(config.measure(performer, self.dataset, probes, self.prefetch(), device)?)
+    }
+
+    /// With what contributions to predictions are worth, where the dataset draws its images and the performer has its
+    /// categories among its classes.
+    pub fn with_deletion(
+        &self,
+        evidence: Evidence,
+        accounts: &Accounts<'_>,
+        fit: &FitConfig,
+        device: &Device,
+    ) -> Result<Evidence, Failure> {
+        let (Some(set), Some(labels)) = (self.dataset.rendered(), &self.labels) else { return Ok(evidence) };
+        let config = DeletionConfig::new().with_progress(fit.progress);
+        let found = config.measure(&self.networks.performer, set, &labels.categories, accounts, device)?;
+        Ok(evidence.with_deletion(found))
     }
 
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.
