@@ -62,9 +62,9 @@ fn figures_come_from_images_drawn_again() {
         // Where the tail is out of sight its detector may be anywhere, on another part too.
         assert!(value(&ceiling.gain) > 0.9 && value(&ceiling.crosstalk).abs() < 0.25, "{name}: {ceiling:?}");
         assert!(value(&ceiling.erase_auc) > 0.9 && value(&ceiling.stays) < 0.05, "{name}: {ceiling:?}");
-        // A detector of the whole is weaker without any part, so that a stone is no match for it; it never moves.
+        // A detector of the whole is weaker without any part than without a stone; it never moves.
         let object = &evidence.figures("object", landmark).expect("figures").best;
-        assert!(value(&object.erase_auc) > 0.8 && value(&object.gain).abs() < 0.1, "{name}: {object:?}");
+        assert!(value(&object.erase_auc) > 0.75 && value(&object.gain).abs() < 0.1, "{name}: {object:?}");
         assert!(!Follows::of(&evidence, "object", landmark).expect("measured").passed());
         // Where nothing hides a part there is no pair of images.
         assert_eq!(best.presence_auc.is_some(), landmark == 1, "{name}");

@@ -83,8 +83,10 @@ fn measured(evidence: &Evidence) -> Result<Markup, ReportError> {
     })
 }
 
-/// What is not of a single landmark.
-const BESIDES: [(&str, fn(&LayerEvidence) -> Option<Estimate>); 7] = [
+/// A column of what is not of a single landmark.
+type Beside = (&'static str, fn(&LayerEvidence) -> Option<Estimate>);
+
+const BESIDES: [Beside; 7] = [
     ("selectivity", |layer| layer.selectivity),
     ("single deletion", |layer| estimate(layer, |found| found.single.as_ref())),
     ("that of the parts' areas", |layer| estimate(layer, |found| found.single_by_area.as_ref())),
@@ -104,8 +106,8 @@ fn besides(evidence: &Evidence) -> Markup {
     if layers.is_empty() {
         return html! {};
     }
-    let shown = |&(_, of): &(_, fn(&LayerEvidence) -> _)| layers.iter().any(|layer| of(layer).is_some());
-    let columns: Vec<_> = BESIDES.into_iter().filter(shown).collect();
+    let shown = |(_, of): &Beside| layers.iter().any(|layer| of(layer).is_some());
+    let columns: Vec<Beside> = BESIDES.into_iter().filter(shown).collect();
     html! {
         h3 { "All parts" }
         p {
