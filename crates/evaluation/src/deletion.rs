@@ -154,6 +154,15 @@ struct Without<K> {
     picture: RgbImage,
 }
 
+/// The parts that an image shows, then the objects of its background.
+#[derive(Default)]
+struct Things {
+    /// The score of the image's class without each.
+    without: Vec<f64>,
+    /// The pixels of each.
+    regions: Vec<Option<PartMask>>,
+}
+
 impl<P: Performer> Run<'_, P> {
     /// Images of a category that show a part.
     fn annotated(&self) -> Result<Vec<usize>, EvaluationError> {
@@ -186,13 +195,15 @@ impl<P: Performer> Run<'_, P> {
             return Err(self.no_class(scores.len()));
         }
         let given = self.given(target, &classes)?;
-        let (without, regions) = self.one_by_one(indices, &samples, &classes)?;
+        let things = self.one_by_one(indices, &samples, &classes)?;
         let mut scenes = Vec::with_capacity(samples.len());
-        for (at, (sample, without)) in samples.iter().zip(without).enumerate() {
+        for (at, (sample, things)) in samples.iter().zip(things).enumerate() {
+            let Things { without, regions } = things;
             let parts = shown(sample);
-            let shares = self.accounts.list.iter().zip(&given).map(|((_, account), given)| {
-                Some(Shares::of(&given.as_ref()?[at], account.reach, &regions[at]))
-            });
+            let shares =
+                self.accounts.list.iter().zip(&given).map(|((_, account), given)| {
+                    Some(Shares::of(&given.as_ref()?[at], account.reach, &regions))
+                });
             let area = |region: &Option<PartMask>| region.as_ref().map_or(0.0, |mask| mask.area() as f64);
             let decision = highest(&scores[at]);
             scenes.push(Scene {
@@ -201,7 +212,7 @@ impl<P: Performer> Run<'_, P> {
                 decision,
                 score: f64::from(scores[at][classes[at]]),
                 landmarks: sample.landmarks.len(),
-                areas: regions[at][..parts.len()].iter().map(area).collect(),
+                areas: regions[..parts.len()].iter().map(area).collect(),
                 without,
                 shares: shares.collect(),
                 decisions: BTreeMap::from([(Vec::new(), decision)]),
@@ -242,20 +253,20 @@ impl<P: Performer> Run<'_, P> {
         self.accounts.list.iter().map(of).collect()
     }
 
-    /// The score of each image's class without each part that it shows, then without each object; and their pixels.
+    /// The things of each image, one by one.
     fn one_by_one(
         &self,
         indices: &[usize],
         samples: &[Sample],
         classes: &[usize],
-    ) -> Result<(Vec<Vec<f64>>, Vec<Vec<Option<PartMask>>>), EvaluationError> {
+    ) -> Result<Vec<Things>, EvaluationError> {
         let mut jobs = Vec::new();
         for (at, (&index, sample)) in indices.iter().zip(samples).enumerate() {
             jobs.extend(shown(sample).into_iter().map(|part| (at, Change::Without { part })));
             let objects = 0..self.set.objects(index);
             jobs.extend(objects.map(|object| (at, Change::WithoutObject { object })));
         }
-        let (mut scores, mut regions) = (vec![Vec::new(); samples.len()], vec![Vec::new(); samples.len()]);
+        let mut things: Vec<Things> = samples.iter().map(|_| Things::default()).collect();
         for jobs in jobs.chunks(self.batch_size) {
             let drawn = self.draw(indices, jobs, |change| vec![*change])?;
             let (_, found) = self.look(drawn.iter().map(|drawn| &drawn.picture))?;
@@ -264,11 +275,11 @@ impl<P: Performer> Run<'_, P> {
                     Change::Without { part } => samples[at].mask(part).cloned(),
                     _ => None,
                 };
-                regions[at].push(mask.or_else(|| changed(&samples[at].image, &picture)));
-                scores[at].push(f64::from(found[classes[at]]));
+                things[at].regions.push(mask.or_else(|| changed(&samples[at].image, &picture)));
+                things[at].without.push(f64::from(found[classes[at]]));
             }
         }
-        Ok((scores, regions))
+        Ok(things)
     }
 
     /// The decisions without the parts that are said to matter, and without all others, by any account and threshold.
