@@ -3,7 +3,7 @@
 mod set;
 
 use burn::tensor::{Device, Tensor};
-use explainer_core::{Performer, Tapped};
+use explainer_core::{ExplainerConfig, Performer, Tapped};
 use explainer_datasets::{Change, Dataset, Prefetch, Rendered};
 use explainer_evaluation::verdict::{AREA, CHANCE, Causes, Follows, in_words};
 use explainer_evaluation::{
@@ -171,6 +171,30 @@ fn true_contributions_name_the_parts_and_false_ones_do_not() {
     let json = serde_json::to_value(&evidence).expect("JSON");
     assert!(json[names::EXPLAINED]["deletion"]["single"].is_array());
     assert_eq!(json["target"]["deletion"]["single"], serde_json::json!(null));
+}
+
+/// An explainer's filters are at their peaks, and at blind places for the control; without windows there are none.
+#[test]
+fn explainers_give_account_of_themselves() {
+    let device = Device::flex();
+    let performer = decided_by_heads(&device);
+    let config = ExplainerConfig::for_performer(&performer);
+    let published = config.clone().published().init_from(&performer, &device);
+    let explainer = config.init_from(&performer, &device);
+    let accounts = Accounts::new()
+        .with(names::EXPLAINED, Account::of_network(&explainer, &performer))
+        .with(names::PLACES, Account::of_places(&explainer, &performer))
+        .with(names::PUBLISHED, Account::of_network(&published, &performer))
+        .with("published, places", Account::of_places(&published, &performer));
+    let config = DeletionConfig::new().with_images(12).with_batch_size(5).with_progress(false);
+    let measure = || config.measure(&performer, &Scenes::new(12), &[0], &accounts, &device).expect("figures");
+    let found = measure();
+    let accounts: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(accounts, [names::EXPLAINED, names::PLACES, names::PUBLISHED]);
+    for (name, found) in &found {
+        assert!(found.deletion.is_some() && found.distractibility.is_some(), "{name}: {found:?}");
+    }
+    assert_eq!(found, measure(), "the same again");
 }
 
 #[test]
