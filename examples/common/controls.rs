@@ -8,7 +8,7 @@ use explainer_core::{
     PartFitConfig, Performer,
 };
 use explainer_evaluation::verdict::followed;
-use explainer_evaluation::{Evidence, Probes, names, of_network};
+use explainer_evaluation::{Account, Accounts, Evidence, Probes, names, of_network};
 use explainer_report::ControlPeaks;
 
 use super::args::Form;
@@ -167,6 +167,9 @@ impl<P: Performer> Controls<'_, P> {
         match fit.map_err(Failure::from) {
             Ok(fit) => {
                 let found = self.measured(&Fitted::from(&fit), performer)?;
+                let accounts =
+                    Accounts::new().with(names::EXPLAINED, Account::of_network(&fit.explainer, performer));
+                let found = experiment.with_deletion(found, &accounts, self.settings, self.device)?;
                 put(outcome, &found, names::EXPLAINED, names::PUBLISHED);
                 say!("published form: {:.1} s", started.elapsed().as_secs_f64());
                 Ok(())

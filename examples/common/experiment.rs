@@ -10,7 +10,9 @@ use explainer_core::{
     Labels, PartFit, Performer, Task,
 };
 use explainer_datasets::{Dataset, DatasetError, Prefetch, Split};
-use explainer_evaluation::{Evidence, EvidenceConfig, Probes, from_fn, names, of_network};
+use explainer_evaluation::{
+    Account, Accounts, DeletionConfig, Evidence, EvidenceConfig, Probes, from_fn, names, of_network,
+};
 use explainer_metrics::Landmarks;
 use explainer_report::{PartNames, Report, ReportConfig};
 
@@ -288,6 +290,11 @@ impl<P: Performer> Experiment<'_, P> {
             .with(names::UNFITTED, before);
         let evidence = self.evidence(performer, &probes, &settings, device)?;
         drop(probes);
+        let accounts = Accounts::new()
+            .with(names::EXPLAINED, Account::of_network(fitted.network, performer))
+            .with(names::PLACES, Account::of_places(fitted.network, performer));
+        let evidence = self.with_deletion(evidence, &accounts, &settings, device)?;
+        drop(accounts);
         let took = evidence.took;
         seconds.evidence_performer = took.performer.as_secs_f64();
         seconds.evidence_pictures = took.pictures.as_secs_f64();
@@ -341,6 +348,21 @@ impl<P: Performer> Experiment<'_, P> {
     ) -> Result<Evidence, Failure> {
         let config = EvidenceConfig::new().with_seed(settings.seed).with_progress(settings.progress);
         Ok(config.measure(performer, self.dataset, probes, self.prefetch(), device)?)
+    }
+
+    /// With what contributions to predictions are worth, where the dataset draws its images and the performer has its
+    /// categories among its classes.
+    pub fn with_deletion(
+        &self,
+        evidence: Evidence,
+        accounts: &Accounts<'_>,
+        settings: &Settings,
+        device: &Device,
+    ) -> Result<Evidence, Failure> {
+        let (Some(set), Some(labels)) = (self.dataset.rendered(), &self.labels) else { return Ok(evidence) };
+        let config = DeletionConfig::new().with_progress(settings.progress);
+        let found = config.measure(&self.networks.performer, set, &labels.categories, accounts, device)?;
+        Ok(evidence.with_deletion(found))
     }
 
     /// Features of one part of the dataset, and the landmarks of its images, if the dataset names any.

@@ -165,6 +165,7 @@ pub fn of(run: &Run<'_>) -> Result<String, Failure> {
         text += &line(&[name, String::new()], PERFORMERS, |column| column.shown(&row.values(column.of)));
     }
     text += &evidence(&rows);
+    text += &predictions(&rows);
     let several = rows.iter().filter(|row| row.experiment.categories.iter().any(|list| list.len() > 1));
     let several: String = several.map(by_category).collect();
     if !several.is_empty() {
@@ -286,6 +287,40 @@ fn evidence(rows: &[Row<'_>]) -> String {
     format!(
         "\nWhat interventions found: the eighth of the filters that match a landmark best, conv-interp-2 unless stated \
          otherwise.\n\n| | landmark | {} |\n|---|---|{}\n{lines}",
+        headings.join(" | "),
+        "---|".repeat(headings.len()),
+    )
+}
+
+/// Figures of images that were drawn without their parts: key in a layer and heading.
+const PREDICTIONS: [(&str, &str); 7] = [
+    ("selectivity", "selectivity"),
+    ("deletion/single", "single deletion"),
+    ("deletion/single_by_area", "that of areas"),
+    ("deletion/deletion", "deletion"),
+    ("deletion/preservation", "preservation"),
+    ("deletion/background_independence", "background independence"),
+    ("deletion/distractibility", "distractibility"),
+];
+
+/// What contributions are worth, a line for each row in which they were measured.
+fn predictions(rows: &[Row<'_>]) -> String {
+    let pointer = |key: &str| format!("/evidence/conv_interp_2/{key}/0");
+    let shown = |row: &Row<'_>, key: &str| {
+        Column::new("", 2, |_| f64::NAN).shown(&row.values(|cell| number(cell, &pointer(key))))
+    };
+    let measured = rows.iter().filter(|row| shown(row, "deletion/single") != "–");
+    let line = |row: &Row<'_>| {
+        let cells: Vec<String> = PREDICTIONS.iter().map(|(key, _)| shown(row, key)).collect();
+        format!("| {} | {} |\n", row.name, cells.join(" | "))
+    };
+    let lines: String = measured.map(line).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    let headings: Vec<&str> = PREDICTIONS.iter().map(|(_, heading)| *heading).collect();
+    format!(
+        "\nWhat contributions are worth, of images drawn without each part: conv-interp-2.\n\n| | {} |\n|---|{}\n{lines}",
         headings.join(" | "),
         "---|".repeat(headings.len()),
     )

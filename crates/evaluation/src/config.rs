@@ -47,7 +47,9 @@ impl EvidenceConfig {
         ];
         match settings.into_iter().find(|&(_, value, least, _)| value < least) {
             None => Ok(()),
-            Some((setting, found, _, expected)) => Err(EvaluationError::Config { setting, expected, found }),
+            Some((setting, found, _, expected)) => {
+                Err(EvaluationError::Config { config: "EvidenceConfig", setting, expected, found })
+            }
         }
     }
 }

@@ -24,13 +24,35 @@ pub enum EvaluationError {
         dataset: String,
     },
     /// A setting that cannot be met.
-    #[error("EvidenceConfig::{setting}: expected {expected}, found {found}")]
+    #[error("{config}::{setting}: expected {expected}, found {found}")]
     Config {
+        /// Whose.
+        config: &'static str,
         /// The setting's name.
         setting: &'static str,
         /// What it may be.
         expected: &'static str,
         /// What it was.
+        found: usize,
+    },
+    /// Not each category has a class of the performer.
+    #[error("classes: expected one of {scores} for each of {categories} categories, found {found:?}")]
+    Classes {
+        /// The number of categories.
+        categories: usize,
+        /// The number of the performer's scores.
+        scores: usize,
+        /// What was found.
+        found: Vec<usize>,
+    },
+    /// An account of other pictures than those it was asked about.
+    #[error("{account}: expected an account of {expected} pictures, found one of {found}")]
+    Account {
+        /// Its name.
+        account: String,
+        /// Pictures it was asked about.
+        expected: usize,
+        /// Pictures it spoke of.
         found: usize,
     },
     /// Two probes have one name.

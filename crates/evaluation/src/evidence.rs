@@ -53,15 +53,26 @@ pub struct LandmarkFigures {
     pub images: usize,
 }
 
-/// Whether contributions name the parts whose removal matters. Needs images that can be rendered.
+/// Whether contributions name the parts whose removal matters, of images that can be drawn again: see
+/// [`DeletionConfig`](crate::DeletionConfig). All are shares, 1 is best.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Deletion {
-    /// ½ + ½ · Spearman correlation between contributions and the drops of the score when a part is removed.
+    /// ½ + ½ · Spearman correlation between contributions and the drops of the score when a part is removed. Chance: ½.
     pub single: Option<Figure>,
     /// Removing the parts said to matter changes the decision.
     pub deletion: Option<Figure>,
     /// Removing all others does not.
     pub preservation: Option<Figure>,
+    /// Share of the background's objects whose removal does not matter: of the performer, whatever explains it.
+    pub background_independence: Option<Figure>,
+    /// One minus the share of the things said to matter among those whose removal does not.
+    pub distractibility: Option<Figure>,
+    /// A control: [`single`](Self::single) of an explanation that gives every pixel the same, so that the larger part
+    /// gave more.
+    pub single_by_area: Option<Figure>,
+    /// Share of what was attributed from which on a thing is said to matter: that of 0.01 to 0.5 which serves the
+    /// explanation best.
+    pub threshold: Option<f64>,
 }
 
 /// All figures of one layer or control.
@@ -118,6 +129,8 @@ pub struct Evidence {
     pub available: usize,
     /// Images that could not be read and were left out.
     pub left_out: usize,
+    /// Whether images were drawn again, rather than painted over.
+    pub rendered: bool,
     /// How long it took.
     pub took: Took,
     /// Some of the pictures.
@@ -155,6 +168,22 @@ impl Evidence {
         match self.layers.iter_mut().find(|own| own.name == name) {
             Some(own) => *own = layer,
             None => self.layers.push(layer),
+        }
+        self
+    }
+
+    /// With what the contributions to predictions are worth, by layer or control. A name that no layer has gets one
+    /// without detectors.
+    #[must_use]
+    pub fn with_deletion(mut self, found: impl IntoIterator<Item = (String, Deletion)>) -> Self {
+        for (name, deletion) in found {
+            if let Some(layer) = self.layers.iter_mut().find(|layer| layer.name == name) {
+                layer.deletion = Some(deletion);
+                continue;
+            }
+            let landmarks = vec![None; self.landmarks.len()];
+            let deletion = Some(deletion);
+            self.layers.push(LayerEvidence { name, detectors: 0, landmarks, selectivity: None, deletion });
         }
         self
     }
@@ -249,6 +278,7 @@ mod tests {
             photos: 2,
             available: 5,
             left_out: 0,
+            rendered: false,
             took: Took::default(),
             examples: Vec::new(),
         }
@@ -279,10 +309,22 @@ mod tests {
         assert_eq!(json["target"]["head"]["hit"], json!([0.5, 0.5]));
         assert_eq!(json["target"]["head"]["gain"], json!(null));
         assert_eq!(json["target"]["selectivity"], json!(null));
-        let deletion = json!({"single": null, "deletion": null, "preservation": null});
-        assert_eq!(json["ceiling"]["deletion"], deletion);
+        let deletion = json["ceiling"]["deletion"].as_object().unwrap();
+        for key in ["single", "deletion", "preservation", "background_independence", "distractibility"] {
+            assert_eq!(deletion[key], json!(null));
+        }
         let all = serde_json::to_value(found.all_detectors()).unwrap();
         assert_eq!(all["target"]["head"]["hit"], json!(null));
+    }
+
+    #[test]
+    fn contributions_go_to_the_layer_of_their_name() {
+        let measured = Deletion { single: Some(figure(true)), ..Deletion::default() };
+        let found = ["target", "other"].map(|name| (name.to_string(), measured.clone()));
+        let found = evidence(vec![layer("target", false)]).with_deletion(found);
+        assert_eq!(found.layers.len(), 2);
+        assert!(found.layers.iter().all(|layer| layer.deletion.as_ref() == Some(&measured)));
+        assert!(found.figures("target", 0).is_some() && found.figures("other", 0).is_none());
     }
 
     #[test]

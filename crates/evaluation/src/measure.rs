@@ -4,8 +4,9 @@ use burn::tensor::Device;
 use explainer_core::Performer;
 use explainer_datasets::{Dataset, Point, Prefetch};
 use explainer_metrics::{
-    ErasedResponses, Figure, Halves, LandmarkImages, LandmarkMatching, LandmarkResponses, MatchedFigure,
-    ResidualTracking, landmark_evidence, presence_auc, rank_filters, residual_tracking,
+    ErasedResponses, Estimate, Figure, Halves, LandmarkData, LandmarkImages, LandmarkMatching,
+    LandmarkResponses, MatchedFigure, ResidualTracking, Responses, crosstalk, landmark_evidence,
+    presence_auc, rank_filters, residual_tracking, selectivity,
 };
 
 use crate::evidence::{Evidence, Example, Figures, LandmarkFigures, LayerEvidence};
@@ -23,6 +24,10 @@ impl EvidenceConfig {
     /// erased, and with the landmark transplanted there. So the performer runs `1 + 3 · landmarks` times over the
     /// images, once for all probes.
     ///
+    /// Of a set that [draws its images](Dataset::rendered) all of them are drawn again: without the part, without an object
+    /// of the background, and with the part moved by two and a half units of the target map, or by a fifth of the diagonal
+    /// where that is more. Crosstalk and selectivity are measured of such sets alone.
+    ///
     /// # Errors
     /// A set without landmarks or without an image that shows one; images that cannot be read or are not of the
     /// performer's size; a landmark outside of its image; two probes of one name; maps that are not finite or change
@@ -38,7 +43,7 @@ impl EvidenceConfig {
         self.check()?;
         let pass = Pass { performer, dataset, probes, config: self, device };
         let seen = pass.run(prefetch)?;
-        let measure = Measure::new(&seen, pass.side(), dataset.states_visibility(), self)?;
+        let measure = Measure::new(&seen, pass.side(), dataset, self)?;
         let layers = seen.layers.iter().map(|layer| measure.layer(layer)).collect::<Result<Vec<_>, _>>()?;
         Ok(Evidence {
             landmarks: dataset.landmark_names().to_vec(),
@@ -48,6 +53,7 @@ impl EvidenceConfig {
             photos: seen.images.iter().map(|image| image.photo + 1).max().unwrap_or(0),
             available: seen.available,
             left_out: seen.left_out.len(),
+            rendered: measure.rendered,
             took: seen.took,
         })
     }
@@ -60,6 +66,14 @@ struct OfLandmark {
     table: LandmarkImages,
 }
 
+/// What a layer does about the parts of others.
+#[derive(Default)]
+struct Across {
+    /// Of each landmark that was measured, by its number.
+    crosstalk: Vec<(usize, MatchedFigure)>,
+    selectivity: Option<Estimate>,
+}
+
 /// What all layers are measured by.
 struct Measure<'a> {
     seen: &'a Seen,
@@ -67,6 +81,8 @@ struct Measure<'a> {
     halves: Halves,
     /// Whether images without a landmark do not show it.
     visibility: bool,
+    /// Whether images were drawn again.
+    rendered: bool,
     seed: u64,
 }
 
@@ -74,7 +90,7 @@ impl<'a> Measure<'a> {
     fn new(
         seen: &'a Seen,
         side: usize,
-        visibility: bool,
+        dataset: &dyn Dataset,
         config: &EvidenceConfig,
     ) -> Result<Self, EvaluationError> {
         let diagonal = (side as f64).hypot(side as f64);
@@ -98,20 +114,67 @@ impl<'a> Measure<'a> {
             seen,
             landmarks: (0..count).map(of).collect::<Result<_, _>>()?,
             halves: Halves::new(&photos, config.seed),
-            visibility,
+            visibility: dataset.states_visibility() || dataset.rendered().is_some(),
+            rendered: dataset.rendered().is_some(),
             seed: config.seed,
         })
     }
 
     fn layer(&self, layer: &Layer) -> Result<LayerEvidence, EvaluationError> {
         let landmarks = (0..self.landmarks.len()).map(|landmark| self.landmark(layer, landmark));
+        let mut landmarks = landmarks.collect::<Result<Vec<_>, _>>()?;
+        let Across { crosstalk, selectivity } = self.across(layer)?;
+        for (landmark, MatchedFigure { best, all }) in crosstalk {
+            if let Some(figures) = &mut landmarks[landmark] {
+                (figures.best.crosstalk, figures.all.crosstalk) = (best, all);
+            }
+        }
         Ok(LayerEvidence {
             name: layer.name.clone(),
             detectors: layer.filters(),
-            landmarks: landmarks.collect::<Result<_, _>>()?,
-            selectivity: None,
+            landmarks,
+            selectivity,
             deletion: None,
         })
+    }
+
+    /// Whether a landmark is measured of a layer: some image shows it, and the ceiling was told of it.
+    fn measures(&self, layer: &Layer, landmark: usize) -> bool {
+        !self.landmarks[landmark].images.is_empty() && (layer.name != CEILING || self.seen.ceilings[landmark])
+    }
+
+    /// What a layer does about the parts of others, where parts were moved and taken out one by one.
+    fn across(&self, layer: &Layer) -> Result<Across, EvaluationError> {
+        if !self.rendered {
+            return Ok(Across::default());
+        }
+        let all = 0..self.landmarks.len();
+        let measured: Vec<usize> = all.filter(|&landmark| self.measures(layer, landmark)).collect();
+        let images = |&landmark: &usize| layer.of_landmark(landmark, &self.landmarks[landmark].images);
+        let Some(responses) = measured.iter().map(images).collect::<Option<Vec<_>>>() else {
+            return Ok(Across::default());
+        };
+        let halves = &self.halves;
+        // The detectors of the ceiling were told their landmarks: each is alone.
+        let told = layer.name == CEILING;
+        let found = if told {
+            let own = |(at, &landmark): (usize, &usize)| {
+                let alone: Vec<_> = responses.iter().map(|all| only(all, &[landmark])).collect();
+                Ok(crosstalk(&self.data(&measured, &alone), halves)?.swap_remove(at))
+            };
+            measured.iter().enumerate().map(own).collect::<Result<Vec<_>, EvaluationError>>()?
+        } else {
+            crosstalk(&self.data(&measured, &responses), halves)?
+        };
+        let known = |all: &LandmarkResponses| if told { only(all, &measured) } else { all.clone() };
+        let responses: Vec<_> = responses.iter().map(known).collect();
+        let selectivity = selectivity(&self.data(&measured, &responses), halves, self.seed)?;
+        Ok(Across { crosstalk: measured.into_iter().zip(found).collect(), selectivity })
+    }
+
+    fn data<'b>(&'b self, landmarks: &[usize], responses: &'b [LandmarkResponses]) -> Vec<LandmarkData<'b>> {
+        let tables = landmarks.iter().map(|&landmark| &self.landmarks[landmark].table);
+        tables.zip(responses).map(|(images, responses)| LandmarkData { images, responses }).collect()
     }
 
     /// The pictures that were kept, with the peaks of the layers.
@@ -141,13 +204,13 @@ impl<'a> Measure<'a> {
     /// `None` where no image shows the landmark, or where the ceiling is not known.
     fn landmark(&self, layer: &Layer, landmark: usize) -> Result<Option<LandmarkFigures>, EvaluationError> {
         let OfLandmark { images, table } = &self.landmarks[landmark];
-        if images.is_empty() || (layer.name == CEILING && !self.seen.ceilings[landmark]) {
+        if !self.measures(layer, landmark) {
             return Ok(None);
         }
         let Some(responses) = layer.of_landmark(landmark, images) else { return Ok(None) };
         // Its detectors were told their landmarks.
         let told = layer.name == CEILING;
-        let responses = if told { alone(&responses, landmark) } else { responses };
+        let responses = if told { only(&responses, &[landmark]) } else { responses };
         let matching = LandmarkMatching::new(table, &responses.original, &self.halves)?;
         let found = landmark_evidence(table, &responses, &matching)?;
         let residual = self.residual(layer, landmark, &responses, &matching)?;
@@ -208,10 +271,10 @@ impl Measure<'_> {
     }
 }
 
-/// The responses of one detector.
-fn alone(responses: &LandmarkResponses, detector: usize) -> LandmarkResponses {
+/// The responses of some detectors.
+fn only(responses: &LandmarkResponses, detectors: &[usize]) -> LandmarkResponses {
     let LandmarkResponses { original, erased, transplanted } = responses;
-    let one = |all: &explainer_metrics::Responses| all.select_filters(&[detector]);
+    let one = |all: &Responses| all.select_filters(detectors);
     LandmarkResponses {
         original: one(original),
         erased: erased

@@ -16,6 +16,8 @@ use crate::tensors::floats;
 /// An image of the measurement.
 #[derive(Debug)]
 pub(crate) struct Original {
+    /// In the set.
+    pub(crate) index: usize,
     pub(crate) sample: Sample,
     /// Its source photograph, numbered from 0 among those of the measurement.
     pub(crate) photo: usize,
@@ -77,6 +79,7 @@ impl Originals {
                 point.map(|point| [f64::from(point.x), f64::from(point.y)])
             };
             self.images.push(Original {
+                index,
                 points: sample.landmarks.iter().map(point).collect(),
                 extent: pass.dataset.box_extent(index),
                 root: roots.get(at).copied(),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Device;
 use explainer_core::{Performer, Tapped};
-use explainer_datasets::{Dataset, DatasetError, Intervened, Prefetch, Report, Sample};
+use explainer_datasets::{Dataset, DatasetError, Prefetch, Report, Sample};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use crate::kmeans;
 use crate::layer::{Layer, Picture, Variant};
 use crate::names::{CEILING, EXPLAINED, KMEANS, PLACES, TARGET, TOP_CONV};
 use crate::originals::{Original, Originals, Positions, as_they_are, nothing};
+use crate::pictures::{Pictures, Renderer, Source};
 use crate::probe::{Directions, Probe, Reading, of_target, of_top_conv};
 use crate::progress::progress_bar;
 use crate::side;
@@ -34,7 +35,7 @@ pub(crate) struct Kept {
     pub(crate) landmark: usize,
     /// Among the images that show the landmark.
     pub(crate) row: usize,
-    pub(crate) pictures: Intervened,
+    pub(crate) pictures: Pictures,
 }
 
 /// How long a measurement took.
@@ -97,6 +98,13 @@ impl<P: Performer> Pass<'_, P> {
 
     fn landmarks(&self) -> usize {
         self.dataset.landmark_names().len()
+    }
+
+    /// Where its pictures come from.
+    fn source(&self) -> Source<'_> {
+        let stride = self.performer.target_field().stride;
+        let renderer = self.dataset.rendered().map(|set| Renderer::new(set, stride, self.side()));
+        renderer.map_or(Source::Photographs, Source::Renderer)
     }
 
     /// Images of a category that show a landmark.
@@ -272,14 +280,14 @@ impl<P: Performer> Pass<'_, P> {
         took: &mut Took,
         bar: &ProgressBar,
     ) -> Result<(Vec<Paste>, Vec<Kept>), EvaluationError> {
-        let (mut pastes, mut kept) = (Vec::new(), Vec::new());
+        let (mut pastes, mut kept, source) = (Vec::new(), Vec::new(), self.source());
         let mut rows = vec![0; self.landmarks()];
         let examples = spaced(images.len(), self.config.examples);
         let at_once = (self.config.batch_size / (Variant::ALL.len() * self.landmarks())).max(1);
         for (chunk, images) in images.chunks(at_once).enumerate() {
             let started = Instant::now();
-            let made = images.par_iter().map(|image| image.sample.interventions());
-            let made: Vec<Vec<Option<Intervened>>> = made.collect::<Result<_, _>>()?;
+            let made = images.par_iter().map(|image| source.pictures(image.index, &image.sample));
+            let made: Vec<Vec<Option<Pictures>>> = made.collect::<Result<_, _>>()?;
             took.pictures += started.elapsed();
             let (mut pixels, mut pictures, mut folds): (Vec<&[u8]>, Vec<_>, Vec<_>) = Default::default();
             for (at, (original, landmarks)) in images.iter().zip(&made).enumerate() {

@@ -48,11 +48,12 @@ impl Evidence {
 
 impl Display for Table<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Evidence { landmarks, layers, images, photos, available, .. } = self.evidence;
+        let Evidence { landmarks, layers, images, photos, available, rendered, .. } = self.evidence;
         writeln!(
             f,
-            "evidence on {images} of {available} images with landmarks ({photos} photographs): mean over the eighth of \
-             the detectors that match best ± standard error (mean over all)"
+            "evidence on {images} of {available} images with landmarks ({photos} photographs{}): mean over the eighth of \
+             the detectors that match best ± standard error (mean over all)",
+            if *rendered { ", drawn again" } else { "" }
         )?;
         for (landmark, name) in landmarks.iter().enumerate() {
             let found = layers.iter().filter_map(|layer| layer.landmarks[landmark].as_ref());
@@ -91,8 +92,11 @@ impl Table<'_> {
             let figures = [
                 ("selectivity", layer.selectivity),
                 ("single deletion", deletion.single.map(|f| f.estimate)),
+                ("that of the parts' areas", deletion.single_by_area.map(|f| f.estimate)),
                 ("deletion", deletion.deletion.map(|f| f.estimate)),
                 ("preservation", deletion.preservation.map(|f| f.estimate)),
+                ("background independence", deletion.background_independence.map(|f| f.estimate)),
+                ("distractibility", deletion.distractibility.map(|f| f.estimate)),
             ];
             let figures = figures.into_iter().filter_map(|(name, figure)| Some((name, figure?)));
             let figures: Vec<String> =

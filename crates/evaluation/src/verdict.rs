@@ -89,14 +89,63 @@ impl Follows {
 
     /// The comparison that fell shortest, counted in standard errors.
     pub fn worst(&self) -> Option<&Comparison> {
-        let short = |comparison: &&Comparison| {
-            let Estimate { value, standard_error } = comparison.margin;
-            // Without any error, whatever is not above is infinitely far below.
-            if standard_error > 0.0 { value / standard_error } else { value.signum() * f64::INFINITY }
-        };
-        let failed = self.comparisons.iter().filter(|comparison| !comparison.margin.exceeds_zero());
-        let least = failed.min_by(|a, b| short(a).total_cmp(&short(b)));
-        least.or_else(|| self.comparisons.iter().min_by(|a, b| short(a).total_cmp(&short(b))))
+        worst(&self.comparisons)
+    }
+}
+
+/// The comparison that fell shortest.
+fn worst(comparisons: &[Comparison]) -> Option<&Comparison> {
+    let short = |comparison: &&Comparison| {
+        let Estimate { value, standard_error } = comparison.margin;
+        // Without any error, whatever is not above is infinitely far below.
+        if standard_error > 0.0 { value / standard_error } else { value.signum() * f64::INFINITY }
+    };
+    let failed = comparisons.iter().filter(|comparison| !comparison.margin.exceeds_zero());
+    let least = failed.min_by(|a, b| short(a).total_cmp(&short(b)));
+    least.or_else(|| comparisons.iter().min_by(|a, b| short(a).total_cmp(&short(b))))
+}
+
+/// What contributions that name parts at random are called among controls, and what they have of single deletion.
+pub const CHANCE: &str = "chance";
+const BY_CHANCE: f64 = 0.5;
+/// What an explanation that gives every pixel the same is called among controls.
+pub const AREA: &str = "the parts' areas";
+
+/// Whether the contributions of a layer name the parts whose removal matters: their [single
+/// deletion](crate::Deletion::single) exceeds chance (½), that of an explanation that gives every pixel the same, and that
+/// of the same contributions at [blind places](crate::Account::of_places), where they were measured, each by more than
+/// two standard errors over photographs, paired but for chance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Causes {
+    /// Every comparison.
+    pub comparisons: Vec<Comparison>,
+}
+
+impl Causes {
+    /// Of a layer. `None` where its single deletion was not measured.
+    pub fn of(evidence: &Evidence, layer: &str) -> Option<Self> {
+        let of = |layer: &str| evidence.layer(layer)?.deletion.as_ref();
+        let deletion = of(layer)?;
+        let single = deletion.single.as_ref()?;
+        let own = single.estimate;
+        let above = Estimate { value: own.value - BY_CHANCE, ..own };
+        let compared = |control, margin| Comparison { figure: "single deletion", control, own, margin };
+        let mut comparisons = vec![compared(CHANCE, above)];
+        let area = deletion.single_by_area.as_ref();
+        comparisons.extend(area.map(|area| compared(AREA, single.difference(area))));
+        let places = of(PLACES).and_then(|places| places.single.as_ref());
+        comparisons.extend(places.map(|places| compared(PLACES, single.difference(places))));
+        Some(Self { comparisons })
+    }
+
+    /// Whether they do.
+    pub fn passed(&self) -> bool {
+        self.comparisons.iter().all(|comparison| comparison.margin.exceeds_zero())
+    }
+
+    /// The comparison that fell shortest, counted in standard errors.
+    pub fn worst(&self) -> Option<&Comparison> {
+        worst(&self.comparisons)
     }
 }
 
@@ -158,7 +207,8 @@ pub fn followed(evidence: &Evidence, layer: &str) -> Vec<String> {
     evidence.landmarks.iter().enumerate().filter(passed).map(|(_, name)| name.clone()).collect()
 }
 
-/// The verdict on a layer, landmark by landmark, in a sentence each.
+/// The verdict on a layer, landmark by landmark, in a sentence each, and one on its contributions where they were
+/// measured.
 pub fn in_words(evidence: &Evidence, layer: &str) -> String {
     let sentence = |(landmark, name): (usize, &String)| {
         let (follows, holds) = (Follows::of(evidence, layer, landmark), Holds::of(evidence, landmark));
@@ -180,7 +230,16 @@ pub fn in_words(evidence: &Evidence, layer: &str) -> String {
             (None, _) => format!("Whether the parts follow the {name} was not measured."),
         }
     };
-    evidence.landmarks.iter().enumerate().map(sentence).collect::<Vec<_>>().join(" ")
+    let mut sentences: Vec<String> = evidence.landmarks.iter().enumerate().map(sentence).collect();
+    sentences.extend(Causes::of(evidence, layer).map(|found| match found.worst() {
+        Some(Comparison { control, .. }) if !found.passed() => format!(
+            "The contributions do not name the parts whose removal matters (their single deletion is not above that of \
+             {}): do not trust them.",
+            described(control)
+        ),
+        _ => "The contributions name the parts whose removal matters.".to_string(),
+    }));
+    sentences.join(" ")
 }
 
 /// A layer or control for people.

@@ -1,6 +1,7 @@
 //! The whole pass over small pictures, with detectors of which it is known what they do.
 
 mod blobs;
+mod redrawn;
 
 use blobs::{Blobs, Colors, SIDE};
 use burn::tensor::{Device, Tensor, TensorData};

@@ -5,8 +5,8 @@ mod control_fits;
 use explainer_core::{ControlFit, Validation};
 use explainer_evaluation::Evidence;
 use explainer_evaluation::names::EXPLAINED;
-use explainer_evaluation::verdict::{CONTROLS, Follows, Holds, described};
-use explainer_metrics::{Estimate, Figure};
+use explainer_evaluation::verdict::{CONTROLS, Causes, Comparison, Follows, Holds, described};
+use explainer_metrics::Estimate;
 use serde::Serialize;
 
 use crate::control::ControlFigures;
@@ -70,8 +70,6 @@ const AGREEMENT: f64 = 0.95;
 /// An explainer's squared error must be this share of that of the training images' mean, at most. At 1 nothing
 /// of what tells one image from another was reconstructed; at a half, half of its variance is unexplained.
 const UNEXPLAINED: f64 = 0.5;
-/// What contributions that name the parts at random have of single deletion.
-const BY_CHANCE: f64 = 0.5;
 
 /// What the checks are made from.
 #[derive(Clone, Copy)]
@@ -120,22 +118,33 @@ impl Grounds<'_> {
     }
 
     fn contributions(&self) -> Check {
-        let deletion = self.evidence.and_then(|evidence| evidence.layer(EXPLAINED)?.deletion.as_ref());
-        let single = deletion.and_then(|deletion| deletion.single.as_ref());
-        let above = |figure: &Figure| {
-            let Estimate { value, standard_error } = figure.estimate;
-            value - 2.0 * standard_error > BY_CHANCE
+        let found = self.evidence.and_then(|evidence| Causes::of(evidence, EXPLAINED));
+        let said = |found: &Causes| {
+            let own = found.comparisons.first().map_or(String::new(), |comparison| shown(comparison.own));
+            let worst = found.worst().map_or(String::new(), |worst| {
+                let Comparison { control, margin, .. } = worst;
+                format!("; the closest: above that of {} by {}", described(control), shown(*margin))
+            });
+            format!("single deletion {own}{worst}")
         };
         check(
             "Do the contributions name the parts whose removal matters?",
-            single.map(above),
-            single.map_or_else(
-                || "images of this set cannot be rendered without a part".to_string(),
-                |figure| format!("single deletion {}", shown(figure.estimate)),
-            ),
-            format!("above {BY_CHANCE}, what chance gives, by more than two standard errors"),
+            found.as_ref().map(Causes::passed),
+            found.as_ref().map_or_else(|| self.no_deletion(), said),
+            "above ½, what chance gives, above that of the parts' areas, and above that of the same contributions at \
+             blind places where there are any, by more than two standard errors"
+                .to_string(),
             "A contribution is an account; only taking the part out of the picture shows a cause.",
         )
+    }
+
+    /// Why contributions were not measured.
+    fn no_deletion(&self) -> String {
+        match self.evidence.is_some_and(|evidence| evidence.rendered) {
+            true => "contributions were not measured",
+            false => "images of this set cannot be rendered without a part",
+        }
+        .to_string()
     }
 
     fn agreement(&self) -> Check {

@@ -13,7 +13,8 @@ use explainer_core::{
 use explainer_datasets::{
     Dataset, DatasetError, Prefetch, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
 };
-use explainer_evaluation::{EvidenceConfig, Probes, names, of_explainer};
+use explainer_evaluation::{Deletion, EvidenceConfig, Probes, names, of_explainer};
+use explainer_metrics::{DeletionImage, deletion};
 use explainer_performers::{Vgg16, Vgg16Config};
 use explainer_report::{ControlPeaks, Network, PartNames, Report, ReportConfig, ReportError, Verdict};
 use image::{Rgb, RgbImage};
@@ -215,6 +216,20 @@ fn control_fits_are_seen_on_the_same_images() {
     assert!(matches!(error, ReportError::Control { control: ControlFit::SecondSeed, .. }), "{error}");
 }
 
+/// What contributions are worth that name the parts in their order.
+fn named() -> Deletion {
+    let image = |photo: usize| DeletionImage {
+        photo,
+        contributions: vec![0.0, 1.0, 2.0],
+        drops: vec![0.1, 0.2, 0.9],
+        decision: 0,
+        without_important: None,
+        without_others: None,
+    };
+    let found = deletion(&[image(0), image(1)]).expect("finite numbers");
+    Deletion { single: found.single, ..Deletion::default() }
+}
+
 #[test]
 fn interventions_are_in_the_report_and_in_its_checks() {
     let (performer, fit) = fitted();
@@ -223,7 +238,7 @@ fn interventions_are_in_the_report_and_in_its_checks() {
     let probes = Probes::new().with(names::EXPLAINED, of_explainer(&fit.explainer, &performer));
     let config_of = EvidenceConfig::new().with_atoms(4).with_examples(2).with_progress(false);
     let evidence = config_of.measure(&performer, &birds, &probes, Prefetch::new(), &Device::flex());
-    let evidence = evidence.expect("evidence");
+    let evidence = evidence.expect("evidence").with_deletion([(names::EXPLAINED.to_string(), named())]);
     assert_eq!(evidence.examples.len(), 2 * 3, "two images of three landmarks");
     let report = Report::new(&fit, &performer, &birds).with_config(config().with_occluded(0).with_pages(1));
     let seen = report.with_evidence(&evidence).observe().expect("observations");
@@ -241,6 +256,8 @@ fn interventions_are_in_the_report_and_in_its_checks() {
     let html = seen.html().expect("a text");
     assert_eq!(html.matches("class=\"shot\"").count(), evidence.examples.len());
     assert!(html.contains("a supervised detector (ceiling)") && !html.contains("No interventions were made"));
+    assert!(html.contains("The contributions name the parts whose removal matters."));
+    assert!(html.contains("Figures of all parts") && html.contains(">1.00 ± 0.00<"), "single deletion");
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Blobs {
     }
 }
 
-fn spot(image: &mut RgbImage, [x, y]: [f32; 2], radius: f32, color: [u8; 3]) {
+pub fn spot(image: &mut RgbImage, [x, y]: [f32; 2], radius: f32, color: [u8; 3]) {
     for (column, row, pixel) in image.enumerate_pixels_mut() {
         if (column as f32 - x).hypot(row as f32 - y) < radius {
             *pixel = Rgb(color);
@@ -124,6 +124,13 @@ impl Colors {
         let weights = [[1.0, -1.0], [0.0, 0.5], [1.0, -1.0], [-0.5, 0.5]];
         head.weight = Param::from_tensor(Tensor::from_floats(weights, device));
         Self { conv, head }
+    }
+
+    /// Scores with these added.
+    pub fn with_bias(mut self, bias: [f32; 2]) -> Self {
+        let device = self.head.weight.val().device();
+        self.head.bias = Some(Param::from_tensor(Tensor::from_floats(bias, &device)));
+        self
     }
 
     /// The receptive field of its units.

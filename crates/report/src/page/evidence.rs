@@ -1,8 +1,8 @@
 //! Interventions: their figures, and what becomes of peaks.
 
 use explainer_evaluation::verdict::{described, in_words};
-use explainer_evaluation::{Evidence, Figures, names};
-use explainer_metrics::Figure;
+use explainer_evaluation::{Deletion, Evidence, Figures, LayerEvidence, names};
+use explainer_metrics::{Estimate, Figure};
 use maud::{Markup, html};
 
 use super::media::photo;
@@ -38,8 +38,13 @@ pub(crate) fn section(seen: &Observations) -> Result<Markup, ReportError> {
             h2 { "Do parts follow evidence?" }
             p {
                 "A filter at the head may have found the head, or a place on the animal. So the picture is changed and "
-                "the object left where it is: the landmark is erased, a place without it is erased, the landmark is "
-                "moved there. A part is weaker without the landmark (erase-AUC; ½ is what a blind place has) and goes "
+                "the object left where it is: "
+                @if seen.evidence.as_ref().is_some_and(|evidence| evidence.rendered) {
+                    "it is drawn again without the part, without something in the background, with the part moved. "
+                } @else {
+                    "the landmark is erased, a place without it is erased, the landmark is moved there. "
+                }
+                "A part is weaker without the landmark (erase-AUC; ½ is what a blind place has) and goes "
                 "where it went (transplant hit, gain; 0 for a blind place), rather than to stay."
             }
             (body)
@@ -58,6 +63,7 @@ fn measured(evidence: &Evidence) -> Result<Markup, ReportError> {
     Ok(html! {
         p { b { (in_words(evidence, names::EXPLAINED)) } }
         @for (landmark, name) in evidence.landmarks.iter().enumerate() { (table(evidence, landmark, name)) }
+        (besides(evidence))
         p {
             "On " (evidence.images) " of " (evidence.available) " images with landmarks, from " (evidence.photos)
             " photographs. Filters are matched to a landmark on one half of the photographs and measured on the other; "
@@ -75,6 +81,63 @@ fn measured(evidence: &Evidence) -> Result<Markup, ReportError> {
             div.shots { @for picture in &pictures { (picture) } }
         }
     })
+}
+
+/// A column of what is not of a single landmark.
+type Beside = (&'static str, fn(&LayerEvidence) -> Option<Estimate>);
+
+const BESIDES: [Beside; 7] = [
+    ("selectivity", |layer| layer.selectivity),
+    ("single deletion", |layer| estimate(layer, |found| found.single.as_ref())),
+    ("that of the parts' areas", |layer| estimate(layer, |found| found.single_by_area.as_ref())),
+    ("deletion", |layer| estimate(layer, |found| found.deletion.as_ref())),
+    ("preservation", |layer| estimate(layer, |found| found.preservation.as_ref())),
+    ("background independence", |layer| estimate(layer, |found| found.background_independence.as_ref())),
+    ("distractibility", |layer| estimate(layer, |found| found.distractibility.as_ref())),
+];
+
+fn estimate(layer: &LayerEvidence, of: fn(&Deletion) -> Option<&Figure>) -> Option<Estimate> {
+    layer.deletion.as_ref().and_then(of).map(|figure| figure.estimate)
+}
+
+fn besides(evidence: &Evidence) -> Markup {
+    let measured = |layer: &&LayerEvidence| BESIDES.iter().any(|(_, of)| of(layer).is_some());
+    let layers: Vec<&LayerEvidence> = evidence.layers.iter().filter(measured).collect();
+    if layers.is_empty() {
+        return html! {};
+    }
+    let shown = |(_, of): &Beside| layers.iter().any(|layer| of(layer).is_some());
+    let columns: Vec<Beside> = BESIDES.into_iter().filter(shown).collect();
+    html! {
+        h3 { "All parts" }
+        p {
+            "Selectivity is the share of filters that miss the part they match more than any other. The further figures are "
+            "of predictions: whether what is said to have given most to a score is what the score drops without "
+            "(single deletion; ½ is chance, and an explanation that gives every pixel the same has that of the parts' "
+            "areas), and whether the decision changes without the parts that are said to matter (deletion) and does not "
+            "without the others (preservation)."
+        }
+        div.scroll tabindex="0" role="group" aria-label="Figures of all parts" {
+            table.figures {
+                thead { tr {
+                    th scope="col" { "Layer or control" }
+                    @for (heading, _) in &columns { th.num scope="col" { (heading) } }
+                } }
+                tbody {
+                    @for layer in &layers {
+                        tr {
+                            th scope="row" { (described(&layer.name)) }
+                            @for (_, of) in &columns { td.num { (of(layer).map_or("–".to_string(), plain)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn plain(found: Estimate) -> String {
+    format!("{:.2} ± {:.2}", found.value, found.standard_error)
 }
 
 fn hex([red, green, blue]: [u8; 3]) -> String {
@@ -114,5 +177,5 @@ fn table(evidence: &Evidence, landmark: usize, name: &str) -> Markup {
 }
 
 fn cell(figure: Option<&Figure>) -> String {
-    figure.map_or("–".to_string(), |found| format!("{:.2} ± {:.2}", found.value(), found.standard_error()))
+    figure.map_or("–".to_string(), |found| plain(found.estimate))
 }

@@ -5,7 +5,7 @@ use crate::control::FitFigures;
 use crate::figures::Row;
 use explainer_core::ControlFit;
 use explainer_evaluation::{Deletion, Figures, LandmarkFigures, LayerEvidence, Took};
-use explainer_metrics::{LandmarkImages, LandmarkResponses, Responses, filter_evidence};
+use explainer_metrics::{Figure, LandmarkImages, LandmarkResponses, Responses, filter_evidence};
 
 /// A figure that is 1 in so many of twenty photographs, and 0 in the others.
 fn figure(ones: usize) -> Option<Figure> {
@@ -48,6 +48,7 @@ fn evidence(layers: Vec<LayerEvidence>) -> Evidence {
         photos: 20,
         available: 20,
         left_out: 0,
+        rendered: false,
         took: Took::default(),
         examples: Vec::new(),
     }
