@@ -33,9 +33,9 @@ pub enum Change {
     WithoutBackground,
 }
 
-/// A set that draws its images, each landmark being that of one part.
+/// A set that draws its images, each landmark being that of one part. [`Dataset::rendered`] hands it out.
 ///
-/// From the same random state, an image is drawn again with a [`Change`]: everything else in it stays, to the pixel, but
+/// From the same random state, an image is drawn again with [`Change`]s: everything else in it stays, to the pixel, but
 /// for what the part hid or hides, and the sensor's noise, which is the same at each pixel.
 pub trait Rendered: Dataset {
     /// Number of objects in the background of a sample, each of which can be left out.
@@ -44,13 +44,14 @@ pub trait Rendered: Dataset {
     /// If there is no such sample.
     fn objects(&self, index: usize) -> usize;
 
-    /// The sample with a change. Its landmarks and masks are those of the changed image: `None`, and an empty mask, for
-    /// a part that is not drawn.
+    /// The sample with all of these changes at once; with none, the sample as it is. Of two changes to one thing the
+    /// later counts. Its landmarks and masks are those of the changed image: `None` for a part that is not drawn or not
+    /// seen.
     ///
     /// # Errors
     /// If there is no such sample, part, object or category, or the sample shows no object of a category and a part of it is
     /// asked for.
-    fn changed(&self, index: usize, change: Change) -> Result<Sample, DatasetError>;
+    fn changed(&self, index: usize, changes: &[Change]) -> Result<Sample, DatasetError>;
 
     /// Position of the shape of a part among all of its shapes, in a category. Categories that share it have the same part.
     ///

@@ -3,7 +3,7 @@
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetError, Intervened, Interventions, PartMask};
+use crate::{DatasetError, Intervened, Interventions, PartMask, Rendered};
 
 /// A position in an image: pixels, 0-based, a pixel's centre at whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,6 +158,12 @@ pub trait Dataset: Send + Sync {
     /// well not be annotated, and nothing can be said of images without it.
     fn states_visibility(&self) -> bool {
         false
+    }
+
+    /// The set as one that draws its images, if it is one: what becomes of an image without a part is then drawn, rather
+    /// than painted over. By default it is not.
+    fn rendered(&self) -> Option<&dyn Rendered> {
+        None
     }
 
     /// The split the sample belongs to.
