@@ -10,8 +10,8 @@
 //!   layout in which it is published. [`ImageFolder`]: a reader of one's own pictures. What they
 //!   return is a [`PhotoSet`].
 //! - [`Negatives`]: where the pictures without an object come from, the same for all of them.
-//! - [`SyntheticBirds`]: birds drawn by rule and scenes without one, with three landmarks known exactly;
-//!   [`write_cub`] writes them, or any set, in CUB's layout.
+//! - [`SyntheticSpecies`]: birds of eight species, drawn by rule, that differ in the shapes of five parts, and scenes
+//!   without one. [`write_cub`] writes them, or any set, in CUB's layout.
 //! - [`Rendered`]: a set that draws its images, with and without each part.
 //! - [`Prefetch`]: samples read on threads ahead of the network, in order and within bounded memory.
 //! - [`Faults`]: whether damage stops or is left out and listed in a [`Report`].
@@ -91,4 +91,4 @@ pub use prefetch::{Prefetch, Samples};
 pub use rendered::{Change, Rendered};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
-pub use synthetic::{Framing, SyntheticBirds, SyntheticBirdsConfig};
+pub use synthetic::{SyntheticSpecies, SyntheticSpeciesConfig};

@@ -10,9 +10,9 @@ use crate::{Dataset, DatasetError, Faults, Report, Sample};
 /// [`ahead`](Self::with_ahead) samples that wait.
 ///
 /// ```
-/// use explainer_datasets::{Dataset, Prefetch, SyntheticBirds, SyntheticBirdsConfig};
+/// use explainer_datasets::{Dataset, Prefetch, SyntheticSpecies, SyntheticSpeciesConfig};
 ///
-/// let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(20, 0).with_size(64))?;
+/// let birds = SyntheticSpecies::new(SyntheticSpeciesConfig::new(20, 0).with_size(64))?;
 /// let indices: Vec<usize> = (0..birds.len()).collect();
 /// let (bytes, report) = Prefetch::new().run(&birds, &indices, |samples| {
 ///     samples.map(|sample| Ok(sample?.1.image.len())).sum::<Result<usize, explainer_datasets::DatasetError>>()
@@ -111,10 +111,10 @@ impl Iterator for Samples<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SyntheticBirds, SyntheticBirdsConfig};
+    use crate::{SyntheticSpecies, SyntheticSpeciesConfig};
 
-    fn birds() -> SyntheticBirds {
-        SyntheticBirds::new(SyntheticBirdsConfig::new(8, 4).with_size(32)).unwrap()
+    fn birds() -> SyntheticSpecies {
+        SyntheticSpecies::new(SyntheticSpeciesConfig::new(8, 4).with_size(32)).unwrap()
     }
 
     #[test]

@@ -35,16 +35,16 @@ const SET: [&str; 5] = ["images", "parts", "images.txt", "bounding_boxes.txt", "
 const QUALITY: u8 = 95;
 
 /// Writes a set in the layout of CUB-200-2011, as [`Cub`](super::Cub) reads it: the objects of each
-/// category as a species, with their boxes and split, and those landmarks that CUB has a part for (`head` as
-/// its forehead). What has no category goes to the folder `negatives`, or is left out if that is `None`.
+/// category as a species, with their boxes and split, and their landmarks: as CUB's parts where it has them (`head` as
+/// its forehead), else as further parts behind those. What has no category goes to the folder `negatives`, or is left out if that is `None`.
 ///
-/// With [`SyntheticBirds`](crate::SyntheticBirds) it makes a small set to try programs on:
+/// With [`SyntheticSpecies`](crate::SyntheticSpecies) it makes a small set to try programs on:
 ///
 /// ```
-/// use explainer_datasets::{Cub, CubConfig, SyntheticBirds, SyntheticBirdsConfig, write_cub};
+/// use explainer_datasets::{Cub, CubConfig, SyntheticSpecies, SyntheticSpeciesConfig, write_cub};
 ///
 /// let folder = tempfile::tempdir()?;
-/// let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(4, 0).with_size(96))?;
+/// let birds = SyntheticSpecies::new(SyntheticSpeciesConfig::new(4, 0).with_size(96))?;
 /// write_cub(&birds, folder.path(), None)?;
 /// assert_eq!(Cub::open(folder.path(), &CubConfig::new())?.positives(), 4);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -66,7 +66,10 @@ pub fn write_cub(set: &dyn Dataset, root: &Path, negatives: Option<&Path>) -> Re
         "parts/part_locs.txt",
     ]
     .map(|name| Text::new(root, name));
-    for (i, part) in PARTS.iter().enumerate() {
+    let own = |name: &&str| *name != HEAD[0] && !PARTS.contains(name);
+    let further = set.landmark_names().iter().map(String::as_str).filter(own);
+    let part_names: Vec<&str> = PARTS.into_iter().chain(further).collect();
+    for (i, part) in part_names.iter().enumerate() {
         parts.line(format_args!("{} {part}", i + 1));
     }
     let (mut id, mut folders) = (0, vec![0; set.categories().len()]);
@@ -95,7 +98,7 @@ pub fn write_cub(set: &dyn Dataset, root: &Path, negatives: Option<&Path>) -> Re
         })?;
         boxes.line(format_args!("{id} {} {} {} {}", b.left, b.top, b.right - b.left, b.bottom - b.top));
         split.line(format_args!("{id} {}", u8::from(set.split(index) == Split::Train)));
-        for (i, &part) in PARTS.iter().enumerate() {
+        for (i, &part) in part_names.iter().enumerate() {
             let own = |name: &str| if name == HEAD[0] { HEAD[1] == part } else { name == part };
             let landmark = set.landmark_names().iter().position(|name| own(name));
             let place = landmark.and_then(|landmark| sample.landmarks[landmark]);
@@ -168,11 +171,11 @@ fn save(image: &RgbImage, path: &Path) -> Result<(), DatasetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{SyntheticBirds, SyntheticBirdsConfig};
+    use crate::{SyntheticSpecies, SyntheticSpeciesConfig};
 
     #[test]
     fn a_folder_that_holds_a_set_is_left_alone() {
-        let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(2, 2).with_size(32)).unwrap();
+        let birds = SyntheticSpecies::new(SyntheticSpeciesConfig::new(2, 2).with_size(32)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let [root, none, other] = ["set", "none", "other"].map(|name| folder.path().join(name));
         fs::create_dir(&root).unwrap();
@@ -182,7 +185,7 @@ mod tests {
         for (root, negatives, named) in [
             (&root, None, "set"),
             (&other, Some(&*none), "none"),
-            (&other, Some(&*root.join("images/001.bird")), "001.bird"),
+            (&other, Some(&*root.join("images/001.crowned-lancer")), "001.crowned-lancer"),
         ] {
             let error = write_cub(&birds, root, negatives).unwrap_err();
             assert!(matches!(error, DatasetError::Occupied { .. }), "{error}");

@@ -53,18 +53,20 @@ fn file_checksum(path: &Path) -> std::io::Result<u32> {
 mod tests {
     use std::fs;
 
-    use crate::{Cub, CubConfig, SyntheticBirds, SyntheticBirdsConfig, write_cub};
+    use crate::{Cub, CubConfig, Landmark, SyntheticSpecies, SyntheticSpeciesConfig, write_cub};
 
     #[test]
     fn a_checksum_is_of_the_contents_and_not_of_the_place() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, seed: u64| {
-            let birds = SyntheticBirdsConfig::new(3, 0).with_size(32).with_seed(seed);
+            let birds = SyntheticSpeciesConfig::new(3, 0).with_size(32).with_seed(seed);
             let root = folder.path().join(name);
-            write_cub(&SyntheticBirds::new(birds).unwrap(), &root, None).unwrap();
+            write_cub(&SyntheticSpecies::new(birds).unwrap(), &root, None).unwrap();
             root
         };
-        let sum = |root| Cub::open(root, &CubConfig::new()).unwrap().checksum().unwrap();
+        let parts = ["beak", "crest", "wing", "tail", "feet"];
+        let config = CubConfig::new().with_landmarks(parts.map(|part| Landmark::new(part, [part])).to_vec());
+        let sum = |root| Cub::open(root, &config).unwrap().checksum().unwrap();
         let (first, again, other) = (write("a", 1), write("b", 1), write("c", 2));
         let whole = sum(&first);
         assert_eq!(sum(&again), whole);
@@ -75,7 +77,8 @@ mod tests {
         let places = fs::read_to_string(first.join("parts/part_locs.txt")).unwrap();
         fs::write(first.join("parts/part_locs.txt"), places.replacen(" 1\n", " 0\n", 1)).unwrap();
         assert_ne!(sum(&first), whole);
-        let picture = fs::read_dir(again.join("images/001.bird")).unwrap().next().unwrap().unwrap().path();
+        let picture =
+            fs::read_dir(again.join("images/001.crowned-lancer")).unwrap().next().unwrap().unwrap().path();
         let bytes = fs::read(&picture).unwrap();
         fs::write(&picture, [&bytes[..], &[0]].concat()).unwrap();
         assert_ne!(sum(&again), whole);

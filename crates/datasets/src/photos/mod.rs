@@ -19,7 +19,8 @@ pub use split::SplitRule;
 
 use crate::picture::{Orientation, read_picture};
 use crate::{
-    Crop, Dataset, DatasetError, PartMask, Point, Report, Sample, Split, SyntheticBirds, SyntheticBirdsConfig,
+    Crop, Dataset, DatasetError, PartMask, Point, Report, Sample, Split, SyntheticSpecies,
+    SyntheticSpeciesConfig,
 };
 
 /// Photos of objects with boxes and landmarks, and pictures without an object: what the readers of this
@@ -47,7 +48,7 @@ pub struct PhotoSet {
     /// Whether the annotations have masks of the parts.
     has_masks: bool,
     /// Where synthetic negatives are drawn.
-    scenes: Option<SyntheticBirds>,
+    scenes: Option<SyntheticSpecies>,
     report: Report,
 }
 
@@ -149,10 +150,10 @@ fn split_by_photo(entries: &mut [Entry]) {
 }
 
 /// The set that draws synthetic negatives, if they are asked for.
-fn scenes(photos: &PhotoConfig, negatives: usize) -> Result<Option<SyntheticBirds>, DatasetError> {
+fn scenes(photos: &PhotoConfig, negatives: usize) -> Result<Option<SyntheticSpecies>, DatasetError> {
     let drawn = photos.negatives.seed().map(|seed| {
-        let config = SyntheticBirdsConfig::new(0, negatives).with_size(photos.image_size as usize);
-        SyntheticBirds::new(config.with_seed(seed))
+        let config = SyntheticSpeciesConfig::new(0, negatives).with_size(photos.image_size as usize);
+        SyntheticSpecies::new(config.with_seed(seed))
     });
     drawn.transpose()
 }

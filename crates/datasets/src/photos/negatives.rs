@@ -70,7 +70,7 @@ impl Negatives {
         Self::from(Source::OtherCategories(names.into_iter().map(Into::into).collect()))
     }
 
-    /// Scenes without a bird, drawn by the rules of [`SyntheticBirds`](crate::SyntheticBirds).
+    /// Scenes without a bird, drawn by the rules of [`SyntheticSpecies`](crate::SyntheticSpecies).
     pub fn synthetic(seed: u64) -> Self {
         Self::from(Source::Synthetic { seed })
     }

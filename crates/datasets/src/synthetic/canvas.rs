@@ -8,6 +8,7 @@ use image::{Rgb, RgbImage};
 
 use super::outline::{Bounds, at};
 use super::random::Dice;
+use super::species::Part;
 use crate::Point;
 
 /// Red, green and blue in `[0, 1]`.
@@ -15,25 +16,13 @@ pub(super) type Colour = [f32; 3];
 
 /// What a pixel shows on top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum Label {
+    /// The ground, or an object on it.
     Scenery,
-    Head,
-    Eye,
-    Beak,
-    Neck,
-    Torso,
-    Wing,
-    Tail,
-    Leg,
+    /// Torso, neck, head or eye.
+    Body,
+    Part(Part),
     Occluder,
-}
-
-impl Part {
-    /// Whether it belongs to the bird.
-    #[cfg(test)]
-    pub fn is_bird(self) -> bool {
-        !matches!(self, Part::Scenery | Part::Occluder)
-    }
 }
 
 /// Sub-scanlines per row of pixels; along a scanline the coverage is exact.
@@ -43,14 +32,14 @@ pub(super) const SCANLINES: usize = 4;
 pub(super) struct Canvas {
     size: usize,
     pixels: Vec<Colour>,
-    labels: Vec<Part>,
+    labels: Vec<Label>,
 }
 
 impl Canvas {
     /// Paints every pixel by its position.
     pub fn new(size: usize, colour: impl Fn(Point) -> Colour) -> Canvas {
         let pixels = (0..size * size).map(|i| colour(at((i % size) as f32, (i / size) as f32))).collect();
-        Canvas { size, pixels, labels: vec![Part::Scenery; size * size] }
+        Canvas { size, pixels, labels: vec![Label::Scenery; size * size] }
     }
 
     /// The side in pixels.
@@ -59,41 +48,25 @@ impl Canvas {
     }
 
     /// What is on top at a pixel.
-    pub fn label(&self, x: usize, y: usize) -> Part {
+    pub fn label(&self, x: usize, y: usize) -> Label {
         self.labels[y * self.size + x]
     }
 
     /// Fills an outline (non-zero winding) with a colour and an opacity that depend on the position. A
     /// pixel takes the label when half of it is covered.
-    pub fn fill(&mut self, outline: &[Point], part: Part, shade: impl Fn(Point) -> (Colour, f32)) {
-        let bounds = Bounds::of(outline);
-        let last = self.size as f32 - 1.0;
-        if bounds.right < 0.0 || bounds.bottom < 0.0 || bounds.left > last || bounds.top > last {
-            return;
-        }
-        let (top, bottom) = (bounds.top.round().max(0.0) as usize, bounds.bottom.round().min(last) as usize);
-        let (left, right) = (bounds.left.round().max(0.0) as usize, bounds.right.round().min(last) as usize);
-        let mut cover = vec![0.0; right - left + 1];
-        let mut crossings = Vec::new();
-        for row in top..=bottom {
-            cover.fill(0.0);
-            for scanline in 0..SCANLINES {
-                let y = row as f32 - 0.5 + (scanline as f32 + 0.5) / SCANLINES as f32;
-                find_crossings(outline, y, &mut crossings);
-                add_spans(&crossings, left, &mut cover);
+    pub fn fill(&mut self, outline: &[Point], label: Label, shade: impl Fn(Point) -> (Colour, f32)) {
+        let size = self.size;
+        scan(outline, [0, 0, size as i32, size as i32], |x, y, cover| {
+            let i = y as usize * size + x as usize;
+            let (colour, opacity) = shade(at(x as f32, y as f32));
+            let weight = cover * opacity;
+            for (pixel, colour) in self.pixels[i].iter_mut().zip(colour) {
+                *pixel += weight * (colour - *pixel);
             }
-            for (offset, &cover) in cover.iter().enumerate().filter(|(_, cover)| **cover > 0.0) {
-                let (x, i) = (left + offset, row * self.size + left + offset);
-                let (colour, opacity) = shade(at(x as f32, row as f32));
-                let weight = cover * opacity;
-                for (pixel, colour) in self.pixels[i].iter_mut().zip(colour) {
-                    *pixel += weight * (colour - *pixel);
-                }
-                if weight >= 0.5 {
-                    self.labels[i] = part;
-                }
+            if weight >= 0.5 {
+                self.labels[i] = label;
             }
-        }
+        });
     }
 
     /// Mixes each pixel with its neighbours by the weights `(s, 1 - 2s, s)`, along rows, then columns.
@@ -139,6 +112,50 @@ impl Canvas {
     }
 }
 
+/// Number of pixels of which an outline covers half or more, within the frame or not.
+pub(super) fn area(outlines: &[Vec<Point>]) -> usize {
+    let bounds = Bounds::of(outlines.iter().flatten());
+    if !(bounds.width() + bounds.height()).is_finite() {
+        return 0;
+    }
+    let window = [bounds.left, bounds.top, bounds.right + 1.0, bounds.bottom + 1.0].map(|v| v.round() as i32);
+    let width = (window[2] - window[0]) as usize;
+    let mut covered = vec![false; width * (window[3] - window[1]) as usize];
+    for outline in outlines {
+        scan(outline, window, |x, y, cover| {
+            covered[(y - window[1]) as usize * width + (x - window[0]) as usize] |= cover >= 0.5;
+        });
+    }
+    covered.into_iter().filter(|&covered| covered).count()
+}
+
+/// Hands out the pixels that an outline (non-zero winding) touches within a window `left, top, right, bottom`, and the
+/// share of each that it covers.
+fn scan(outline: &[Point], window: [i32; 4], mut pixel: impl FnMut(i32, i32, f32)) {
+    let bounds = Bounds::of(outline);
+    let within = |v: f32, low: i32, high: i32| v.round().clamp(low as f32, high as f32) as i32;
+    let (left, right) =
+        (within(bounds.left, window[0], window[2]), within(bounds.right + 1.0, window[0], window[2]));
+    let (top, bottom) =
+        (within(bounds.top, window[1], window[3]), within(bounds.bottom + 1.0, window[1], window[3]));
+    if left >= right || top >= bottom {
+        return;
+    }
+    let mut cover = vec![0.0; (right - left) as usize];
+    let mut crossings = Vec::new();
+    for row in top..bottom {
+        cover.fill(0.0);
+        for scanline in 0..SCANLINES {
+            let y = row as f32 - 0.5 + (scanline as f32 + 0.5) / SCANLINES as f32;
+            find_crossings(outline, y, &mut crossings);
+            add_spans(&crossings, left as f32, &mut cover);
+        }
+        for (x, &cover) in (left..).zip(&cover).filter(|(_, cover)| **cover > 0.0) {
+            pixel(x, row, cover);
+        }
+    }
+}
+
 /// Where the outline crosses the line at `y`, and in which direction, from left to right.
 fn find_crossings(outline: &[Point], y: f32, crossings: &mut Vec<(f32, i32)>) {
     crossings.clear();
@@ -153,7 +170,7 @@ fn find_crossings(outline: &[Point], y: f32, crossings: &mut Vec<(f32, i32)>) {
 }
 
 /// Adds the spans between crossings, as shares of each pixel, to a row that starts at pixel `first`.
-fn add_spans(crossings: &[(f32, i32)], first: usize, cover: &mut [f32]) {
+fn add_spans(crossings: &[(f32, i32)], first: f32, cover: &mut [f32]) {
     let share = 1.0 / SCANLINES as f32;
     let (mut winding, mut start) = (0, 0.0);
     for &(x, direction) in crossings {
@@ -164,8 +181,8 @@ fn add_spans(crossings: &[(f32, i32)], first: usize, cover: &mut [f32]) {
         if winding != 0 {
             continue;
         }
-        let from = (start - first as f32 + 0.5).max(0.0);
-        let to = (x - first as f32 + 0.5).min(cover.len() as f32);
+        let from = (start - first + 0.5).max(0.0);
+        let to = (x - first + 0.5).min(cover.len() as f32);
         if to <= from {
             continue;
         }
@@ -178,7 +195,7 @@ fn add_spans(crossings: &[(f32, i32)], first: usize, cover: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Canvas, Part};
+    use super::{Canvas, Label, area};
     use crate::synthetic::outline::{at, disc};
     use crate::synthetic::random::Dice;
 
@@ -194,22 +211,30 @@ mod tests {
     fn coverage_sums_to_the_area() {
         let mut canvas = black(20);
         let corners = [at(2.25, 3.25), at(7.5, 3.25), at(7.5, 5.0), at(2.25, 5.0)];
-        canvas.fill(&corners, Part::Head, |_| ([1.0; 3], 1.0));
+        canvas.fill(&corners, Label::Body, |_| ([1.0; 3], 1.0));
         assert!((total(&canvas) - 5.25 * 1.75).abs() < 1e-4, "{}", total(&canvas));
 
         let mut canvas = black(40);
-        canvas.fill(&disc(at(20.0, 19.0), 12.0), Part::Head, |_| ([1.0; 3], 1.0));
+        canvas.fill(&disc(at(20.0, 19.0), 12.0), Label::Body, |_| ([1.0; 3], 1.0));
         let area = std::f32::consts::PI * 144.0;
         assert!((total(&canvas) / area - 1.0).abs() < 0.02, "{} for {area}", total(&canvas));
+    }
+
+    #[test]
+    fn an_area_counts_each_pixel_once_and_knows_no_frame() {
+        let square = |x: f32| vec![at(x, -3.5), at(x + 4.0, -3.5), at(x + 4.0, 0.5), at(x, 0.5)];
+        assert_eq!(area(&[square(-2.5)]), 16);
+        assert_eq!(area(&[square(-2.5), square(-0.5)]), 24);
+        assert_eq!(area(&[]), 0);
     }
 
     #[test]
     fn a_fill_is_clipped_by_the_frame() {
         let mut canvas = black(8);
         let beyond = [at(-9.0, -9.0), at(30.0, -9.0), at(30.0, 30.0), at(-9.0, 30.0)];
-        canvas.fill(&beyond, Part::Wing, |_| ([1.0; 3], 1.0));
+        canvas.fill(&beyond, Label::Body, |_| ([1.0; 3], 1.0));
         assert!((total(&canvas) - 64.0).abs() < 1e-3);
-        canvas.fill(&disc(at(-20.0, 4.0), 3.0), Part::Head, |_| ([0.0; 3], 1.0));
+        canvas.fill(&disc(at(-20.0, 4.0), 3.0), Label::Body, |_| ([0.0; 3], 1.0));
         assert!((total(&canvas) - 64.0).abs() < 1e-3);
     }
 
@@ -218,10 +243,10 @@ mod tests {
         let mut corners = vec![at(1.0, 1.0), at(4.4, 1.0), at(4.4, 4.0), at(1.0, 4.0)];
         for _ in 0..2 {
             let mut canvas = black(8);
-            canvas.fill(&corners, Part::Tail, |_| ([1.0; 3], 1.0));
+            canvas.fill(&corners, Label::Body, |_| ([1.0; 3], 1.0));
             assert!((total(&canvas) - 10.2).abs() < 1e-4);
-            assert_eq!(canvas.label(4, 2), Part::Tail);
-            assert_eq!(canvas.label(5, 2), Part::Scenery);
+            assert_eq!(canvas.label(4, 2), Label::Body);
+            assert_eq!(canvas.label(5, 2), Label::Scenery);
             corners.reverse();
         }
     }

@@ -68,6 +68,16 @@ pub(super) fn limb(path: &[Point], widths: &[f32]) -> Vec<Point> {
     (0..path.len()).map(|i| side(i, 1.0)).chain((0..path.len()).rev().map(|i| side(i, -1.0))).collect()
 }
 
+/// An outline that grows along x from the origin, with its origin at `joint` and its x axis along `angle`.
+pub(super) fn grown(outline: &[Point], joint: Point, angle: f32, [along, across]: [f32; 2]) -> Vec<Point> {
+    let (sin, cos) = angle.sin_cos();
+    let point = |p: &Point| {
+        let (x, y) = (along * p.x, across * p.y);
+        at(joint.x + x * cos + y * sin, joint.y - x * sin + y * cos)
+    };
+    outline.iter().map(point).collect()
+}
+
 /// The least upright box around points.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -100,6 +110,10 @@ impl Bounds {
     pub fn height(&self) -> f32 {
         self.bottom - self.top
     }
+
+    pub fn center(&self) -> Point {
+        at(0.5 * (self.left + self.right), 0.5 * (self.top + self.bottom))
+    }
 }
 
 /// Where a figure stands in the image: mirrored or not, turned, scaled, moved.
@@ -120,6 +134,11 @@ impl Frame {
         Frame { origin: at(0.0, 0.0), scale: 1.0, cos, sin, side: if mirrored { -1.0 } else { 1.0 } }
     }
 
+    /// The frame so many pixels to the right and down.
+    pub fn moved(self, [x, y]: [f32; 2]) -> Frame {
+        Frame { origin: at(self.origin.x + x, self.origin.y + y), ..self }
+    }
+
     /// The image position of a figure's point.
     pub fn to_image(self, p: Point) -> Point {
         at(
@@ -138,7 +157,7 @@ impl Frame {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bounds, Frame, at, ellipse, limb, smooth};
+    use super::{Bounds, Frame, at, ellipse, grown, limb, smooth, toward};
 
     #[test]
     fn a_frame_and_its_inverse_cancel() {
@@ -164,6 +183,13 @@ mod tests {
         assert!((b.width() - 2.0).abs() < 1e-4 && (b.height() - 6.0).abs() < 1e-4, "{b:?}");
         let b = Bounds::of(&limb(&[at(0.0, 0.0), at(10.0, 0.0)], &[2.0, 4.0]));
         assert_eq!((b.left, b.right, b.top, b.bottom), (0.0, 10.0, -2.0, 2.0));
+    }
+
+    #[test]
+    fn what_is_grown_lies_along_its_angle() {
+        let tip = grown(&[at(1.0, 0.0)], at(3.0, 4.0), 0.7, [2.0, 1.0])[0];
+        let expected = toward(at(3.0, 4.0), 0.7, 2.0);
+        assert!((tip.x - expected.x).abs() < 1e-5 && (tip.y - expected.y).abs() < 1e-5, "{tip:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Colours and textures, and the pieces they cover.
 
-use super::canvas::{Canvas, Colour, Part};
+use super::canvas::{Canvas, Colour, Label};
 use super::outline::Frame;
 use super::random::{Dice, Noise, floor};
 use crate::Point;
@@ -24,12 +24,6 @@ pub(super) enum Pattern {
     /// Clouds of the second colour.
     Mottle {
         period: f32,
-    },
-    /// The second colour beyond a straight edge: where `x cos + y sin > offset`.
-    Beyond {
-        cos: f32,
-        sin: f32,
-        offset: f32,
     },
 }
 
@@ -69,27 +63,16 @@ impl Paint {
             Pattern::Mottle { period } => {
                 (0.5 + 1.5 * noise.octaves(p.x / period, p.y / period, 2)).clamp(0.0, 1.0)
             }
-            Pattern::Beyond { cos, sin, offset } => soft(p.x * cos + p.y * sin - offset),
         };
         let light = 1.0 - self.roundness * p.y + 0.12 * noise.octaves(14.0 * p.x, 14.0 * p.y, 2);
         blend(self.base, self.second, amount).map(|c| c * light)
     }
-}
 
-/// An outline of a figure and its paint.
-#[derive(Clone, Debug)]
-pub(super) struct Piece {
-    pub part: Part,
-    pub outline: Vec<Point>,
-    pub paint: Paint,
-}
-
-impl Piece {
-    /// Paints it; `part` is its label, which is not its own where a piece is mere scenery.
-    pub fn draw(&self, canvas: &mut Canvas, frame: Frame, part: Part, noise: &Noise) {
-        let outline: Vec<Point> = self.outline.iter().map(|&p| frame.to_image(p)).collect();
+    /// Fills an outline of a figure that stands in a frame.
+    pub fn fill(&self, canvas: &mut Canvas, frame: Frame, outline: &[Point], label: Label, noise: &Noise) {
+        let outline: Vec<Point> = outline.iter().map(|&p| frame.to_image(p)).collect();
         let footprint = 1.0 / frame.scale;
-        canvas.fill(&outline, part, |p| (self.paint.at(frame.to_figure(p), footprint, noise), 1.0));
+        canvas.fill(&outline, label, |p| (self.at(frame.to_figure(p), footprint, noise), 1.0));
     }
 }
 
@@ -107,46 +90,42 @@ pub(super) fn hsv(hue: f32, saturation: f32, value: f32) -> Colour {
     })
 }
 
-/// A colour of feathers, and as often of the things that birds are mistaken for: earths and greys more
-/// than bright hues.
-pub(super) fn feather_colour(dice: &mut Dice) -> Colour {
-    let value = dice.between(0.15, 0.95);
-    if dice.chance(0.6) {
-        hsv(dice.between(0.02, 0.16), dice.between(0.1, 0.75), value)
-    } else {
-        hsv(dice.unit(), dice.between(0.1, 0.85), value)
-    }
+/// A colour of anything that is painted: of feathers, of every part, of the objects around.
+pub(super) fn colour(dice: &mut Dice) -> Colour {
+    let (hue, saturation, value) = (dice.unit(), dice.between(0.15, 0.95), dice.between(0.2, 1.0));
+    hsv(hue, saturation, value)
 }
 
-/// A colour that stands off from another in lightness.
-pub(super) fn contrasting(dice: &mut Dice, from: Colour) -> Colour {
-    let lightness = (from[0] + from[1] + from[2]) / 3.0;
-    let (low, high) = if lightness > 0.5 { (0.05, 0.35) } else { (0.65, 0.98) };
-    hsv(dice.unit(), dice.between(0.0, 0.6), dice.between(low, high))
+/// Of a few colours the one that stands off most from all of the others.
+pub(super) fn distinct(dice: &mut Dice, others: &[Colour]) -> Colour {
+    const DRAWN: usize = 7;
+    let distance = |a: Colour, b: &Colour| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
+    let nearest = |a: Colour| others.iter().map(|b| distance(a, b)).fold(f32::INFINITY, f32::min);
+    let drawn = [(); DRAWN].map(|()| colour(dice));
+    drawn.into_iter().fold(drawn[0], |best, next| if nearest(next) > nearest(best) { next } else { best })
 }
 
-/// A feathered surface: a colour, mostly with a texture of a second.
-pub(super) fn plumage(dice: &mut Dice) -> Paint {
-    let base = feather_colour(dice);
-    let second = blend(base, contrasting(dice, base), dice.between(0.35, 0.9));
-    Paint { base, second, pattern: pattern(dice), roundness: dice.between(0.3, 0.9) }
+/// A surface of a colour that stands off from others, mostly with a texture of a second one.
+pub(super) fn plumage(dice: &mut Dice, others: &[Colour]) -> Paint {
+    let base = distinct(dice, others);
+    let second = blend(base, colour(dice), dice.between(0.2, 0.6));
+    Paint { base, second, pattern: pattern(dice), roundness: dice.between(0.1, 0.5) }
 }
 
 /// Any texture.
 fn pattern(dice: &mut Dice) -> Pattern {
     let (sin, cos) = dice.angle(0.0, 180.0).sin_cos();
     match dice.count(0, 4) {
-        0 => Pattern::Plain,
-        1 => Pattern::Bars { cos, sin, period: dice.between(0.08, 0.2), share: dice.between(0.2, 0.5) },
-        2 => Pattern::Spots { period: dice.between(0.08, 0.16), radius: dice.between(0.2, 0.38) },
-        3 => Pattern::Beyond { cos: 0.3 * cos, sin: 1.0, offset: dice.between(-0.1, 0.15) },
-        _ => Pattern::Mottle { period: dice.between(0.06, 0.25) },
+        0 | 1 => Pattern::Plain,
+        2 => Pattern::Bars { cos, sin, period: dice.between(0.1, 0.2), share: dice.between(0.3, 0.5) },
+        3 => Pattern::Spots { period: dice.between(0.1, 0.18), radius: dice.between(0.2, 0.38) },
+        _ => Pattern::Mottle { period: dice.between(0.08, 0.25) },
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Paint, Pattern, blend, hsv};
+    use super::{Paint, Pattern, blend, distinct, hsv};
     use crate::synthetic::outline::at;
     use crate::synthetic::random::{Dice, Noise};
 
@@ -159,13 +138,25 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_divides_the_two_colours() {
+    fn bars_alternate_between_the_two_colours() {
         let noise = Noise::new(&mut Dice::new(0, 0));
-        let pattern = Pattern::Beyond { cos: 0.0, sin: 1.0, offset: 0.2 };
-        let paint = Paint { base: [0.0; 3], second: [1.0; 3], pattern, roundness: 0.0 };
-        assert_eq!(paint.at(at(0.0, 0.1), 0.01, &noise)[0], 0.0);
-        assert!(paint.at(at(0.0, 0.3), 0.01, &noise)[0] > 0.8);
-        let edge = paint.at(at(0.0, 0.2), 0.01, &noise)[0];
-        assert!((0.4..0.6).contains(&edge), "{edge}");
+        let pattern = Pattern::Bars { cos: 0.0, sin: 1.0, period: 1.0, share: 0.5 };
+        let paint = Paint { base: [0.2; 3], second: [1.0; 3], pattern, roundness: 0.0 };
+        let values: Vec<f32> =
+            (0..200).map(|i| paint.at(at(0.3, 0.02 * i as f32), 0.01, &noise)[0]).collect();
+        let second = values.iter().filter(|&&v| v > 0.6).count();
+        assert!((70..130).contains(&second), "{second} of 200");
+    }
+
+    #[test]
+    fn a_distinct_colour_keeps_away() {
+        let mut dice = Dice::new(2, 0);
+        let near = |dice: &mut Dice, others: &[[f32; 3]]| {
+            let c = distinct(dice, others);
+            c.iter().map(|v| (v - 0.5).powi(2)).sum::<f32>() < 0.04
+        };
+        let free = (0..300).filter(|_| near(&mut dice, &[])).count();
+        let away = (0..300).filter(|_| near(&mut dice, &[[0.5; 3]])).count();
+        assert!(free > 10 && away == 0, "{free}, {away}");
     }
 }

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use explainer_datasets::{
-    BoundingBox, Cub, CubCategories, CubConfig, Dataset, DatasetError, Faults, Framing, Landmark, Negatives,
-    PhotoSet, Point, Split, SyntheticBirds, SyntheticBirdsConfig, resize_bilinear, write_cub,
+    BoundingBox, Cub, CubCategories, CubConfig, Dataset, DatasetError, Faults, Landmark, Negatives, PhotoSet,
+    Point, Split, SyntheticSpecies, SyntheticSpeciesConfig, resize_bilinear, write_cub,
 };
 use image::{Rgb, RgbImage};
 use tempfile::TempDir;
 
-fn birds() -> SyntheticBirds {
-    let config = SyntheticBirdsConfig::new(9, 4).with_size(96).with_seed(3).with_validation_share(0.34);
-    SyntheticBirds::new(config.with_framing(Framing::Scene)).unwrap()
+fn birds() -> SyntheticSpecies {
+    let config = SyntheticSpeciesConfig::new(9, 4).with_size(96).with_seed(3).with_validation_share(0.34);
+    SyntheticSpecies::new(config).unwrap()
 }
 
 fn open(root: &TempDir, config: &CubConfig) -> Result<PhotoSet, DatasetError> {
@@ -24,8 +24,10 @@ fn written_birds_are_read_as_they_were() {
     let (root, birds) = (tempfile::tempdir().unwrap(), birds());
     let negatives = root.path().join("none");
     write_cub(&birds, root.path(), Some(&negatives)).unwrap();
+    // Parts that CUB has not are among the others.
+    let landmarks = birds.landmark_names().iter().map(|name| Landmark::new(name, [name])).collect();
     let config = CubConfig::new().with_negatives(Negatives::folder(&negatives)).with_image_size(64);
-    let set = open(&root, &config).unwrap();
+    let set = open(&root, &config.with_landmarks(landmarks)).unwrap();
     assert_eq!((set.name(), set.len(), set.positives()), ("CUB-200-2011", 12, 9));
     assert_eq!(set.categories(), ["bird"]);
     assert_eq!(set.landmark_names(), birds.landmark_names());
@@ -59,7 +61,7 @@ fn written_birds_are_read_as_they_were() {
     assert!(landmarks > 15, "{landmarks}");
     assert_eq!(set.sample(9).unwrap().category, None);
     assert!((0..9).any(|i| set.split(i) == Split::Validation));
-    // Two of three birds are for training, and so are two of three negatives.
+    // Seven of nine birds are for training, and so are two of three negatives.
     assert_eq!((9..12).filter(|&i| set.split(i) == Split::Train).count(), 2);
 }
 
@@ -293,7 +295,7 @@ fn what_cannot_be_written_is_an_error() {
     let error = write_cub(&birds(), &file, None).unwrap_err();
     assert!(matches!(&error, DatasetError::Write { path, .. } if path.starts_with(&file)), "{error}");
     let nothing: &Path = folder.path();
-    let empty = SyntheticBirds::new(SyntheticBirdsConfig::new(0, 1).with_size(32)).unwrap();
+    let empty = SyntheticSpecies::new(SyntheticSpeciesConfig::new(0, 1).with_size(32)).unwrap();
     write_cub(&empty, nothing, None).unwrap();
     assert!(Cub::open(nothing, &CubConfig::new()).is_err(), "a set without a single bird");
 }
