@@ -1,5 +1,5 @@
-//! Explains a VGG-16 that tells birds from pictures without one: a narrow one on synthetic birds, the whole
-//! method on a laptop without a download, or one of your own on CUB-200-2011, as the paper does.
+//! Explains a VGG-16 that tells birds: a narrow one that tells synthetic species by their parts, the whole method on a
+//! laptop without a download, or one of your own on CUB-200-2011, as the paper does.
 //!
 //! ```sh
 //! cargo run --release --example cub_vgg16
@@ -16,27 +16,21 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
-use common::decisions::one_against;
+use common::decisions::{one_against, species_labels};
 use common::program::{at_least_one, exit, say};
 use common::{Experiment, Failure, Networks, RunArgs};
-use explainer_core::{LossWeights, Performer, Preprocessing};
-use explainer_datasets::{Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_core::{Labels, LossWeights, Performer, Preprocessing};
+use explainer_datasets::{Cub, CubConfig, Dataset, Negatives, SyntheticSpecies, SyntheticSpeciesConfig};
 use explainer_performers::{Vgg16, Vgg16Layers, Weights};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Weights made by `examples/train_performer.rs`.
-const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_species.safetensors");
 const NAME: &str = "narrow VGG-16";
 /// Side of its input in pixels.
 const SIZE: usize = 128;
-/// The share of look-alikes among the negatives, and the loose parts in every picture, as it learnt from.
-const LOOKALIKES: f32 = 0.5;
-const STRAYS: usize = 6;
-/// Classes of the shipped performer: bird, negative.
-const BIRD: usize = 0;
-const NEGATIVE: usize = 1;
 /// A seed that training the performer never saw.
 const DATA_SEED: u64 = 20_181_123;
 const EPOCHS: usize = 7;
@@ -82,22 +76,18 @@ fn run(args: &Args) -> Result<(), Failure> {
 
 /// Birds drawn by a program.
 fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
-    say!("The data is synthetic: birds drawn by a program, not photographs.");
+    say!("The data is synthetic: species of birds drawn by a program, not photographs.");
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, device)?;
-    let config = SyntheticBirdsConfig::new(args.birds, args.birds.div_ceil(3))
-        .with_size(SIZE)
-        .with_framing(Framing::Object)
-        .with_strays(STRAYS)
-        .with_lookalikes(LOOKALIKES)
-        .with_seed(DATA_SEED);
-    explain(args, performer, NAME, [BIRD, NEGATIVE], &SyntheticBirds::new(config)?, device)
+    let config =
+        SyntheticSpeciesConfig::new(args.birds, args.birds.div_ceil(3)).with_size(SIZE).with_seed(DATA_SEED);
+    explain(args, performer, NAME, species_labels(), &SyntheticSpecies::new(config)?, device)
 }
 
 /// CUB-200-2011.
 fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Result<(), Failure> {
     let (performer, classes) = description::load::<Vgg16Layers>(weights, device)?;
-    let classes = [classes.index("bird")?, classes.index("negative")?];
+    let labels = one_against(classes.index("bird")?, classes.index("negative")?);
     let negatives = args.negatives.as_ref().map_or_else(Negatives::none, Negatives::folder);
     let config = CubConfig::new()
         .with_image_size(performer.preprocessing().size as u32)
@@ -108,7 +98,7 @@ fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Re
         say!("annotations: {}", birds.report());
     }
     say!("Real images; the official split.");
-    explain(args, performer, "VGG-16", classes, &birds, device)?;
+    explain(args, performer, "VGG-16", labels, &birds, device)?;
     say!("{PUBLISHED}");
     Ok(())
 }
@@ -117,7 +107,7 @@ fn explain(
     args: &Args,
     performer: Vgg16,
     name: &str,
-    [bird, negative_class]: [usize; 2],
+    labels: Labels,
     dataset: &dyn Dataset,
     device: &Device,
 ) -> Result<(), Failure> {
@@ -125,7 +115,7 @@ fn explain(
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: name.to_string() },
-        labels: Some(one_against(bird, negative_class)),
+        labels: Some(labels),
         args: &args.run.fit,
         defaults: Defaults { epochs: EPOCHS, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use burn::tensor::{Bool, Device, Distribution, Tensor, TensorData};
 use explainer_core::{Performer, Preprocessing};
-use explainer_datasets::{Dataset, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, SyntheticSpecies, SyntheticSpeciesConfig};
 use explainer_filter_loss::{FilterLossConfig, Gradient, Scale};
 use explainer_performers::{Vgg16, Weights};
 use program::{Failure, exit, say};
@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_species.safetensors");
 const SIZE: usize = 128;
 /// Images, three of four with a bird.
 const IMAGES: usize = 32;
@@ -35,7 +35,8 @@ fn run() -> Result<(), Failure> {
     let device = Device::default();
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, &device)?;
-    let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(IMAGES * 3 / 4, IMAGES / 4).with_size(SIZE))?;
+    let birds =
+        SyntheticSpecies::new(SyntheticSpeciesConfig::new(IMAGES * 3 / 4, IMAGES / 4).with_size(SIZE))?;
     let (mut pixels, mut shown) = (Vec::new(), Vec::new());
     for index in 0..birds.len() {
         let sample = birds.sample(index)?;

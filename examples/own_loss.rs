@@ -13,14 +13,14 @@ use burn::tensor::{Bool, Device, Int, Tensor};
 use explainer_core::{
     ExplainerConfig, FeatureConfig, Features, FitConfig, InterpretabilityLoss, LabelledImage, Preprocessing,
 };
-use explainer_datasets::{Dataset, DatasetError, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, DatasetError, SyntheticSpecies, SyntheticSpeciesConfig};
 use explainer_performers::{Vgg16, Weights};
 use program::{Failure, exit, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_species.safetensors");
 const SIZE: usize = 128;
 
 /// The mean square distance of a map's mass from its centre of mass, in squared sides of the map.
@@ -71,7 +71,7 @@ fn run() -> Result<(), Failure> {
     let device = Device::default();
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, &device)?;
-    let birds = SyntheticBirds::new(SyntheticBirdsConfig::new(90, 30).with_size(SIZE))?;
+    let birds = SyntheticSpecies::new(SyntheticSpeciesConfig::new(90, 30).with_size(SIZE))?;
     let images = (0..birds.len()).map(|index| {
         let sample = birds.sample(index)?;
         Ok::<_, DatasetError>(LabelledImage { category: sample.category, pixels: sample.image.into_raw() })

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use burn::tensor::Device;
 use clap::Parser;
 use common::args::{CROPS, Defaults};
-use common::decisions::{Decisions, one_against};
+use common::decisions::{Decisions, one_against, species_labels};
 use common::figures::Method;
 use common::program::{self, exit, failure::told, files};
 use common::{Experiment, Networks, RunArgs};
@@ -36,7 +36,7 @@ use explainer_core::{
     Performer, Pooling, Preprocessing,
 };
 use explainer_datasets::{
-    Cub, CubConfig, Dataset, Framing, Negatives, SyntheticBirds, SyntheticBirdsConfig, write_cub,
+    Cub, CubConfig, Dataset, Negatives, SyntheticSpecies, SyntheticSpeciesConfig, write_cub,
 };
 use explainer_filter_loss::{Gradient, Scale};
 use explainer_performers::{Vgg16, Vgg16Layers, Weights};
@@ -96,13 +96,13 @@ const PUBLISHED: [&str; 6] = ["--form", "published", "--epochs", "1", "--crops",
 /// `cub_vgg16` with few birds.
 fn run_with(out: &Path, further: &[&str]) -> Result<(), common::Failure> {
     // As many as residual tracking needs of a landmark: twice the coefficients in four of five folds.
-    let config = SyntheticBirdsConfig::new(44, 12).with_size(128).with_framing(Framing::Object);
+    let config = SyntheticSpeciesConfig::new(44, 12).with_size(128);
     let own = ["--out", out.to_str().expect("UTF-8")];
-    fit(&[&own, further].concat(), &SyntheticBirds::new(config)?)
+    fit(&[&own, further].concat(), &SyntheticSpecies::new(config)?, Some(species_labels()))
 }
 
 /// A fit to the shipped performer.
-fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
+fn fit(further: &[&str], dataset: &dyn Dataset, labels: Option<Labels>) -> Result<(), common::Failure> {
     let args = flags(further.iter().copied())?;
     let device = args.fit.device.open()?;
     let performer = shipped(&device)?;
@@ -110,7 +110,7 @@ fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
     Experiment {
         dataset,
         networks: &Networks { performer, random, name: "narrow VGG-16".to_string() },
-        labels: Some(one_against(0, 1)),
+        labels,
         args: &args.fit,
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }
@@ -118,7 +118,7 @@ fn fit(further: &[&str], dataset: &dyn Dataset) -> Result<(), common::Failure> {
 }
 
 fn shipped(device: &Device) -> Result<Vgg16, common::Failure> {
-    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_birds.safetensors");
+    let weights = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_narrow_species.safetensors");
     let weights = Weights::file(weights).with_preprocessing(Preprocessing::imagenet(128));
     Ok(Vgg16::load(weights, device)?)
 }
@@ -149,8 +149,7 @@ fn a_whole_run_writes_its_files_and_comes_out_the_same_again() {
         &["target", "top_conv", "conv_interp_2", "places", "unfitted", "kmeans", "ceiling"],
     );
     for (key, expected) in [
-        ("dataset", json!("synthetic birds")),
-        ("category", json!("bird")),
+        ("dataset", json!("synthetic species")),
         ("performer", json!("narrow VGG-16")),
         ("form", json!("Parts")),
         ("seed", json!(0)),
@@ -165,7 +164,7 @@ fn a_whole_run_writes_its_files_and_comes_out_the_same_again() {
     let sheet = image::open(out.join("contact_sheet.png")).expect("a picture");
     assert!(sheet.width() > sheet.height());
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
-    assert!(report.contains("What narrow VGG-16 looks at in a bird"));
+    assert!(report.contains("What narrow VGG-16 looks at in "));
     assert!(report.contains("were not run"), "the control fits, which nobody asked for");
     assert!(report.contains("as it is, ") && report.contains("<section id=\"evidence\">"), "interventions");
     let checks = assert_checks(&figures, &report, 3);
@@ -288,8 +287,8 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     let folder = tempfile::tempdir().expect("a folder");
     let [root, negatives, sheet, json] =
         ["cub", "none", "a/sheet.png", "figures.json"].map(|name| folder.path().join(name));
-    let config = SyntheticBirdsConfig::new(45, 8).with_size(160).with_validation_share(0.2);
-    let drawn = SyntheticBirds::new(config).expect("birds");
+    let config = SyntheticSpeciesConfig::new(45, 8).with_size(160).with_validation_share(0.2);
+    let drawn = SyntheticSpecies::new(config).expect("birds");
     write_cub(&drawn, &root, Some(&negatives)).expect("a set");
     fs::write(root.join("images/001.bird/bird_0003.jpg"), "no picture").expect("a file");
 
@@ -313,13 +312,13 @@ fn birds_of_a_folder_are_inspected_and_explained() {
 
     let config = CubConfig::new().with_image_size(128).with_negatives(Negatives::folder(negatives));
     let birds = Cub::open(&root, &config).expect("a set");
-    let error = fit(&["--no-report"], &birds).expect_err("the first damage");
+    let error = fit(&["--no-report"], &birds, None).expect_err("the first damage");
     assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
     let out = folder.path().join("out");
     let (json_file, folder_of_out) = (text(&json), text(&out));
     let asked =
         ["--skip-damaged", "--head-to-head=5", "--trust", "--json", &json_file, "--out", &folder_of_out];
-    fit(&asked, &birds).expect("a fit");
+    fit(&asked, &birds, None).expect("a fit");
     let report = fs::read_to_string(out.join("report.html")).expect("a report");
     assert!(report.contains("1 image that could not be read was left out"));
     let figures = read(&json);
@@ -466,14 +465,18 @@ fn errors_are_told_with_their_causes() {
 
 #[test]
 fn the_shipped_performer_says_what_it_reads() {
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/vgg16_narrow_birds.safetensors");
+    let weights =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/vgg16_narrow_species.safetensors");
     let (performer, classes) =
         description::load::<Vgg16Layers>(&weights, &Device::default()).expect("weights");
     assert_eq!(performer.preprocessing(), Preprocessing::imagenet(128));
-    assert_eq!(
-        (classes.index("bird").expect("a class"), classes.index("negative").expect("a class")),
-        (0, 1)
-    );
+    let config = SyntheticSpeciesConfig::new(8, 0).with_size(128);
+    let species = SyntheticSpecies::new(config).expect("species");
+    let names = species.categories().iter().map(String::as_str).chain(["negative"]);
+    let found: Vec<usize> = names.map(|name| classes.index(name).expect("a class")).collect();
+    let Labels { mut categories, negative } = species_labels();
+    categories.extend(negative);
+    assert_eq!(found, categories);
 }
 
 #[test]

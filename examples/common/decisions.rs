@@ -6,9 +6,17 @@ use explainer_metrics::{agreement, classification_error};
 use super::Failure;
 use super::figures::ClassificationError;
 
+/// Number of the synthetic species.
+const SPECIES: usize = 8;
+
 /// The classes of one category and of everything else.
 pub fn one_against(category: usize, negative: usize) -> Labels {
     Labels { categories: vec![category], negative: Some(negative) }
+}
+
+/// The classes of the synthetic species, and of images without a bird, as the shipped performer has them.
+pub fn species_labels() -> Labels {
+    Labels { categories: (0..SPECIES).collect(), negative: Some(SPECIES) }
 }
 
 /// How often performer and explainer are wrong, and how often they decide alike.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, ValueEnum};
 use explainer_datasets::{
     AnimalPart, AnimalPartConfig, Cub, CubCategories, CubConfig, Dataset, Faults, ImageFolder,
-    ImageFolderConfig, Negatives, PascalPart, PascalPartConfig, PhotoSet, Prefetch, SyntheticBirds,
-    SyntheticBirdsConfig,
+    ImageFolderConfig, Negatives, PascalPart, PascalPartConfig, PhotoSet, Prefetch, SyntheticSpecies,
+    SyntheticSpeciesConfig,
 };
 use image::{ImageFormat, RgbImage, imageops};
 
@@ -102,8 +102,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let format = ImageFormat::from_path(&args.sheet)?;
     files::check(&args.sheet)?;
     let Some(data) = &args.data else {
-        let config = SyntheticBirdsConfig::new(SYNTHETIC, SYNTHETIC).with_size(args.size as usize);
-        return shown(args, format, &SyntheticBirds::new(config.with_seed(1))?);
+        let config = SyntheticSpeciesConfig::new(SYNTHETIC, SYNTHETIC).with_size(args.size as usize);
+        return shown(args, format, &SyntheticSpecies::new(config.with_seed(1))?);
     };
     let set = open(args, data)?;
     if !set.report().is_empty() {
@@ -147,7 +147,7 @@ fn open(args: &Args, data: &Path) -> Result<PhotoSet, Failure> {
             config.annotations.clone_from(&args.annotations);
             ImageFolder::open(data, &config.with_categories(named))?
         }
-        Kind::Synthetic => return Err("--data: synthetic birds come from no folder".into()),
+        Kind::Synthetic => return Err("--data: synthetic species come from no folder".into()),
     })
 }
 

@@ -1,8 +1,8 @@
 //! The datasets of a plan.
 
 use explainer_datasets::{
-    AnimalPart, AnimalPartConfig, Cub, CubConfig, Dataset, Faults, Framing, ImageFolder, ImageFolderConfig,
-    Negatives, PascalPart, PascalPartConfig, PhotoSet, SyntheticBirds, SyntheticBirdsConfig,
+    AnimalPart, AnimalPartConfig, Cub, CubConfig, Dataset, Faults, ImageFolder, ImageFolderConfig, Negatives,
+    PascalPart, PascalPartConfig, PhotoSet, SyntheticSpecies, SyntheticSpeciesConfig,
 };
 
 use super::places::{Missing, Places};
@@ -25,7 +25,7 @@ impl plan::Dataset {
     /// Whether it has images without a category.
     pub fn has_negatives(&self) -> bool {
         match self {
-            Self::SyntheticBirds { .. } => true,
+            Self::SyntheticSpecies { .. } => true,
             Self::AnimalPart { negatives, .. }
             | Self::Cub { negatives, .. }
             | Self::PascalPart { negatives, .. }
@@ -34,10 +34,9 @@ impl plan::Dataset {
     }
 
     /// Birds like those of this set, so many and so many without; `None` of photographs.
-    pub fn scenes(&self, birds: usize, others: usize, size: usize) -> Option<SyntheticBirdsConfig> {
-        let Self::SyntheticBirds { strays, lookalikes, .. } = *self else { return None };
-        let config = SyntheticBirdsConfig::new(birds, others).with_size(size).with_framing(Framing::Object);
-        Some(config.with_strays(strays).with_lookalikes(lookalikes))
+    pub fn scenes(&self, birds: usize, others: usize, size: usize) -> Option<SyntheticSpeciesConfig> {
+        let synthetic = matches!(self, Self::SyntheticSpecies { .. });
+        synthetic.then(|| SyntheticSpeciesConfig::new(birds, others).with_size(size))
     }
 
     /// A checksum of the photographs that it would be opened with, and of what is known of them; `None` of what a
@@ -69,9 +68,9 @@ impl plan::Dataset {
             }
             return Ok(Box::new(photos));
         }
-        let Self::SyntheticBirds { birds, seed, .. } = self else { return Err("no photographs".into()) };
+        let Self::SyntheticSpecies { birds, seed } = self else { return Err("no photographs".into()) };
         let scenes = self.scenes(*birds, birds.div_ceil(3), size).ok_or("no birds")?;
-        Ok(Box::new(SyntheticBirds::new(scenes.with_seed(*seed))?))
+        Ok(Box::new(SyntheticSpecies::new(scenes.with_seed(*seed))?))
     }
 
     /// Its photographs; `None` where a program draws them.
@@ -97,9 +96,14 @@ impl plan::Dataset {
             };
         }
         Ok(Some(match self {
-            Self::SyntheticBirds { .. } => {
-                one_bird()?;
-                return Ok(None);
+            Self::SyntheticSpecies { .. } => {
+                let species = plan::species();
+                return match names.iter().eq(species.iter()) {
+                    true => Ok(None),
+                    false => {
+                        Err(format!("{needs}: the set has the categories {species:?}, not {names:?}").into())
+                    }
+                };
             }
             Self::AnimalPart { root, split, negatives } => {
                 let config = AnimalPartConfig::new().with_split(*split);

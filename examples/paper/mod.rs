@@ -75,7 +75,8 @@ fn above_nothing(number: &str) -> Result<f64, String> {
 pub fn run(mut args: Args) -> Result<(), Failure> {
     let mut plan = Plan::read(&args.plan)?;
     for experiment in &mut plan.experiments {
-        if let (Dataset::SyntheticBirds { birds, .. }, Some(number)) = (&mut experiment.dataset, args.birds) {
+        if let (Dataset::SyntheticSpecies { birds, .. }, Some(number)) = (&mut experiment.dataset, args.birds)
+        {
             *birds = number;
         }
     }

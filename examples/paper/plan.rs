@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
+use explainer_datasets::{Dataset as _, SyntheticSpecies, SyntheticSpeciesConfig};
 use serde::{Deserialize, Serialize};
 
 use super::places::Place;
@@ -35,7 +36,7 @@ pub struct Experiment {
     pub dataset: Dataset,
     /// Lists of categories: one performer for each list, of a single category or of several. The figures of a
     /// row are means over the lists.
-    #[serde(default = "birds")]
+    #[serde(default = "all_species")]
     pub categories: Vec<Vec<String>>,
     pub networks: Vec<Network>,
     pub performer: Performer,
@@ -50,8 +51,14 @@ pub struct Experiment {
     seeds: Option<Vec<u64>>,
 }
 
-fn birds() -> Vec<Vec<String>> {
-    vec![vec!["bird".to_string()]]
+fn all_species() -> Vec<Vec<String>> {
+    vec![species()]
+}
+
+/// The categories of the synthetic species.
+pub fn species() -> Vec<String> {
+    let set = SyntheticSpecies::new(SyntheticSpeciesConfig::new(1, 0));
+    set.map(|set| set.categories().to_vec()).unwrap_or_default()
 }
 
 fn crops() -> usize {
@@ -62,15 +69,8 @@ fn crops() -> usize {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Dataset {
-    /// Birds drawn by a program; one negative for three of them.
-    SyntheticBirds {
-        birds: usize,
-        seed: u64,
-        /// Loose parts in every picture.
-        strays: usize,
-        /// Share of the negatives that look like parts of a bird.
-        lookalikes: f32,
-    },
+    /// Species of birds drawn by a program; one negative for three birds.
+    SyntheticSpecies { birds: usize, seed: u64 },
     /// ILSVRC Animal-Part.
     AnimalPart {
         root: Place,

@@ -7,13 +7,13 @@ use std::{env, fs, thread};
 
 use burn::tensor::{DType, Device};
 use explainer_core::LossWeights;
-use explainer_datasets::{Framing, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{SyntheticSpecies, SyntheticSpeciesConfig};
 use explainer_performers::train::TrainConfig;
 use explainer_performers::{Vgg16, Vgg16Config};
 
 use crate::birds::Birds;
 use crate::common::args::{CROPS, Defaults};
-use crate::common::decisions::one_against;
+use crate::common::decisions::species_labels;
 use crate::common::program::stopping::{self, Heeding};
 use crate::common::program::{exit, files, say};
 use crate::common::{Experiment, Failure, Networks};
@@ -87,11 +87,11 @@ pub fn run() {
 /// A performer that knows nothing, which is no matter here.
 fn tiny(device: &Device) -> Vgg16 {
     let sizes = Vgg16Config::new().with_widths([4, 4, 4, 4, 8]).with_hidden([8, 8]);
-    sizes.with_classes(2).with_input(SIZE).with_seed(1).init(device)
+    sizes.with_classes(9).with_input(SIZE).with_seed(1).init(device)
 }
 
-fn scenes(birds: usize) -> SyntheticBirdsConfig {
-    SyntheticBirdsConfig::new(birds, birds).with_size(SIZE).with_framing(Framing::Object)
+fn scenes(birds: usize) -> SyntheticSpeciesConfig {
+    SyntheticSpeciesConfig::new(birds, birds).with_size(SIZE)
 }
 
 fn explain(folder: &Path) -> Result<(), Failure> {
@@ -113,9 +113,9 @@ fn explain(folder: &Path) -> Result<(), Failure> {
     let performer = tiny(&device);
     let random = performer.randomized(args.seed);
     Experiment {
-        dataset: &SyntheticBirds::new(scenes(16))?,
+        dataset: &SyntheticSpecies::new(scenes(16))?,
         networks: &Networks { performer, random, name: "tiny VGG-16".to_string() },
-        labels: Some(one_against(0, 1)),
+        labels: Some(species_labels()),
         args: &args.fit,
         defaults: Defaults { epochs: 2, crops: CROPS, published: LossWeights::PUBLISHED_VGG16 },
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
-use explainer_datasets::{Dataset, Framing, Split, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, Split, SyntheticSpecies, SyntheticSpeciesConfig};
 use serde_json::{Value, json};
 
 use crate::common::Failure;
@@ -19,7 +19,7 @@ use crate::paper::{Args, run as run_plan, side_by_side};
 pub const BIRDS: &str = r#"
 [[experiment]]
 name = "birds"
-dataset = { kind = "synthetic-birds", birds = 24, seed = 5, strays = 0, lookalikes = 0.0 }
+dataset = { kind = "synthetic-species", birds = 24, seed = 5 }
 networks = ["alexnet"]
 performer = { train = { narrow = 16, hidden = 16, size = 64, images = 32, epochs = 1 } }
 epochs = 1
@@ -154,8 +154,8 @@ epochs = 1
 
 /// Two kinds of birds in folders, the second upside down, and pictures of neither.
 fn folders(root: &Path) {
-    let config = SyntheticBirdsConfig::new(20, 6).with_size(64).with_framing(Framing::Object);
-    let set = SyntheticBirds::new(config.with_validation_share(0.3)).expect("birds");
+    let config = SyntheticSpeciesConfig::new(20, 6).with_size(64);
+    let set = SyntheticSpecies::new(config.with_validation_share(0.3)).expect("birds");
     let mut rows = "image,split,left,top,right,bottom,head.x,head.y,tail.x,tail.y\n".to_string();
     for index in 0..set.len() {
         let sample = set.sample(index).expect("a bird");

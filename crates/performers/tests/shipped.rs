@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use explainer_core::{Performer, Preprocessing};
-use explainer_datasets::{Dataset, Framing, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{Dataset, SyntheticSpecies, SyntheticSpeciesConfig};
 use explainer_performers::train::{Examples, Objective, SourceError, validation_error};
 use explainer_performers::{Vgg16, Weights};
 use serde::Deserialize;
@@ -23,18 +23,12 @@ struct Record {
     preprocessing: Preprocessing,
     validation_accuracy: f64,
     live_top_conv_channels: usize,
-    arguments: Arguments,
 }
 
-/// What the training images showed beside birds.
-#[derive(Deserialize)]
-struct Arguments {
-    lookalikes: f32,
-    #[serde(default)]
-    strays: usize,
-}
+/// The class of images without a bird.
+const NEGATIVE: usize = 8;
 
-struct Birds(SyntheticBirds);
+struct Birds(SyntheticSpecies);
 
 impl Examples for Birds {
     fn len(&self) -> usize {
@@ -43,29 +37,25 @@ impl Examples for Birds {
 
     fn example(&self, index: usize, _epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
         let sample = self.0.sample(index)?;
-        Ok((sample.image.into_raw(), Some(sample.category.unwrap_or(1))))
+        Ok((sample.image.into_raw(), Some(sample.category.unwrap_or(NEGATIVE))))
     }
 }
 
 #[test]
 fn the_shipped_performer_loads_and_reaches_its_stated_accuracy() {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/data");
-    let json = std::fs::read(data.join("vgg16_narrow_birds.json")).expect("the record beside the weights");
+    let json = std::fs::read(data.join("vgg16_narrow_species.json")).expect("the record beside the weights");
     let record: Record = serde_json::from_slice(&json).expect("a record");
 
-    let weights = Weights::file(data.join("vgg16_narrow_birds.safetensors"))
+    let weights = Weights::file(data.join("vgg16_narrow_species.safetensors"))
         .with_preprocessing(record.preprocessing.clone());
     let network = Vgg16::load(weights, &Device::flex()).expect("weights that match");
     let sizes = network.sizes();
-    assert_eq!((sizes.widths, sizes.hidden, sizes.classes), (record.widths, record.hidden, 2));
+    assert_eq!((sizes.widths, sizes.hidden, sizes.classes), (record.widths, record.hidden, NEGATIVE + 1));
     assert_eq!(network.preprocessing(), record.preprocessing);
 
-    let config = SyntheticBirdsConfig::new(IMAGES / 2, IMAGES / 2)
-        .with_size(record.preprocessing.size)
-        .with_framing(Framing::Object)
-        .with_strays(record.arguments.strays)
-        .with_lookalikes(record.arguments.lookalikes);
-    let birds = Birds(SyntheticBirds::new(config.with_seed(SEED)).expect("a set"));
+    let config = SyntheticSpeciesConfig::new(IMAGES / 2, IMAGES / 2).with_size(record.preprocessing.size);
+    let birds = Birds(SyntheticSpecies::new(config.with_seed(SEED)).expect("a set"));
     let accuracy = 1.0 - validation_error(&network, Objective::Softmax, &birds, 10).expect("images");
     let stated = record.validation_accuracy;
     assert!(accuracy >= stated - MARGIN, "{accuracy} on new images, but {stated} is stated");
