@@ -1,16 +1,18 @@
-//! Synthetic birds to train a performer on, other ones in each epoch.
+//! Synthetic species to train a performer on, other birds in each epoch.
 
-use explainer_datasets::{Dataset, DatasetError, SyntheticBirds, SyntheticBirdsConfig};
+use explainer_datasets::{
+    Change, Dataset, DatasetError, Rendered, Sample, SyntheticSpecies, SyntheticSpeciesConfig,
+};
 use explainer_performers::train::{Examples, SourceError};
-use image::{Rgb, RgbImage};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
-/// A set of birds for each epoch, the first for validation. Birds are class 0.
+/// Parts with a shape to learn, and shapes of each.
+pub const SHAPES: [usize; 5] = [2; 5];
+
+/// A set of birds for each epoch, the first for validation. The classes are the species.
 pub struct Birds {
-    sets: Vec<SyntheticBirds>,
-    /// Side of the square that is painted over, in pixels.
-    cutout: usize,
+    sets: Vec<SyntheticSpecies>,
+    /// Epochs, from the first, without a background.
+    clear: usize,
     /// The class of negatives, if they have one.
     negative: Option<usize>,
 }
@@ -18,17 +20,29 @@ pub struct Birds {
 impl Birds {
     /// A set of each of the seeds.
     pub fn new(
-        config: &SyntheticBirdsConfig,
+        config: &SyntheticSpeciesConfig,
         seeds: impl Iterator<Item = u64>,
         negative: Option<usize>,
     ) -> Result<Self, DatasetError> {
-        let sets = seeds.map(|seed| SyntheticBirds::new(config.clone().with_seed(seed)));
-        Ok(Self { sets: sets.collect::<Result<_, _>>()?, cutout: 0, negative })
+        let sets = seeds.map(|seed| SyntheticSpecies::new(config.clone().with_seed(seed)));
+        Ok(Self { sets: sets.collect::<Result<_, _>>()?, clear: 0, negative })
     }
 
-    /// With a square of so many pixels painted over, somewhere in every image.
-    pub fn with_cutout(self, cutout: usize) -> Self {
-        Self { cutout, ..self }
+    /// With so many first epochs whose birds stand before one colour.
+    pub fn with_clear_epochs(self, clear: usize) -> Self {
+        Self { clear, ..self }
+    }
+
+    /// The set of an epoch.
+    fn set(&self, epoch: usize) -> &SyntheticSpecies {
+        &self.sets[epoch % self.sets.len()]
+    }
+
+    fn sample(&self, index: usize, epoch: usize) -> Result<Sample, DatasetError> {
+        match (1..=self.clear).contains(&epoch) {
+            true => self.set(epoch).changed(index, &[Change::WithoutBackground]),
+            false => self.set(epoch).sample(index),
+        }
     }
 }
 
@@ -38,25 +52,16 @@ impl Examples for Birds {
     }
 
     fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
-        let mut sample = self.sets[epoch % self.sets.len()].sample(index)?;
-        if self.cutout > 0 {
-            paint_over(&mut sample.image, self.cutout, (epoch * self.len() + index) as u64);
-        }
+        let sample = self.sample(index, epoch)?;
         Ok((sample.image.into_raw(), sample.category.or(self.negative)))
     }
-}
 
-/// Paints one colour over a random square, as far as it lies within the image.
-fn paint_over(image: &mut RgbImage, side: usize, seed: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let colour = Rgb([0, 1, 2].map(|_| rng.random::<u8>()));
-    let (width, height) = image.dimensions();
-    let half = side as i64 / 2;
-    let [x, y] = [width, height].map(|length| rng.random_range(0..i64::from(length)) - half);
-    for (column, row, pixel) in image.enumerate_pixels_mut() {
-        if (x..x + side as i64).contains(&i64::from(column)) && (y..y + side as i64).contains(&i64::from(row))
-        {
-            *pixel = colour;
-        }
+    /// The shape of each part that is seen.
+    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<usize>>, SourceError> {
+        let (set, sample) = (self.set(epoch), self.sample(index, epoch)?);
+        let shape = |(part, landmark): (usize, &Option<_>)| {
+            landmark.and(sample.category).map(|species| set.shape(species, part))
+        };
+        Ok(sample.landmarks.iter().enumerate().map(shape).collect())
     }
 }

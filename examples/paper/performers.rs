@@ -11,7 +11,7 @@ use explainer_performers::{Architecture, ConvNet, ConvNetConfig, Head, Weights};
 
 use super::group::{Claim, Group, Run};
 use super::plan::{Performer, Training};
-use crate::birds::Birds;
+use crate::birds::{Birds, SHAPES};
 use crate::common::Failure;
 use crate::common::decisions::one_against;
 use crate::common::program::stopping::{self, Heeding};
@@ -189,6 +189,7 @@ impl Run<'_> {
                 // Epochs are counted from 1; set 0 is for validation, and is not trained on.
                 let seeds = (0..=training.epochs as u64).map(|epoch| TRAINING_SEEDS + epoch);
                 let validation = Birds::new(&validation, std::iter::once(TRAINING_SEEDS), negative)?;
+                let config = config.with_attributes(SHAPES.to_vec());
                 config.fit(network, &Birds::new(&train, seeds, negative)?, &validation)?
             }
             None => {

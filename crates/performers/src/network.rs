@@ -149,19 +149,22 @@ impl<A: Architecture> ConvNet<A> {
 
     /// The scores of preprocessed images, `[batch, classes]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
-        self.regularized(images, |units| units)
+        self.regularized(images, |units| units).1
     }
 
-    /// [`forward`](Self::forward) with relu6 and relu7 through `regularize`.
+    /// The top conv's maps, and [`forward`](Self::forward) with relu6 and relu7 through `regularize`.
     pub(crate) fn regularized(
         &self,
         images: Tensor<4>,
         regularize: impl FnMut(Tensor<2>) -> Tensor<2>,
-    ) -> Tensor<2> {
+    ) -> (Tensor<4>, Tensor<2>) {
         self.assert_size(&images);
-        let pooled = self.rows(0..A::FEATURES.len(), images);
+        // The ReLU behind the top conv-layer.
+        let top = A::top_conv() + 1;
+        let maps = self.rows(0..top + 1, images);
+        let pooled = self.rows(top + 1..A::FEATURES.len(), maps.clone());
         let [_, fc7] = self.upper(pooled, regularize);
-        self.head.forward(fc7)
+        (maps, self.head.forward(fc7))
     }
 
     /// All convolutions through `change`.

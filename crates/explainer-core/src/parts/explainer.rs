@@ -41,8 +41,8 @@ pub struct PartExplainer {
     /// The mean of the target features over the training pictures, `[C, height, width]`: what stands for a part, or for
     /// everything else, where it is taken away.
     pub(crate) mean: Param<Tensor<3>>,
-    /// Where each part is from the root of the others, in rows and columns of units, `[K, 2]`.
-    pub(crate) offsets: Param<Tensor<2>>,
+    /// The mean place of each part, in rows and columns of units, `[K, 2]`.
+    pub(crate) places: Param<Tensor<2>>,
 }
 
 /// What the tracks of a [`PartExplainer`] make of a batch of target features.
@@ -67,8 +67,8 @@ impl PartExplainer {
         let sums = rows.chunks(BATCH).map(|rows| train.batch(rows).target.sum_dim(0));
         let sum = sums.reduce(|sum, more| sum + more).expect("there is a training row");
         let mean = sum.squeeze_dim::<3>(0) / rows.len() as f64;
-        let offsets = offsets(&detectors, train);
-        Self { detectors, mean: frozen(mean), offsets: frozen(offsets) }
+        let places = places(&detectors, train);
+        Self { detectors, mean: frozen(mean), places: frozen(places) }
     }
 
     /// Number of parts.
@@ -146,32 +146,22 @@ impl PartExplainer {
         Tensor::cat(scores.collect(), 0)
     }
 
-    /// A control: places alone. Part k is put where it is by the others, at their root and the mean offset from there,
-    ///
-    /// `r_k + o_k`, `r_k = Σ_j π_j μ_j / Σ_j π_j` over the other parts j,
-    ///
-    /// whatever is to be seen there, and is as strong as the mean of their π. It follows the object, and knows nothing of
-    /// the part itself.
+    /// A control: places alone. Each part fires at its mean place in the training pictures, as strongly in every picture.
     ///
     /// # Shapes
     /// - target: `[batch, C, height, width]`
-    /// - output: `[batch, K, height, width]`, 0 but at one unit each
+    /// - output: `[batch, K, height, width]`, 1 at one unit each and 0 elsewhere
     pub fn at_places(&self, target: Tensor<4>) -> Tensor<4> {
-        let evidence = self.detectors.evidence(target);
-        let [batch, parts, height, width] = evidence.dims();
-        let roots = Roots::of(&evidence);
-        let offsets = floats(self.offsets.val());
-        let mut maps = vec![0f32; batch * parts * height * width];
-        for (at, map) in maps.chunks_exact_mut(height * width).enumerate() {
-            let (picture, part) = (at / parts, at % parts);
-            let root = roots.root(picture, part);
-            let along = |axis: usize, length: usize| {
-                let place = root.place[axis] + f64::from(offsets[2 * part + axis]);
-                place.round().clamp(0.0, (length - 1) as f64) as usize
-            };
-            map[along(0, height) * width + along(1, width)] = root.strength as f32;
+        let [batch, _, height, width] = target.dims();
+        let mut maps = vec![0f32; self.parts() * height * width];
+        for (map, place) in
+            maps.chunks_exact_mut(height * width).zip(floats(self.places.val()).chunks_exact(2))
+        {
+            let along = |place: f32, length: usize| (place.round() as usize).min(length - 1);
+            map[along(place[0], height) * width + along(place[1], width)] = 1.0;
         }
-        Tensor::from_data(TensorData::new(maps, [batch, parts, height, width]), &evidence.device())
+        let maps = TensorData::new(maps, [1, self.parts(), height, width]);
+        Tensor::<4>::from_data(maps, &target.device()).repeat_dim(0, batch)
     }
 
     /// `kept ∘ x + (1 − kept) ∘ mean`.
@@ -181,70 +171,29 @@ impl PartExplainer {
     }
 }
 
-/// Peaks of all parts in some pictures, and how likely each is there.
-struct Roots {
-    /// Picture by picture, part by part.
-    peaks: Vec<[f64; 2]>,
-    presence: Vec<f64>,
-    parts: usize,
-    center: [f64; 2],
-}
-
-/// Where the other parts of a picture are.
-struct Root {
-    /// Row and column.
-    place: [f64; 2],
-    /// The mean of their probabilities.
-    strength: f64,
-}
-
-impl Roots {
-    fn of(evidence: &Tensor<4>) -> Self {
-        let [_, parts, height, width] = evidence.dims();
-        let peaks =
-            peaks(evidence).into_iter().map(|at| [(at / width) as f64, (at % width) as f64]).collect();
-        let presence = floats(presence(evidence.clone())).into_iter().map(f64::from).collect();
-        let center = [height, width].map(|length| (length as f64 - 1.0) / 2.0);
-        Self { peaks, presence, parts, center }
-    }
-
-    /// Of the parts of a picture other than one; the middle of the map where there is no other.
-    fn root(&self, picture: usize, part: usize) -> Root {
-        let (mut sum, mut place) = (0.0, [0.0; 2]);
-        for other in (0..self.parts).filter(|&other| other != part) {
-            let at = picture * self.parts + other;
-            sum += self.presence[at];
-            place = [0, 1].map(|axis| place[axis] + self.presence[at] * self.peaks[at][axis]);
-        }
-        match sum > 0.0 {
-            true => Root { place: place.map(|place| place / sum), strength: sum / (self.parts - 1) as f64 },
-            false => Root { place: self.center, strength: 0.0 },
-        }
-    }
-}
-
-/// The mean of each part's peak, less the root of the others, over the training pictures with an object (over all, if none
-/// has), each as much as the part is likely there; `[K, 2]`.
-fn offsets(detectors: &PartDetectors, train: &Features) -> Tensor<2> {
+/// The mean place of each part's peak in the training pictures with an object (in all, if none has), each as much as the
+/// part is likely there; rows and columns of units, `[K, 2]`.
+fn places(detectors: &PartDetectors, train: &Features) -> Tensor<2> {
     let images = || (0..train.len()).step_by(train.views());
     let objects: Vec<usize> = images().filter(|&row| train.categories()[row].is_some()).collect();
     let rows = if objects.is_empty() { images().collect() } else { objects };
-    let parts = detectors.len();
+    let (parts, width) = (detectors.len(), train.shape().target[2]);
     let (mut sums, mut weights) = (vec![[0.0; 2]; parts], vec![0.0; parts]);
     for rows in rows.chunks(BATCH) {
-        let roots = Roots::of(&detectors.evidence(train.batch(rows).target));
-        for at in 0..rows.len() * parts {
-            let (picture, part) = (at / parts, at % parts);
-            let (root, weight) = (roots.root(picture, part).place, roots.presence[at]);
+        let evidence = detectors.evidence(train.batch(rows).target);
+        let presence = floats(presence(evidence.clone()));
+        for (at, (peak, presence)) in peaks(&evidence).into_iter().zip(presence).enumerate() {
+            let (part, weight) = (at % parts, f64::from(presence));
             weights[part] += weight;
-            sums[part] = [0, 1].map(|axis| sums[part][axis] + weight * (roots.peaks[at][axis] - root[axis]));
+            sums[part][0] += weight * (peak / width) as f64;
+            sums[part][1] += weight * (peak % width) as f64;
         }
     }
     let mean = |(sum, weight): (&[f64; 2], &f64)| {
         sum.map(|sum| if *weight > 0.0 { (sum / weight) as f32 } else { 0.0 })
     };
-    let offsets: Vec<f32> = sums.iter().zip(&weights).flat_map(mean).collect();
-    Tensor::from_data(TensorData::new(offsets, [parts, 2]), train.device())
+    let places: Vec<f32> = sums.iter().zip(&weights).flat_map(mean).collect();
+    Tensor::from_data(TensorData::new(places, [parts, 2]), train.device())
 }
 
 /// A tensor that is saved and never optimised.

@@ -89,7 +89,7 @@ impl PartExplainer {
     ///
     /// The tensors, for readers in other languages: `detectors.embedding.mean` `[C]`,
     /// `detectors.embedding.projection` `[C, d]`, `detectors.directions` `[K, d]`, `detectors.threshold`,
-    /// `detectors.slope` and `detectors.margin` `[K]`, `mean` `[C, height, width]`, and `offsets` `[K, 2]`; the metadata's
+    /// `detectors.slope` and `detectors.margin` `[K]`, `mean` `[C, height, width]`, and `places` `[K, 2]`; the metadata's
     /// `explainer` has the sizes in JSON.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl PartExplainer {
         let mut explainer = Self {
             detectors: detectors::empty([channels, dimensions, parts], device),
             mean: frozen(Tensor::zeros([channels, height, width], device)),
-            offsets: frozen(Tensor::zeros([parts, 2], device)),
+            places: frozen(Tensor::zeros([parts, 2], device)),
         };
         let mut store = SafetensorsStore::from_file(path);
         let loaded = explainer.load_from(&mut store).map_err(|error| bad(path, error))?;

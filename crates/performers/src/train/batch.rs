@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::objective::Labels;
-use super::{SourceError, TrainError};
+use super::{SourceError, TrainError, attributes};
 
 /// Labelled images. Examples are asked for from several threads.
 pub trait Examples: Sync {
@@ -31,6 +31,17 @@ pub trait Examples: Sync {
     /// # Errors
     /// Whatever the source runs into.
     fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError>;
+
+    /// What else is known of the example: a value of each attribute, `None` where it is not known or cannot be seen.
+    /// Asked for only by a training that learns attributes ([`TrainConfig::attributes`](super::TrainConfig::attributes)).
+    /// By default there are none.
+    ///
+    /// # Errors
+    /// Whatever the source runs into.
+    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<usize>>, SourceError> {
+        let _ = (index, epoch);
+        Ok(Vec::new())
+    }
 }
 
 /// What `get` makes of each item, in order, on all cores.
@@ -112,6 +123,22 @@ impl Batch {
         };
         let (images, classes) = on_all_cores(indices.iter().zip(views).collect(), get)?.into_iter().unzip();
         Ok(Self { images, labels: Labels { indices: indices.to_vec(), classes } })
+    }
+
+    /// The attributes of examples, checked against their numbers of values.
+    pub(super) fn attributes(
+        examples: &impl Examples,
+        indices: &[usize],
+        epoch: usize,
+        values: &[usize],
+    ) -> Result<Vec<Vec<Option<usize>>>, TrainError> {
+        let get = |index| {
+            let found =
+                examples.attributes(index, epoch).map_err(|source| TrainError::Example { index, source })?;
+            attributes::check(index, &found, values)?;
+            Ok(found)
+        };
+        on_all_cores(indices.to_vec(), get)
     }
 
     /// The network's input.

@@ -86,6 +86,14 @@ pub struct TrainConfig {
     /// ([`random_crop`](explainer_core::random_crop)).
     #[config(default = 0.0)]
     pub crops: f64,
+    /// Numbers of values of the attributes that are learned beside the classes
+    /// ([`Examples::attributes`](super::Examples::attributes)): a linear head reads them off the top conv's maps,
+    /// averaged over their units. The heads are thrown away.
+    #[config(default = "Vec::new()")]
+    pub attributes: Vec<usize>,
+    /// Weight of the attributes' cross-entropy beside the loss of the classes.
+    #[config(default = 1.0)]
+    pub attribute_weight: f64,
     /// Batch-norms for the time of training.
     #[config(default = "Norms::WhileTraining")]
     pub norms: Norms,

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use burn::module::Module;
+use burn::nn::Linear;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
 use explainer_core::{Checkpoints, CoreError, StopFlag};
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use super::batch::{Batch, View};
 use super::checkpoint::{self, State};
-use super::{Dropout, Examples, Norms, Objective, TrainConfig, TrainError, Trainable};
+use super::{Dropout, Examples, Norms, Objective, TrainConfig, TrainError, Trainable, attributes};
 
 /// What one epoch came to.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +33,8 @@ pub struct EpochRecord {
 
 /// A training under way.
 pub(super) struct Run<N> {
-    pub(super) network: N,
+    /// The network, and the heads of its attributes.
+    pub(super) network: (N, Option<Linear>),
     pub(super) optimizer: ModuleOptimizer,
     pub(super) rng: ChaCha8Rng,
     /// The order of the last epoch, from which the next one's is shuffled.
@@ -74,8 +77,9 @@ impl TrainConfig {
             Norms::WhileTraining => network.with_norms(),
             Norms::None => network,
         };
+        let heads = attributes::heads(&network, &self.attributes, &device(&network));
         let mut run = Run {
-            network: network.train(),
+            network: (network, heads).train(),
             optimizer: self.optimizer(),
             rng: ChaCha8Rng::seed_from_u64(self.seed),
             order: (0..train.len()).collect(),
@@ -91,7 +95,7 @@ impl TrainConfig {
             let (loss, learning_rate);
             (run, loss, learning_rate) = self.epoch(run, train, &progress)?;
             let epoch = run.records.len() + 1;
-            let trained = plain(&run.network);
+            let trained = plain(&run.network.0);
             let validation_error = validation_error(&trained, self.objective, validation, self.batch_size)?;
             let record = EpochRecord { epoch, learning_rate, loss, validation_error };
             tell(&progress, &record);
@@ -101,7 +105,7 @@ impl TrainConfig {
             }
         }
         progress.finish_and_clear();
-        Ok((plain(&run.network), run.records))
+        Ok((plain(&run.network.0), run.records))
     }
 
     /// Goes through the examples once, with the mean loss and the last rate.
@@ -111,8 +115,8 @@ impl TrainConfig {
         train: &impl Examples,
         progress: &ProgressBar,
     ) -> Result<(Run<N>, f64, f64), TrainError> {
-        let (epoch, input) = (run.records.len() + 1, run.network.preprocessing());
-        let device = device(&run.network).autodiff();
+        let (epoch, input) = (run.records.len() + 1, run.network.0.preprocessing());
+        let device = device(&run.network.0).autodiff();
         run.order.shuffle(&mut run.rng);
         let steps = run.order.len().div_ceil(self.batch_size);
         let (mut total, mut rate) = (0.0, 0.0);
@@ -124,8 +128,14 @@ impl TrainConfig {
             let batch = Batch::draw(train, indices, &views, epoch, &input)?;
             let images = batch.images(&input, &device)?;
             let mut dropout = Dropout::new(self.dropout, &mut run.rng);
-            let scores = run.network.training_scores(images, &mut dropout);
-            let loss = self.objective.loss(scores, &batch.labels)?;
+            let (network, heads) = &run.network;
+            let (maps, scores) = network.training_taps(images, &mut dropout);
+            let mut loss = self.objective.loss(scores, &batch.labels)?;
+            if let Some(heads) = heads {
+                let labels = Batch::attributes(train, indices, epoch, &self.attributes)?;
+                let attributes = attributes::loss(heads, maps, &labels, &self.attributes);
+                loss = loss + attributes.mul_scalar(self.attribute_weight);
+            }
             let value = loss.clone().into_scalar::<f32>();
             if !value.is_finite() {
                 return Err(TrainError::Diverged { epoch, step: step + 1, loss: value });

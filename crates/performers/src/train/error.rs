@@ -45,6 +45,16 @@ pub enum TrainError {
         /// Its index.
         index: usize,
     },
+    /// An example's attributes are not those of the training.
+    #[error("example {index} has attributes {found:?}, but the training has {values:?} values of each")]
+    Attributes {
+        /// Its index.
+        index: usize,
+        /// Its attributes.
+        found: Vec<Option<usize>>,
+        /// The number of values of each.
+        values: Vec<usize>,
+    },
     /// An example's image does not have the network's input size, or a folder of checkpoints cannot be used.
     #[error(transparent)]
     Core(#[from] CoreError),

@@ -10,9 +10,12 @@
 //! - **From scratch** each convolution trains with a batch-norm behind it, without which a VGG-16 hardly
 //!   starts to learn; afterwards the batch-norms are folded into the convolutions, so that the trained
 //!   network is a plain one ([`Norms::WhileTraining`]).
+//! - **Attributes** of the images, such as the shapes of parts, can be learned beside the classes by heads that are
+//!   thrown away ([`TrainConfig::attributes`]): where classes alone give no gradient to start from.
 //! - **Fine-tuning** starts from [`ConvNet::load`](crate::ConvNet::load), with a new
 //!   [`Head`](crate::Head) for other classes, and [`TrainConfig::fine_tuning`].
 
+mod attributes;
 mod batch;
 mod checkpoint;
 mod config;

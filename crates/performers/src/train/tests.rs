@@ -166,6 +166,45 @@ fn a_training_that_is_told_to_stop_goes_on_as_if_it_was_not() {
     assert_eq!((records, scores(&whole)), (same, scores(&resumed)));
 }
 
+/// Bright and dark images whose brightness is an attribute too, known of every third.
+struct Described;
+
+impl Examples for Described {
+    fn len(&self) -> usize {
+        SHADES.len
+    }
+
+    fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError> {
+        SHADES.example(index, epoch)
+    }
+
+    fn attributes(&self, index: usize, _: usize) -> Result<Vec<Option<usize>>, SourceError> {
+        Ok(vec![index.is_multiple_of(3).then_some(index % 2), None])
+    }
+}
+
+#[test]
+fn attributes_are_learned_beside_the_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let described = within(3).with_attributes(vec![2, 3]);
+    let (plain, without) = within(3).fit(tiny(2), &Described, &SHADES).unwrap();
+    let (network, records) = described.fit(tiny(2), &Described, &SHADES).unwrap();
+    assert_ne!(scores(&network), scores(&plain));
+    assert_eq!(network.num_params(), tiny(2).num_params(), "the heads are thrown away");
+    // A third of the images adds ln 2 at first.
+    assert!(records[0].loss > without[0].loss + 0.1, "{records:?} {without:?}");
+    let weightless = described.clone().with_attribute_weight(0.0);
+    assert_eq!(weightless.fit(tiny(2), &Described, &SHADES).unwrap().1, without);
+
+    let kept = described.clone().with_checkpoints(Some(folder.path().into()));
+    kept.fit(tiny(2), &Described, &SHADES).unwrap();
+    let (resumed, same) = kept.fit(tiny(2), &Described, &SHADES).unwrap();
+    assert_eq!((records, scores(&network)), (same, scores(&resumed)));
+
+    let error = described.fit(tiny(2), &SHADES, &SHADES).map(|_| ()).unwrap_err();
+    assert!(matches!(error, TrainError::Attributes { .. }), "{error}");
+}
+
 #[test]
 fn two_trainings_do_not_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();

@@ -11,11 +11,12 @@ use crate::{Architecture, ConvNet, EfficientNetLite, ResNet, ResidualArchitectur
 /// A network that [`TrainConfig`](super::TrainConfig) can train. For a module of your own that implements
 /// [`Performer`] an empty implementation will do; what it has of batch-norms behaves as Burn's do.
 pub trait Trainable: Performer + Module {
-    /// The scores of preprocessed images while training, `[batch, classes]`. A network with fully connected
-    /// layers passes their units through `dropout`.
-    fn training_scores(&self, images: Tensor<4>, dropout: &mut Dropout<'_>) -> Tensor<2> {
+    /// The top conv's maps and the scores of preprocessed images while training, `[batch, channels, height, width]`
+    /// and `[batch, classes]`. A network with fully connected layers passes their units through `dropout`.
+    fn training_taps(&self, images: Tensor<4>, dropout: &mut Dropout<'_>) -> (Tensor<4>, Tensor<2>) {
         let _ = dropout;
-        self.tap(images).scores
+        let tapped = self.tap(images);
+        (tapped.top_conv, tapped.scores)
     }
 
     /// The network with a batch-norm behind each convolution, for the time it is trained.
@@ -31,7 +32,7 @@ pub trait Trainable: Performer + Module {
 }
 
 impl<A: Architecture> Trainable for ConvNet<A> {
-    fn training_scores(&self, images: Tensor<4>, dropout: &mut Dropout<'_>) -> Tensor<2> {
+    fn training_taps(&self, images: Tensor<4>, dropout: &mut Dropout<'_>) -> (Tensor<4>, Tensor<2>) {
         self.regularized(images, |units| dropout.apply(units))
     }
 
