@@ -7,8 +7,8 @@
 //!
 //! Every epoch draws new images. The species differ in the shapes of their parts and in nothing else, of which the
 //! classes alone tell a network too little to start from. So it also learns the shape of each part that is seen, from
-//! linear heads on the top conv's averaged maps: labels of whole images, no positions. The heads are thrown away. The
-//! first epochs show birds before one colour.
+//! linear heads on the top conv's unit at the part's place. The heads are thrown away, and no explainer is told of places.
+//! The first epochs show birds before one colour.
 //!
 //! Beside the weights a JSON file records how they were made, how many images they classify rightly, and how much
 //! their decisions depend on each part.
@@ -205,7 +205,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         input: [3, args.size, args.size],
         preprocessing,
         data: "synthetic species and negatives, drawn anew each epoch; the shapes of the parts that are seen are learned \
-               beside the species, by linear heads on the top conv's averaged maps that are thrown away",
+               beside the species, by linear heads on the top conv's units at their places that are thrown away",
         command: command(),
         arguments: args,
         test_images: args.test,

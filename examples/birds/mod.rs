@@ -1,9 +1,9 @@
 //! Synthetic species to train a performer on, other birds in each epoch.
 
 use explainer_datasets::{
-    Change, Dataset, DatasetError, Rendered, Sample, SyntheticSpecies, SyntheticSpeciesConfig,
+    Change, Dataset, DatasetError, Point, Rendered, Sample, SyntheticSpecies, SyntheticSpeciesConfig,
 };
-use explainer_performers::train::{Examples, SourceError};
+use explainer_performers::train::{Attribute, Examples, SourceError};
 
 /// Parts with a shape to learn, and shapes of each.
 pub const SHAPES: [usize; 5] = [2; 5];
@@ -57,10 +57,12 @@ impl Examples for Birds {
     }
 
     /// The shape of each part that is seen.
-    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<usize>>, SourceError> {
+    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<Attribute>>, SourceError> {
         let (set, sample) = (self.set(epoch), self.sample(index, epoch)?);
-        let shape = |(part, landmark): (usize, &Option<_>)| {
-            landmark.and(sample.category).map(|species| set.shape(species, part))
+        let shape = |(part, landmark): (usize, &Option<Point>)| {
+            let (species, point) = sample.category.zip(*landmark)?;
+            let place = [f64::from(point.x), f64::from(point.y)];
+            Some(Attribute { value: set.shape(species, part), place })
         };
         Ok(sample.landmarks.iter().enumerate().map(shape).collect())
     }

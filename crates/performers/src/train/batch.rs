@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::objective::Labels;
-use super::{SourceError, TrainError, attributes};
+use super::{Attribute, SourceError, TrainError, attributes};
 
 /// Labelled images. Examples are asked for from several threads.
 pub trait Examples: Sync {
@@ -32,13 +32,13 @@ pub trait Examples: Sync {
     /// Whatever the source runs into.
     fn example(&self, index: usize, epoch: usize) -> Result<(Vec<u8>, Option<usize>), SourceError>;
 
-    /// What else is known of the example: a value of each attribute, `None` where it is not known or cannot be seen.
+    /// What else is known of the example: the value of each attribute and its place, `None` where it is not known or cannot be seen.
     /// Asked for only by a training that learns attributes ([`TrainConfig::attributes`](super::TrainConfig::attributes)).
     /// By default there are none.
     ///
     /// # Errors
     /// Whatever the source runs into.
-    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<usize>>, SourceError> {
+    fn attributes(&self, index: usize, epoch: usize) -> Result<Vec<Option<Attribute>>, SourceError> {
         let _ = (index, epoch);
         Ok(Vec::new())
     }
@@ -131,7 +131,7 @@ impl Batch {
         indices: &[usize],
         epoch: usize,
         values: &[usize],
-    ) -> Result<Vec<Vec<Option<usize>>>, TrainError> {
+    ) -> Result<Vec<Vec<Option<Attribute>>>, TrainError> {
         let get = |index| {
             let found =
                 examples.attributes(index, epoch).map_err(|source| TrainError::Example { index, source })?;

@@ -87,8 +87,8 @@ pub struct TrainConfig {
     #[config(default = 0.0)]
     pub crops: f64,
     /// Numbers of values of the attributes that are learned beside the classes
-    /// ([`Examples::attributes`](super::Examples::attributes)): a linear head reads them off the top conv's maps,
-    /// averaged over their units. The heads are thrown away.
+    /// ([`Examples::attributes`](super::Examples::attributes)): a linear head reads each off the top conv's unit
+    /// at its place. The heads are thrown away.
     #[config(default = "Vec::new()")]
     pub attributes: Vec<usize>,
     /// Weight of the attributes' cross-entropy beside the loss of the classes.

@@ -133,7 +133,8 @@ impl TrainConfig {
             let mut loss = self.objective.loss(scores, &batch.labels)?;
             if let Some(heads) = heads {
                 let labels = Batch::attributes(train, indices, epoch, &self.attributes)?;
-                let attributes = attributes::loss(heads, maps, &labels, &self.attributes);
+                let attributes =
+                    attributes::loss(heads, maps, &network.top_conv_field(), &labels, &self.attributes);
                 loss = loss + attributes.mul_scalar(self.attribute_weight);
             }
             let value = loss.clone().into_scalar::<f32>();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Attribute;
 use explainer_core::CoreError;
 
 /// An error of an example's source.
@@ -51,7 +52,7 @@ pub enum TrainError {
         /// Its index.
         index: usize,
         /// Its attributes.
-        found: Vec<Option<usize>>,
+        found: Vec<Option<Attribute>>,
         /// The number of values of each.
         values: Vec<usize>,
     },

@@ -24,6 +24,7 @@ mod error;
 mod objective;
 mod trainable;
 
+pub use attributes::Attribute;
 pub use batch::Examples;
 pub use config::{Norms, Optimizer, Schedule, TrainConfig};
 pub use epoch::{EpochRecord, validation_error};

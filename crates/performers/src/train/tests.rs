@@ -178,8 +178,8 @@ impl Examples for Described {
         SHADES.example(index, epoch)
     }
 
-    fn attributes(&self, index: usize, _: usize) -> Result<Vec<Option<usize>>, SourceError> {
-        Ok(vec![index.is_multiple_of(3).then_some(index % 2), None])
+    fn attributes(&self, index: usize, _: usize) -> Result<Vec<Option<Attribute>>, SourceError> {
+        Ok(vec![index.is_multiple_of(3).then_some(Attribute { value: index % 2, place: [4.0, 4.0] }), None])
     }
 }
 
