@@ -8,6 +8,11 @@ fn config() -> FeatureConfig {
     FeatureConfig::of_parts().with_progress(false)
 }
 
+/// Each picture as it is, so that rows are pictures.
+fn plain() -> FeatureConfig {
+    FeatureConfig::plain().with_progress(false)
+}
+
 fn fitted(performer: &Mosaic, objects: &[Planted], seed: u64) -> PartFit {
     let features = mosaic_features(performer, objects, &config());
     PartFitConfig::new().with_parts(6).with_seed(seed).fit(performer, &features, Some(&features)).unwrap()
@@ -15,7 +20,7 @@ fn fitted(performer: &Mosaic, objects: &[Planted], seed: u64) -> PartFit {
 
 /// Of each planted part the detector that hits it most often, and in which share of the pictures that show it.
 fn best(fit: &PartFit, performer: &Mosaic, unseen: &[Planted]) -> [(usize, f64); 3] {
-    let features = mosaic_features(performer, unseen, &config());
+    let features = mosaic_features(performer, unseen, &plain());
     let rows: Vec<usize> = (0..unseen.len()).collect();
     let evidence = floats(fit.explainer.detectors().evidence(features.batch(&rows).target));
     let parts = fit.explainer.parts();
@@ -53,7 +58,7 @@ fn planted_parts_are_found_where_they_are_and_missed_where_they_are_not() {
     let detectors = found.map(|(detector, _)| detector);
     assert!(detectors[0] != detectors[1] && detectors[1] != detectors[2] && detectors[0] != detectors[2]);
     // Whether a part is there is what the probability says.
-    let features = mosaic_features(&performer, &unseen, &config());
+    let features = mosaic_features(&performer, &unseen, &plain());
     let rows: Vec<usize> = (0..unseen.len()).collect();
     let presence = floats(fit.explainer.tracks(features.batch(&rows).target).presence);
     let (mut right, mut all) = (0, 0);
@@ -84,7 +89,7 @@ fn another_seed_finds_the_same_parts_and_so_does_a_network_of_other_units() {
     }
     let [own, other] = [&performer, &louder].map(|performer| {
         let fit = fitted(performer, &objects, 0);
-        let features = mosaic_features(performer, &unseen, &config());
+        let features = mosaic_features(performer, &unseen, &plain());
         floats(fit.explainer.detectors().evidence(features.batch(&[0, 1, 2]).target))
     });
     let largest = own.iter().fold(0f32, |most, value| most.max(value.abs()));
@@ -100,7 +105,7 @@ fn a_direction_turns_to_the_weighted_means_of_an_oracle() {
 }
 
 fn turned_like_the_oracle(transplant: bool) {
-    const PICTURES: usize = 12;
+    const PICTURES: usize = 60;
     let performer = Mosaic::new(3);
     let objects = planted(PICTURES, 4);
     let features = mosaic_features(&performer, &objects, &config().with_transplant(transplant));
@@ -138,7 +143,7 @@ fn turned_like_the_oracle(transplant: bool) {
             })
             .collect();
         found.sort_by(|a, b| b.0.total_cmp(&a.0));
-        found.truncate(8);
+        found.truncate(42);
         let (mut sum, mut weights) = (vec![0.0; d], 0.0);
         let mut add = |z: &[f64], peak: usize, weight: f64| {
             let next = argmax(z, Some(peak));
@@ -352,8 +357,8 @@ fn a_saved_explainer_says_the_same_and_of_its_own_performer_only() {
     std::fs::write(&junk, vec![0xffu8; 64]).unwrap();
     assert!(refused(PartExplainer::load(&junk, &performer, &device)).contains("no safetensors file"));
     let bytes = std::fs::read(&path).unwrap();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    let place = text.find(r#"\"format\":1"#).expect("the format stands in the header");
+    let format = br#"\"format\":1"#;
+    let place = bytes.windows(format.len()).position(|found| found == format).expect("the format");
     let mut newer = bytes.clone();
     newer[place + r#"\"format\":"#.len()] = b'2';
     std::fs::write(&junk, newer).unwrap();
