@@ -31,6 +31,8 @@ const WEIGHTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/data/vgg16_
 const NAME: &str = "narrow VGG-16";
 /// Side of its input in pixels.
 const SIZE: usize = 128;
+/// Its layer whose ceilings are highest: units of 8 pixels, behind conv4-3.
+const LAYER: usize = 22;
 /// A seed that training the performer never saw.
 const DATA_SEED: u64 = 20_181_123;
 const EPOCHS: usize = 7;
@@ -48,6 +50,10 @@ struct Args {
     /// Birds drawn; three of four images show one.
     #[arg(long, default_value_t = 480, value_parser = at_least_one, conflicts_with = "data")]
     birds: usize,
+    /// The layer to explain, a row of torchvision's `features`: by default 22, the ReLU behind conv4-3, of the drawn
+    /// species, and else 27, the one below conv5-3, as the paper does.
+    #[arg(long)]
+    layer: Option<usize>,
     /// Folder of CUB-200-2011, instead of birds drawn by a program.
     #[arg(long, value_name = "DIR", requires = "weights")]
     data: Option<PathBuf>,
@@ -78,7 +84,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
     say!("The data is synthetic: species of birds drawn by a program, not photographs.");
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
-    let performer = Vgg16::load(weights, device)?;
+    let performer = Vgg16::load(weights, device)?.with_target(args.layer.unwrap_or(LAYER))?;
     let config =
         SyntheticSpeciesConfig::new(args.birds, args.birds.div_ceil(3)).with_size(SIZE).with_seed(DATA_SEED);
     explain(args, performer, NAME, species_labels(), &SyntheticSpecies::new(config)?, device)
@@ -87,6 +93,10 @@ fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
 /// CUB-200-2011.
 fn photographed(args: &Args, data: &Path, weights: &Path, device: &Device) -> Result<(), Failure> {
     let (performer, classes) = description::load::<Vgg16Layers>(weights, device)?;
+    let performer = match args.layer {
+        Some(row) => performer.with_target(row)?,
+        None => performer,
+    };
     let labels = one_against(classes.index("bird")?, classes.index("negative")?);
     let negatives = args.negatives.as_ref().map_or_else(Negatives::none, Negatives::folder);
     let config = CubConfig::new()

@@ -79,7 +79,7 @@ struct Args {
     #[arg(long, default_value_t = 16, value_parser = RangedU64ValueParser::<usize>::new().range(1..SEEDS))]
     epochs: usize,
     /// Epochs, from the first, in which birds stand before one colour.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     clear: usize,
     /// Weight of the parts' shapes beside the species; with 0 they are not learned.
     #[arg(long, default_value_t = 1.0)]
@@ -88,7 +88,7 @@ struct Args {
     #[arg(long, default_value_t = 16, value_parser = at_least_one)]
     batch: usize,
     /// The highest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
+    #[arg(long, default_value_t = 2e-3)]
     rate: f64,
     /// AdamW's weight decay.
     #[arg(long, default_value_t = 1e-2)]
