@@ -20,7 +20,9 @@ use common::decisions::{one_against, species_labels};
 use common::program::{at_least_one, exit, say};
 use common::{Experiment, Failure, Networks, RunArgs};
 use explainer_core::{Labels, LossWeights, Performer, Preprocessing};
-use explainer_datasets::{Cub, CubConfig, Dataset, Negatives, SyntheticSpecies, SyntheticSpeciesConfig};
+use explainer_datasets::{
+    Cub, CubConfig, Dataset, Negatives, SpeciesByShape, SyntheticSpecies, SyntheticSpeciesConfig,
+};
 use explainer_performers::{Vgg16, Vgg16Layers, Weights};
 
 #[global_allocator]
@@ -50,6 +52,9 @@ struct Args {
     /// Birds drawn; three of four images show one.
     #[arg(long, default_value_t = 480, value_parser = at_least_one, conflicts_with = "data")]
     birds: usize,
+    /// Asks for each shape of each part of the drawn species by itself, in place of each part whatever its shape.
+    #[arg(long, conflicts_with = "data")]
+    by_shape: bool,
     /// The layer to explain, a row of torchvision's `features`: by default 22, the ReLU behind conv4-3, of the drawn
     /// species, and else 27, the one below conv5-3, as the paper does.
     #[arg(long)]
@@ -87,7 +92,11 @@ fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
     let performer = Vgg16::load(weights, device)?.with_target(args.layer.unwrap_or(LAYER))?;
     let config =
         SyntheticSpeciesConfig::new(args.birds, args.birds.div_ceil(3)).with_size(SIZE).with_seed(DATA_SEED);
-    explain(args, performer, NAME, species_labels(), &SyntheticSpecies::new(config)?, device)
+    let labels = species_labels();
+    match args.by_shape {
+        true => explain(args, performer, NAME, labels, &SpeciesByShape::new(config)?, device),
+        false => explain(args, performer, NAME, labels, &SyntheticSpecies::new(config)?, device),
+    }
 }
 
 /// CUB-200-2011.

@@ -91,4 +91,4 @@ pub use prefetch::{Prefetch, Samples};
 pub use rendered::{Change, Rendered};
 pub use resize::resize_bilinear;
 pub use sample::{BoundingBox, Dataset, Point, Sample, Split};
-pub use synthetic::{SyntheticSpecies, SyntheticSpeciesConfig};
+pub use synthetic::{SpeciesByShape, SyntheticSpecies, SyntheticSpeciesConfig};

@@ -1,6 +1,7 @@
 //! Birds of species that differ in the shapes of their parts, drawn by rule, and scenes without one.
 
 mod bird;
+mod by_shape;
 mod canvas;
 mod config;
 mod outline;
@@ -15,6 +16,7 @@ mod tests;
 
 use crate::{BoundingBox, Change, Dataset, DatasetError, PartMask, Point, Rendered, Sample, Split};
 use bird::Bird;
+pub use by_shape::SpeciesByShape;
 use canvas::{Canvas, Label};
 pub use config::SyntheticSpeciesConfig;
 use outline::Bounds;

@@ -26,6 +26,15 @@ impl Part {
     }
 }
 
+/// What the two shapes of each part are called.
+pub(super) const SHAPES: [[&str; 2]; PARTS] = [
+    ["straight", "hooked"],
+    ["spikes", "ball"],
+    ["pointed", "scalloped"],
+    ["forked", "fan"],
+    ["webbed", "toed"],
+];
+
 /// Number of parts.
 pub(super) const PARTS: usize = 5;
 
