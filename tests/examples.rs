@@ -290,7 +290,7 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     let config = SyntheticSpeciesConfig::new(45, 8).with_size(160).with_validation_share(0.2);
     let drawn = SyntheticSpecies::new(config).expect("birds");
     write_cub(&drawn, &root, Some(&negatives)).expect("a set");
-    fs::write(root.join("images/001.bird/bird_0003.jpg"), "no picture").expect("a file");
+    fs::write(root.join("images/001.crowned-lancer/crowned-lancer_0003.jpg"), "no picture").expect("a file");
 
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let inspected = |further: &[&str]| {
@@ -304,7 +304,7 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     assert_eq!(drawn.dimensions(), (8 * 64, 3 * 64));
     assert!(drawn.pixels().filter(|pixel| pixel.0 == [255, 255, 0]).count() > 1000, "boxes are yellow");
     let error = inspected(&["--read"]).expect_err("the first damage");
-    assert!(error.contains("bird_0003.jpg"), "{error}");
+    assert!(error.contains("crowned-lancer_0003.jpg"), "{error}");
     assert!(inspect::Args::try_parse_from(["inspect", "--kind", "folder"]).is_err(), "a folder needs --data");
     let synthetic =
         ["inspect", "--kind", "synthetic", "--size", "32", "--samples", "1", "--sheet", &text(&sheet)];
@@ -313,7 +313,7 @@ fn birds_of_a_folder_are_inspected_and_explained() {
     let config = CubConfig::new().with_image_size(128).with_negatives(Negatives::folder(negatives));
     let birds = Cub::open(&root, &config).expect("a set");
     let error = fit(&["--no-report"], &birds, None).expect_err("the first damage");
-    assert!(told(error.as_ref()).contains("bird_0003.jpg"), "{error}");
+    assert!(told(error.as_ref()).contains("crowned-lancer_0003.jpg"), "{error}");
     let out = folder.path().join("out");
     let (json_file, folder_of_out) = (text(&json), text(&out));
     let asked =

@@ -53,7 +53,7 @@ enum Stated {
 }
 
 /// Keys of what is kept on record of a performer and says nothing of its input; so do those of [`RECORDS`].
-const RECORD: [&str; 23] = [
+const RECORD: [&str; 24] = [
     "architecture",
     "widths",
     "hidden",
@@ -65,6 +65,7 @@ const RECORD: [&str; 23] = [
     "epochs",
     "seed",
     "accuracy",
+    "parts",
     "loss",
     "history",
     "log",

@@ -111,7 +111,7 @@ fn a_report_is_one_whole_file() {
     for section in ["parts", "images", "filters", "trust", "figures", "training", "settings"] {
         assert!(html.contains(&format!("<section id=\"{section}\">")), "{section}");
     }
-    assert!(html.contains("What slim VGG-16 looks at in a bird"));
+    assert!(html.contains("<h1>What slim VGG-16 looks at in 8 categories</h1>"));
     assert!(html.contains("&quot;batch_size&quot;"), "the settings");
     for outside in ["http:", "https:", "src=\"/", "@import", "url("] {
         assert!(!html.contains(outside), "{outside} in a file that needs no network");

@@ -97,7 +97,8 @@ fn title(seen: &Observations) -> String {
     match seen.text.categories.as_slice() {
         [] => format!("What {performer} looks at"),
         [one] => format!("What {performer} looks at in a {one}"),
-        many => format!("What {performer} looks at in {}", many.join(", ")),
+        few @ ([_, _] | [_, _, _]) => format!("What {performer} looks at in {}", few.join(", ")),
+        many => format!("What {performer} looks at in {} categories", many.len()),
     }
 }
 
