@@ -25,7 +25,7 @@ check-cuda:
 bench *flags:
     cargo bench {{flags}}
 
-# The whole method on synthetic birds.
+# The whole method on synthetic species.
 demo *flags:
     cargo run --release --example cub_vgg16 -- {{flags}}
 

@@ -88,6 +88,11 @@ fn run(args: &Args) -> Result<(), Failure> {
 /// Birds drawn by a program.
 fn drawn(args: &Args, device: &Device) -> Result<(), Failure> {
     say!("The data is synthetic: species of birds drawn by a program, not photographs.");
+    if !args.by_shape {
+        say!(
+            "Each part has two shapes, by which the network tells species; --by-shape asks for each of them by itself."
+        );
+    }
     let weights = Weights::file(WEIGHTS).with_preprocessing(Preprocessing::imagenet(SIZE));
     let performer = Vgg16::load(weights, device)?.with_target(args.layer.unwrap_or(LAYER))?;
     let config =

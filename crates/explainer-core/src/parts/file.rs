@@ -17,7 +17,7 @@ use crate::{CoreError, Performer};
 /// The key of the metadata, with JSON for its value.
 const KEY: &str = "explainer";
 /// Raised when older files can no longer be read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Longest header that is read.
 const MAX_HEADER: u64 = 1 << 24;
 /// Largest relative difference between what the performer of a file and the one at hand make of the same picture.

@@ -357,12 +357,12 @@ fn a_saved_explainer_says_the_same_and_of_its_own_performer_only() {
     std::fs::write(&junk, vec![0xffu8; 64]).unwrap();
     assert!(refused(PartExplainer::load(&junk, &performer, &device)).contains("no safetensors file"));
     let bytes = std::fs::read(&path).unwrap();
-    let format = br#"\"format\":1"#;
+    let format = br#"\"format\":2"#;
     let place = bytes.windows(format.len()).position(|found| found == format).expect("the format");
     let mut newer = bytes.clone();
-    newer[place + r#"\"format\":"#.len()] = b'2';
+    newer[place + r#"\"format\":"#.len()] = b'3';
     std::fs::write(&junk, newer).unwrap();
-    assert!(refused(PartExplainer::load(&junk, &performer, &device)).contains("format 2, expected 1"));
+    assert!(refused(PartExplainer::load(&junk, &performer, &device)).contains("format 3, expected 2"));
 }
 
 #[test]
